@@ -1,0 +1,1 @@
+"""Sales forecasting and lead scoring with honest probabilities."""

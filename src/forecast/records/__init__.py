@@ -1,0 +1,67 @@
+"""The base records of the CRM layer, one file a subject."""
+
+from forecast.records.accounts import Account, Contact
+from forecast.records.audit import ApiKey, AuditEvent, ImportRun
+from forecast.records.orders import Order, OrderLine, Product, Quote
+from forecast.records.people import Person, Team
+from forecast.records.pipeline import Activity, Campaign, Change, CustomField, Lead, Opportunity, Pipeline, Stage
+from forecast.records.policy import GradePolicy
+from forecast.records.record import Record, Table, TimeKind, record_id
+from forecast.records.scores import Score
+from forecast.records.service import Case, Feedback
+from forecast.records.targets import Quota
+
+RECORD_KINDS: dict[str, type[Record]] = {
+    table.__tablename__: table
+    for table in (
+        Account,
+        Activity,
+        Campaign,
+        Case,
+        Contact,
+        Feedback,
+        Lead,
+        Opportunity,
+        Order,
+        OrderLine,
+        Person,
+        Pipeline,
+        Product,
+        Quota,
+        Quote,
+        Stage,
+        Team,
+    )
+}
+
+__all__ = [
+    "RECORD_KINDS",
+    "Account",
+    "Activity",
+    "ApiKey",
+    "AuditEvent",
+    "Campaign",
+    "Case",
+    "Change",
+    "Contact",
+    "CustomField",
+    "Feedback",
+    "GradePolicy",
+    "ImportRun",
+    "Lead",
+    "Opportunity",
+    "Order",
+    "OrderLine",
+    "Person",
+    "Pipeline",
+    "Product",
+    "Quota",
+    "Quote",
+    "Record",
+    "Score",
+    "Stage",
+    "Table",
+    "Team",
+    "TimeKind",
+    "record_id",
+]

@@ -1,0 +1,45 @@
+"""What the models said, kept with its history."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Float, Identity, Index, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped
+
+from forecast.records.record import MOMENT, Table, outcome
+
+
+class Score(Table):
+    """One score of one record at one moment; `latest` marks the newest of a record and model.
+
+    `reasons` holds {"for": [...], "against": [...]}, each reason {feature, value, contribution} with the contribution in
+    log-odds.
+    """
+
+    __tablename__ = "score"
+    __table_args__ = (
+        Index("ix_score_record", "model", "record_id", "as_of"),
+        Index("uq_score_latest", "model", "record_id", unique=True, postgresql_where=text("latest")),
+        Index(
+            "ix_score_expected_value",
+            "model",
+            text("expected_value DESC NULLS LAST"),
+            "record_id",
+            postgresql_where=text("latest"),
+        ),
+    )
+
+    id: Mapped[int] = outcome(BigInteger, Identity(), primary_key=True)
+    model: Mapped[str] = outcome(Text)
+    version: Mapped[str] = outcome(Text)
+    kind: Mapped[str] = outcome(Text)
+    record_id: Mapped[str] = outcome(Text)
+    as_of: Mapped[datetime] = outcome(MOMENT)
+    probability: Mapped[float] = outcome(Float)
+    basis: Mapped[str] = outcome(Text)
+    expected_value: Mapped[float | None] = outcome(Float)
+    grade: Mapped[str] = outcome(Text)
+    reasons: Mapped[dict[str, Any]] = outcome(JSONB, default=dict, server_default="{}")
+    latest: Mapped[bool] = outcome(Boolean, default=True, server_default="true")
+    scored_at: Mapped[datetime] = outcome(MOMENT, server_default=func.now())

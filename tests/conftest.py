@@ -1,0 +1,38 @@
+"""Fixtures: one embedded PostgreSQL a test process, a fresh migrated database a test."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from forecast.settings import Settings
+from forecast.store import migrate, open_engine
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[sa.Engine]:
+    """Open the embedded PostgreSQL with a migrated database `template` beside its own."""
+    home: Path = tmp_path_factory.mktemp("server")
+    admin = open_engine(Settings(home=home)).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE migrated"))
+    template = sa.create_engine(admin.url.set(database="migrated"))
+    migrate(template)
+    template.dispose()
+    yield admin
+    admin.dispose()
+
+
+@pytest.fixture
+def engine(server) -> Iterator[sa.Engine]:
+    """Open a database of this test's own, built by the migrations and empty."""
+    name = f"test_{uuid.uuid4().hex}"
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE migrated"))
+    own = sa.create_engine(server.url.set(database=name), connect_args={"options": "-c timezone=UTC"})
+    yield own
+    own.dispose()
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name}"))

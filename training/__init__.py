@@ -1,0 +1,1 @@
+"""The laboratory: trains, tunes, judges and registers model versions."""
