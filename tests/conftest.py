@@ -1,5 +1,8 @@
 """Fixtures: one embedded PostgreSQL a test process, a fresh migrated database a test."""
 
+import atexit
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +15,13 @@ from forecast.store import migrate, open_engine
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[sa.Engine]:
-    """Open the embedded PostgreSQL with a migrated database `template` beside its own."""
-    home: Path = tmp_path_factory.mktemp("server")
+def server() -> Iterator[sa.Engine]:
+    """Open the embedded PostgreSQL with a migrated database `migrated` beside its own.
+
+    Its folder is not pytest's: that one is closed again to PostgreSQL's own user whenever another run starts.
+    """
+    home = Path(tempfile.mkdtemp(prefix="forecast-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     admin = open_engine(Settings(home=home)).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text("CREATE DATABASE migrated"))

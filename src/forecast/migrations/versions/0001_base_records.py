@@ -143,7 +143,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_change",
         "change",
-        ["kind", "record_id", "field", "changed_at", "new_value"],
+        ["kind", "record_id", "field", "changed_at", sa.literal_column("md5(new_value)")],
         unique=True,
         postgresql_nulls_not_distinct=True,
     )

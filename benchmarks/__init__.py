@@ -1,0 +1,1 @@
+"""Measure speed and accuracy as ratios against peers of the same run."""

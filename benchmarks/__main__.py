@@ -1,0 +1,74 @@
+"""Run the benchmarks: `python -m benchmarks [--only NAME…] [--quick]`."""
+
+import argparse
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.peers import CHEAP_PEERS, PEERS
+from benchmarks.report import failures, machine_facts, markdown, show
+from benchmarks.sets import WIN_SETS, find_win_set
+from benchmarks.speed import SPEED
+from benchmarks.win import judge, judge_shuffled
+
+RESULTS = Path(__file__).parent / "results"
+SHUFFLED_SETS = ("ibm", "maven_crm", "olist")
+PARTS = (*WIN_SETS, "shuffled", *SPEED)
+
+
+def main() -> int:
+    """Run what was asked for, or write earlier results as Markdown."""
+    arguments = _arguments()
+    if arguments.markdown:
+        print(markdown(json.loads(arguments.markdown.read_text())))
+        return 0
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    results = _measured(arguments, console)
+    target = RESULTS / f"{datetime.fromisoformat(results['started_at']):%Y%m%dT%H%M%SZ}.json"
+    RESULTS.mkdir(exist_ok=True)
+    target.write_text(json.dumps(results, indent=1) + "\n")
+    show(results, console)
+    console.print(f"Results: {target}")
+    return int(bool(failures(results)))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="cheap peers only")
+    parser.add_argument("--markdown", type=Path, metavar="RESULTS.json", help="write earlier results as Markdown")
+    return parser.parse_args()
+
+
+def _measured(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    asked = arguments.only
+    peers = CHEAP_PEERS if arguments.quick else PEERS
+    folder = Path(os.environ.get("FORECAST_BENCH_DATA", "data"))
+    results: dict[str, Any] = {
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine_facts(),
+        "sets": [],
+        "shuffled": [],
+        "speed": [],
+    }
+    for name in (name for name in WIN_SETS if name in asked):
+        console.print(f"{name} …")
+        win_set = find_win_set(folder, name)
+        results["sets"].append({"name": name, "absent": True} if win_set is None else judge(win_set, peers))
+    for name in SHUFFLED_SETS if "shuffled" in asked else ():
+        console.print(f"{name}, shuffled …")
+        win_set = find_win_set(folder, name)
+        results["shuffled"].append({"name": name, "absent": True} if win_set is None else judge_shuffled(win_set))
+    for name in (name for name in SPEED if name in asked):
+        console.print(f"speed of {name} …")
+        results["speed"].append(SPEED[name]())
+    return results
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

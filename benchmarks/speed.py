@@ -1,0 +1,170 @@
+"""Measure speed as ratios against what PostgreSQL and Polars do alone with the same bytes on the same server."""
+
+import io
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from forecast.records import Opportunity
+from forecast.settings import Settings
+from forecast.store import copy_frame, migrate, open_engine, read_frame, unit_of_work
+
+ROWS = 200_000
+SEED = 0
+CUSTOM = ("competitor", "seats", "contract_months", "budget_approved", "segment")
+TIMES = 3
+
+
+def import_speed() -> dict[str, Any]:
+    """Import a file of 200,000 opportunities with 20 columns; COPY loads the same file into a table of text columns."""
+    from forecast.intake import import_file
+
+    with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
+        path = Path(folder) / "opportunities.csv"
+        synthetic_opportunities(ROWS).write_csv(path)
+        engine = _fresh_engine(Path(folder))
+        yardstick = _seconds(lambda: _copy_as_text(engine, path))
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        seconds = _seconds(
+            lambda: import_file(engine, path, kind="opportunity", imported_at=moment, rejects_folder=Path(folder))
+        )
+        _check_count(engine)
+        engine.dispose()
+    return {
+        "task": f"import {ROWS:,} opportunities from CSV",
+        "seconds": seconds,
+        "yardstick": "COPY FROM into text columns",
+        "yardstick_seconds": yardstick,
+    }
+
+
+def read_speed() -> dict[str, Any]:
+    """Read 200,000 stored opportunities into a frame; Polars reads what COPY TO gives of the same columns."""
+    statement = sa.select(Opportunity.__table__)
+    with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
+        engine = _fresh_engine(Path(folder))
+        with unit_of_work(engine) as session:
+            copy_frame(session, Opportunity.metadata.tables["opportunity"], stored_opportunities(ROWS))
+        _check_count(engine)
+        with Session(engine) as session:
+            yardstick = min(_seconds(lambda: _read_by_copy(session)) for _ in range(TIMES))
+            seconds = min(_seconds(lambda: read_frame(session, statement)) for _ in range(TIMES))
+        engine.dispose()
+    return {
+        "task": f"read {ROWS:,} opportunities into a frame",
+        "seconds": seconds,
+        "yardstick": "COPY TO, read by Polars",
+        "yardstick_seconds": yardstick,
+    }
+
+
+SPEED: dict[str, Callable[[], dict[str, Any]]] = {"import": import_speed, "read": read_speed}
+
+
+def synthetic_opportunities(count: int) -> pl.DataFrame:
+    """Make opportunities as a CRM exports them: 20 columns, of which five are custom fields."""
+    random = np.random.default_rng(SEED)
+    index = pl.int_range(count, eager=True)
+    created = _moments(random.integers(0, 900, count))
+    outcome = pl.Series(random.choice(["won", "lost", ""], count, p=[0.3, 0.5, 0.2])).replace("", None)
+    closed = _moments(random.integers(900, 1000, count))
+    return pl.DataFrame(
+        {
+            "id": "O" + index.cast(pl.String),
+            "name": "Offer " + index.cast(pl.String),
+            "created_at": created.dt.to_string("%Y-%m-%dT%H:%M:%S"),
+            "closed_at": closed.dt.to_string("%Y-%m-%dT%H:%M:%S").set(outcome.is_null(), None),
+            "outcome": outcome,
+            "amount": random.lognormal(9, 1, count).round(2),
+            "currency": _choice(random, count, ["EUR", "USD"]),
+            "owner": _some(random, count, "person", 60),
+            "account": _some(random, count, "account", 20_000),
+            "product": _some(random, count, "product", 40),
+            "source": _choice(random, count, ["web", "fair", "partner", "referral"]),
+            "type": _choice(random, count, ["new business", "renewal"]),
+            "stage": _choice(random, count, ["qualification", "proposal", "negotiation"]),
+            "expected_close_on": _moments(random.integers(900, 1000, count)).dt.date().cast(pl.String),
+            "next_step": _choice(random, count, ["call", "visit, with the engineer", 'send "final" price']),
+            "competitor": _some(random, count, "rival", 8),
+            "seats": random.integers(1, 500, count),
+            "contract_months": _choice(random, count, ["12", "24", "36"]),
+            "budget_approved": _choice(random, count, ["true", "false"]),
+            "segment": _choice(random, count, ["small", "middle", "large"]),
+        }
+    )
+
+
+def stored_opportunities(count: int) -> pl.DataFrame:
+    """Give the same opportunities in the columns of the table."""
+    frame = synthetic_opportunities(count)
+    return frame.select(
+        pl.col("id"),
+        pl.col("id").alias("external_id"),
+        pl.col("outcome").fill_null("open").alias("status"),
+        *(pl.col(name).alias(f"{name}_id") for name in ("owner", "account", "product")),
+        *(pl.col(name) for name in frame.columns if name in Opportunity.__table__.columns and name != "id"),
+        pl.struct(CUSTOM).struct.json_encode().alias("custom"),
+    )
+
+
+def _moments(days: NDArray[np.int64]) -> pl.Series:
+    return pl.Series(np.datetime64("2023-01-01", "D") + days.astype("timedelta64[D]")).cast(pl.Datetime("us"))
+
+
+def _choice(random: np.random.Generator, count: int, words: list[str]) -> pl.Series:
+    return pl.Series(random.choice(words, count))
+
+
+def _some(random: np.random.Generator, count: int, word: str, most: int) -> pl.Series:
+    return f"{word} " + pl.Series(random.integers(0, most, count)).cast(pl.String)
+
+
+def _fresh_engine(folder: Path) -> sa.Engine:
+    engine = open_engine(Settings(home=folder / "home"))
+    migrate(engine)
+    return engine
+
+
+def _copy_as_text(engine: sa.Engine, path: Path) -> None:
+    columns = ", ".join(f'"{name}" text' for name in pl.read_csv(path, n_rows=0).columns)
+    with unit_of_work(engine) as session:
+        session.execute(sa.text(f"CREATE TABLE bare ({columns})"))
+        with _cursor(session).copy("COPY bare FROM STDIN (FORMAT csv, HEADER)") as copy, path.open("rb") as file:
+            while block := file.read(1 << 20):
+                copy.write(block)
+
+
+def _read_by_copy(session: Session) -> pl.DataFrame:
+    buffer = io.BytesIO()
+    with _cursor(session).copy("COPY opportunity TO STDOUT (FORMAT csv, HEADER)") as copy:
+        for block in copy:
+            buffer.write(block)
+    buffer.seek(0)
+    return pl.read_csv(buffer)
+
+
+def _cursor(session: Session) -> Any:
+    connection: Any = session.connection().connection.driver_connection
+    return connection.cursor()
+
+
+def _check_count(engine: sa.Engine) -> None:
+    with Session(engine) as session:
+        found = session.scalar(sa.select(sa.func.count()).select_from(Opportunity))
+    if found != ROWS:
+        raise RuntimeError(f"{found} opportunities are stored, expected {ROWS}; the measured task did not do its work")
+
+
+def _seconds(task: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    task()
+    return time.perf_counter() - started

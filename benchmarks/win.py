@@ -1,0 +1,86 @@
+"""Judge win probabilities: the product against its peers, on the same rows."""
+
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from benchmarks.measures import difference, measure
+from benchmarks.peers import Peer
+from benchmarks.preparation import prepare, shuffled
+from benchmarks.product import CommandFailedError, Scored, score_win_set
+from benchmarks.sets import WinSet
+
+PRODUCT = "Forecast"
+SHUFFLED_ROWS = 8_000
+SHUFFLE_SEED = 7
+
+Floats = NDArray[np.float64]
+
+
+def judge(win_set: WinSet, peers: dict[str, Peer]) -> dict[str, Any]:
+    """Give a set's results: size, base rate, and one entry a method, the product first."""
+    won = _won(win_set.test)
+    answers: dict[str, Floats] = {}
+    entries = [_product_entry(win_set, won, answers)]
+    entries += [_peer_entry(name, peer, win_set, won, answers) for name, peer in peers.items()]
+    return {
+        "name": win_set.name,
+        "train_count": win_set.train.height,
+        "test_count": win_set.test.height,
+        "base_rate": float(won.mean()),
+        "methods": [_compared(entry, won, answers) for entry in entries],
+    }
+
+
+def judge_shuffled(win_set: WinSet) -> dict[str, Any]:
+    """Give the product's answer to shuffled training outcomes; it must not promote a version."""
+    entry = _product_entry(shuffled(win_set, seed=SHUFFLE_SEED, most=SHUFFLED_ROWS), _won(win_set.test), {})
+    return {"name": win_set.name, **entry}
+
+
+def _product_entry(win_set: WinSet, won: Floats, answers: dict[str, Floats]) -> dict[str, Any]:
+    try:
+        scored = _scored(win_set)
+    except CommandFailedError as error:
+        return {"method": PRODUCT, "failed": str(error)}
+    answers[PRODUCT] = scored.probability.to_numpy()
+    return {
+        "method": PRODUCT,
+        **asdict(measure(won, answers[PRODUCT])),
+        "promoted": scored.promoted,
+        "basis": scored.basis,
+        "seconds": sum(scored.seconds.values()),
+        "seconds_by_step": scored.seconds,
+    }
+
+
+def _scored(win_set: WinSet) -> Scored:
+    with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
+        return score_win_set(win_set, prepare(win_set, Path(folder) / "files"), Path(folder) / "home")
+
+
+def _peer_entry(name: str, peer: Peer, win_set: WinSet, won: Floats, answers: dict[str, Floats]) -> dict[str, Any]:
+    started = time.perf_counter()
+    answers[name] = peer(win_set.train, win_set.test, win_set.features, win_set.time)
+    seconds = time.perf_counter() - started
+    return {"method": name, **asdict(measure(won, answers[name])), "seconds": seconds}
+
+
+def _compared(entry: dict[str, Any], won: Floats, answers: dict[str, Floats]) -> dict[str, Any]:
+    """Add the product's log loss as a ratio to this method's, and the paired difference with its standard error."""
+    if PRODUCT not in answers or entry["method"] == PRODUCT:
+        return entry
+    ours, theirs = answers[PRODUCT], answers[entry["method"]]
+    mean, error = difference(won, ours, theirs)
+    ratio = measure(won, ours).log_loss / entry["log_loss"]
+    return {**entry, "ratio": ratio, "difference": mean, "difference_error": error}
+
+
+def _won(rows: pl.DataFrame) -> Floats:
+    return (rows["outcome"] == "won").cast(pl.Float64).to_numpy()

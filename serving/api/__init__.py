@@ -1,0 +1,1 @@
+"""The resources of /v1 and the checks beside them, one file each."""

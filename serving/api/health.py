@@ -1,0 +1,43 @@
+"""GET /healthz and /readyz: is the process up, and can it do its work."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+
+from forecast.errors import ForecastError
+from forecast.store import check_schema
+from serving.deps import MODEL, Desk, DeskDep
+from serving.schemas import Health
+
+router = APIRouter()
+
+
+@router.get("/healthz", summary="Is the process up")
+def report_health() -> Health:
+    """Answer, and nothing else."""
+    return Health()
+
+
+@router.get("/readyz", summary="Can the service do its work")
+def report_readiness(desk: DeskDep) -> Health:
+    """Check the database, its schema and the live version; 503 names what is missing."""
+    missing = [found for check in _CHECKS.values() if (found := _trouble(check, desk))]
+    if missing:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(missing))
+    return Health()
+
+
+def _trouble(check: Callable[[Desk], object], desk: Desk) -> str | None:
+    try:
+        check(desk)
+    except ForecastError as error:
+        return str(error)
+    return None
+
+
+_CHECKS: Mapping[str, Callable[[Desk], object]] = {
+    "schema": lambda desk: check_schema(desk.engine),
+    "live version": lambda desk: desk.live.get(MODEL),
+}

@@ -1,0 +1,79 @@
+"""The application: how requests, errors and resources are put together."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from forecast.settings import Settings, read_settings
+from forecast.store import migrate, open_engine
+from serving.api import health, models, opportunities, scoring
+from serving.deps import Desk, require_key
+from serving.errors import PROBLEM_JSON, answer_errors
+from serving.live import LiveModels
+from serving.middleware import BodyLimit, RequestIdentity
+from serving.schemas import Problem
+from serving.surroundings import SurroundingsCache
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"description": description, "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}}
+    for status, description in {
+        401: "No key, a wrong key or a revoked key.",
+        404: "Not there.",
+        422: "What was sent can't be used; `errors` says which fields, why, and what to send.",
+        503: "The database or a live version is missing; `detail` says what to do.",
+    }.items()
+}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime] = _now) -> FastAPI:
+    """Build the service.
+
+    Args:
+        settings: of this host; read from the environment where none are given, as
+            `uvicorn --factory serving.app:create_app` does.
+        clock: what tells the moment, UTC.
+    """
+    known = settings or read_settings()
+    app = FastAPI(
+        title="Forecast",
+        version=version("forecast"),
+        description="Win probabilities with grades and reasons, for a CRM to read.",
+        lifespan=_lifespan(known, clock),
+    )
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RequestIdentity)
+    answer_errors(app)
+    with_key = APIRouter(dependencies=[Depends(require_key)], responses=_ANSWERS)
+    for resource in (scoring, opportunities, models):
+        with_key.include_router(resource.router)
+    app.include_router(with_key)
+    app.include_router(health.router)
+    return app
+
+
+def _lifespan(settings: Settings, clock: Callable[[], datetime]) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = open_engine(settings)
+        try:
+            migrate(engine)
+            app.state.desk = Desk(
+                settings=settings,
+                engine=engine,
+                clock=clock,
+                live=LiveModels(settings.models_folder),
+                surroundings=SurroundingsCache(clock),
+            )
+            yield
+        finally:
+            engine.dispose()
+
+    return lifespan

@@ -1,0 +1,176 @@
+"""Errors as answers: one table of statuses, problem+json bodies, and what pydantic found in our words."""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from math import isfinite
+from types import MappingProxyType
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from forecast import errors
+from serving.schemas import ITEMS_MAX, FieldProblem, Problem
+
+PROBLEM_JSON = "application/problem+json"
+PROBLEMS_SHOWN_MAX = 100
+
+STATUSES: Mapping[type[errors.ForecastError], HTTPStatus] = MappingProxyType(
+    {
+        errors.ForecastError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.FileError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.MappingError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.RefusedValueError: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.NotFoundError: HTTPStatus.NOT_FOUND,
+        errors.ConflictError: HTTPStatus.CONFLICT,
+        errors.AccessError: HTTPStatus.UNAUTHORIZED,
+        errors.TooLittleHistoryError: HTTPStatus.CONFLICT,
+        errors.GateError: HTTPStatus.CONFLICT,
+        errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
+
+_EXPECTED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "missing": ("a value", "give it"),
+        "extra_forbidden": ("a field of this API", "leave it out, or put it under `custom`"),
+        "string_type": ("text", "write it in quotation marks"),
+        "string_too_short": ("text that is not empty", "give it"),
+        "datetime": ("a moment", "write 2026-03-01T09:30:00+08:00"),
+        "date": ("a date", "write 2026-03-01"),
+        "value_error": ("a moment or a date as text", "write 2026-03-01T09:30:00+08:00, or 2026-03-01 for a date"),
+        "decimal": ("an amount with at most 18 digits", "write 125000.00"),
+        "float": ("a number", "write 12.5"),
+        "int": ("a whole number", "write 4"),
+        "list_type": ("a list", "write [ … ]"),
+        "too_short": ("at least one", "send one or more"),
+        "too_long": (f"at most {ITEMS_MAX}", f"send them in calls of at most {ITEMS_MAX}"),
+        "json_invalid": ("JSON", "mend the body at this position"),
+    }
+)
+
+
+class InvalidItemsError(errors.InputError):
+    """Items of a call can't be scored; `problems` says which and why."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        super().__init__(describe(problems))
+        self.problems = list(problems)
+
+
+def describe(problems: Sequence[FieldProblem]) -> str:
+    """Say the first problem in a sentence, and how many more there are."""
+    first = problems[0]
+    place = first.field if first.index is None else f"opportunities[{first.index}].{first.field}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    found = json.dumps(first.found, ensure_ascii=False, default=str)
+    return f"{place}: found {found}, expected {first.expected}; {first.remedy}{more}"
+
+
+def problem(
+    status: int, detail: str, problems: Sequence[FieldProblem] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Give an answer as RFC 9457 has it."""
+    title = HTTPStatus(status).phrase
+    body = Problem(
+        type=f"urn:forecast:problem:{title.lower().replace(' ', '-')}",
+        title=title,
+        status=status,
+        detail=detail,
+        errors=list(problems[:PROBLEMS_SHOWN_MAX]),
+    )
+    content = body.model_dump(mode="json", exclude=set() if problems else {"errors"})
+    return JSONResponse(content, status_code=status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
+
+
+def status_of(error: errors.ForecastError) -> HTTPStatus:
+    """Find the status of an error, by its class or the nearest above."""
+    return next(STATUSES[above] for above in type(error).__mro__ if above in STATUSES)
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Let an application answer every error with a problem."""
+    app.add_exception_handler(errors.ForecastError, _answer_own)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(sa.exc.OperationalError, _answer_unreachable)
+    app.add_exception_handler(sa.exc.TimeoutError, _answer_unreachable)
+    app.add_exception_handler(sa.exc.DataError, _answer_unholdable)
+    app.add_exception_handler(UnicodeEncodeError, _answer_unholdable)
+
+
+def _answer_own(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, errors.ForecastError):
+        raise error
+    headers = {"WWW-Authenticate": 'Bearer realm="forecast"'} if isinstance(error, errors.AccessError) else None
+    problems = error.problems if isinstance(error, InvalidItemsError) else ()
+    return problem(status_of(error), str(error), problems, headers)
+
+
+def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problems = [_field_problem(found) for found in error.errors()]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, describe(problems), problems)
+
+
+def _answer_http(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    return problem(error.status_code, error.detail, headers=error.headers)
+
+
+def _answer_unreachable(_: Request, __: Exception) -> JSONResponse:
+    detail = "the database does not answer; try again, and see /readyz and the server's log if that lasts"
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
+
+
+def _answer_unholdable(_: Request, __: Exception) -> JSONResponse:
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "a text holds what can't be kept, such as a NUL character or half a surrogate pair",
+    )
+
+
+def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
+    place = [part for part in found["loc"] if part not in {"body", "query", "path", "header"}]
+    index = None
+    if len(place) > 1 and place[0] == "opportunities" and isinstance(place[1], int):
+        index, place = place[1], place[2:]
+    expected, remedy = _expected(found)
+    return FieldProblem(index=index, field=_path(place), found=_found(found), expected=expected, remedy=remedy)
+
+
+def _path(place: Sequence[str | int]) -> str:
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in place]
+    return "".join(parts).removeprefix(".") or "body"
+
+
+def _expected(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what was expected and what to do; the longest beginning of pydantic's type that the table has decides."""
+    known = [name for name in _EXPECTED if str(found["type"]).startswith(name)]
+    if known:
+        return _EXPECTED[max(known, key=len)]
+    said = str(found["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    return said, "see /docs"
+
+
+def _found(found: Mapping[str, Any]) -> Any:
+    if found["type"] == "missing":
+        return None
+    if found["type"] == "too_long":
+        return found["ctx"]["actual_length"]
+    value = found.get("input")
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return shown(value)
+
+
+def shown(value: object) -> str:
+    """Give the beginning of what was found, fit for any answer."""
+    return str(value)[:200].encode(errors="backslashreplace").decode()

@@ -1,0 +1,146 @@
+"""Stored opportunities with their scores: one page at a time, or one whole."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from forecast.errors import InputError, NotFoundError
+from forecast.grades import Grade
+from forecast.records import Account, Opportunity, Person, Score
+from serving.deps import MODEL
+
+PAST_SCORES_MAX = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which open opportunities are listed; a team's are its own and those of its members."""
+
+    grade: Grade | None = None
+    owner_id: str | None = None
+    team_id: str | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cursor:
+    """Where a page ended; the next begins right after, whatever was added or removed in between."""
+
+    expected_value: float | None
+    opportunity_id: str
+
+    def to_text(self) -> str:
+        """Give the cursor as callers carry it."""
+        return base64.urlsafe_b64encode(json.dumps([self.expected_value, self.opportunity_id]).encode()).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what `to_text` gave.
+
+        Raises:
+            InputError: it gave something else.
+        """
+        try:
+            expected_value, opportunity_id = json.loads(base64.urlsafe_b64decode(text.encode()))
+            value = None if expected_value is None else float(expected_value)
+            return cls(expected_value=value, opportunity_id=str(opportunity_id))
+        except (ValueError, TypeError, binascii.Error) as error:
+            raise InputError(
+                f'cursor: found "{text}", expected the next_cursor of an earlier answer; leave it out to start again'
+            ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An opportunity with its names and latest score, where there are any."""
+
+    opportunity: Opportunity
+    account_name: str | None
+    owner_name: str | None
+    score: Score | None
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where a page that ends here ends."""
+        value = self.score.expected_value if self.score else None
+        return Cursor(expected_value=value, opportunity_id=self.opportunity.id)
+
+
+def list_open(session: Session, filters: Filters, after: Cursor | None, limit: int) -> list[Stored]:
+    """List open opportunities by expected value, highest first, those without one last, then by id."""
+    statement = (
+        _with_names_and_score()
+        .where(Opportunity.status == "open", Opportunity.deleted_at.is_(None), *_conditions(filters))
+        .order_by(Score.expected_value.desc().nulls_last(), Opportunity.id)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(_comes_after(after))
+    return [_stored(row) for row in session.execute(statement)]
+
+
+def get_stored(session: Session, opportunity_id: str) -> Stored:
+    """Find an opportunity by its id, open or closed.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    statement = _with_names_and_score().where(Opportunity.id == opportunity_id, Opportunity.deleted_at.is_(None))
+    row = session.execute(statement).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f'no opportunity "{opportunity_id}" is stored; import it, or score it without storing by '
+            "POST /v1/opportunities/score"
+        )
+    return _stored(row)
+
+
+def past_scores(session: Session, opportunity_id: str) -> Sequence[Score]:
+    """List the newest scores of an opportunity, newest first."""
+    statement = (
+        sa.select(Score)
+        .where(Score.model == MODEL, Score.record_id == opportunity_id)
+        .order_by(Score.as_of.desc(), Score.id.desc())
+        .limit(PAST_SCORES_MAX)
+    )
+    return session.scalars(statement).all()
+
+
+def _with_names_and_score() -> sa.Select[*tuple[Any, ...]]:
+    latest = sa.and_(Score.record_id == Opportunity.id, Score.model == MODEL, Score.latest)
+    return (
+        sa.select(Opportunity, Account.name, Person.name, Score)
+        .outerjoin(Account, Account.id == Opportunity.account_id)
+        .outerjoin(Person, Person.id == Opportunity.owner_id)
+        .outerjoin(Score, latest)
+    )
+
+
+def _stored(row: sa.Row[*tuple[Any, ...]]) -> Stored:
+    opportunity, account_name, owner_name, score = row
+    return Stored(opportunity=opportunity, account_name=account_name, owner_name=owner_name, score=score)
+
+
+def _conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
+    team = sa.func.coalesce(Opportunity.team_id, Person.team_id)
+    asked = (
+        (Score.grade, filters.grade),
+        (Opportunity.owner_id, filters.owner_id),
+        (team, filters.team_id),
+        (Opportunity.stage, filters.stage),
+    )
+    return [column == value for column, value in asked if value is not None]
+
+
+def _comes_after(cursor: Cursor) -> sa.ColumnElement[bool]:
+    value, later_id = Score.expected_value, Opportunity.id > cursor.opportunity_id
+    if cursor.expected_value is None:
+        return sa.and_(value.is_(None), later_id)
+    same = sa.and_(value == cursor.expected_value, later_id)
+    return sa.or_(value < cursor.expected_value, same, value.is_(None))

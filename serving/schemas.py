@@ -1,0 +1,265 @@
+"""Shapes of requests and answers of the API."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from forecast.grades import Grade
+
+ITEMS_MAX = 1000
+
+
+def _text(value: object) -> object:
+    """Refuse bare numbers: whether they count seconds or milliseconds can only be guessed."""
+    if isinstance(value, int | float):
+        raise ValueError("a number is not a moment")  # noqa: TRY004 - pydantic collects ValueError only
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_text)]
+Day = Annotated[date, BeforeValidator(_text)]
+Amount = Annotated[Decimal, Field(max_digits=18, allow_inf_nan=False)]
+Rating = Annotated[int, Field(ge=1, le=5)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Schema(BaseModel):
+    """A value of the API; an unknown field is refused, a number where text is due is taken as text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+
+class ActivityIn(Schema):
+    """Something done or planned on the opportunity; one counts once it was entered (`created_at`, else `occurred_at`)."""
+
+    type: str | None = None
+    direction: str | None = None
+    occurred_at: Moment | None = None
+    created_at: Moment | None = None
+    person_id: str | None = None
+    duration_minutes: float | None = None
+
+
+class ChangeIn(Schema):
+    """One change of one field, `custom.<name>` for a custom one; values as text."""
+
+    field: str
+    changed_at: Moment
+    old_value: str | None = None
+    new_value: str | None = None
+
+
+class OpportunityIn(Schema):
+    """An open opportunity as it stands now, with its history as far as the caller has it."""
+
+    id: Annotated[str, Field(min_length=1)]
+    source_system: str = "import"
+    external_id: str | None = None
+    created_at: Moment | None = None
+    name: str | None = None
+    account_id: str | None = None
+    contact_id: str | None = None
+    lead_id: str | None = None
+    owner_id: str | None = None
+    team_id: str | None = None
+    product_id: str | None = None
+    campaign_id: str | None = None
+    source: str | None = None
+    type: str | None = None
+    pipeline_id: str = "default"
+    stage: str | None = None
+    amount: Annotated[Amount | None, Field(description="Rounded to two decimals, as records are.")] = None
+    currency: str | None = None
+    expected_close_on: Day | None = None
+    forecast_category: str | None = None
+    seller_probability: Share | None = None
+    next_step: str | None = None
+    need_fit: Rating | None = None
+    purchasing_power: Rating | None = None
+    competition: Rating | None = None
+    custom: Annotated[dict[str, Any], Field(description="Custom fields by name.")] = Field(default_factory=dict)
+    activities: list[ActivityIn] = Field(default_factory=list)
+    changes: list[ChangeIn] = Field(default_factory=list)
+
+
+_EXAMPLE: dict[str, Any] = {
+    "as_of": None,
+    "opportunities": [
+        {
+            "id": "006Qy00000A1b2C",
+            "created_at": "2026-08-03T09:12:00+08:00",
+            "stage": "Quoted",
+            "amount": "125000.00",
+            "currency": "CNY",
+            "account_id": "A00012",
+            "owner_id": "U07",
+            "source": "Referral",
+            "expected_close_on": "2026-12-15",
+            "need_fit": 4,
+            "custom": {"budget_confirmed": True},
+            "activities": [
+                {"type": "call", "direction": "outbound", "occurred_at": "2026-09-01T10:00:00+08:00"},
+                {"type": "meeting", "occurred_at": "2026-09-20T14:30:00+08:00", "duration_minutes": 60},
+            ],
+            "changes": [
+                {
+                    "field": "stage",
+                    "changed_at": "2026-09-21T08:00:00+08:00",
+                    "old_value": "Contacted",
+                    "new_value": "Quoted",
+                }
+            ],
+        }
+    ],
+}
+
+
+class ScoreRequest(Schema):
+    """Opportunities to be scored; a moment without a zone is read in FORECAST_TIMEZONE."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    as_of: Annotated[Moment | None, Field(description="Nothing known at or after it counts. Default: now.")] = None
+    opportunities: Annotated[list[OpportunityIn], Field(min_length=1, max_length=ITEMS_MAX)]
+
+
+class Money(Schema):
+    """An amount with its currency, where that is known."""
+
+    amount: Decimal
+    currency: str | None
+
+
+class Reason(Schema):
+    """What speaks for or against winning.
+
+    `usual` is the median among won opportunities, `contribution` the part of the log-odds.
+    """
+
+    feature: str
+    sentence: str
+    value: str | None
+    usual: float | None
+    contribution: float
+
+
+class Score(Schema):
+    """What a version of the model says, by what was known before `as_of`."""
+
+    probability: Share
+    grade: Grade
+    expected_value: Money | None
+    basis: Annotated[str, Field(description="own: learnt from these records; prior: the share won so far.")]
+    model_version: str
+    as_of: datetime
+    reasons_for: list[Reason]
+    reasons_against: list[Reason]
+
+
+class Identified(Schema):
+    """What has an id."""
+
+    id: str
+
+
+class ScoredOpportunity(Score, Identified):
+    """The score of one opportunity of the call."""
+
+    warnings: list[str]
+
+
+class ScoreAnswer(Schema):
+    """Scores in the order of the opportunities given."""
+
+    scores: list[ScoredOpportunity]
+
+
+class OpportunityRow(Schema):
+    """An open opportunity in a list."""
+
+    id: str
+    name: str | None
+    account_id: str | None
+    account_name: str | None
+    owner_id: str | None
+    owner_name: str | None
+    team_id: str | None
+    stage: str | None
+    amount: Money | None
+    expected_close_on: date | None
+    score: Score | None
+
+
+class OpportunityPage(Schema):
+    """A page of a list; `next_cursor` is missing on the last."""
+
+    opportunities: list[OpportunityRow]
+    next_cursor: str | None
+
+
+class PastScore(Schema):
+    """A score in the history of an opportunity."""
+
+    as_of: datetime
+    scored_at: datetime
+    probability: Share
+    grade: Grade
+    expected_value: Money | None
+    basis: str
+    model_version: str
+
+
+class OpportunityAnswer(Schema):
+    """An opportunity as stored, its latest score, and its newest scores."""
+
+    opportunity: dict[str, Any]
+    account_name: str | None
+    owner_name: str | None
+    score: Score | None
+    score_history: list[PastScore]
+
+
+class LiveModel(Schema):
+    """A version that serves now."""
+
+    name: str
+    version: str
+    basis: str
+    since: datetime
+    why: str
+    metrics: dict[str, float]
+    gates: list[dict[str, Any]]
+
+
+class ModelsAnswer(Schema):
+    """Live versions, by name."""
+
+    models: list[LiveModel]
+
+
+class Health(Schema):
+    """The process is up."""
+
+    status: Literal["ok"] = "ok"
+
+
+class FieldProblem(Schema):
+    """What is wrong with one field; `index` counts the call's opportunities from 0."""
+
+    index: int | None
+    field: str
+    found: Any
+    expected: str
+    remedy: str
+
+
+class Problem(Schema):
+    """A problem, as RFC 9457 has it; `errors` where single fields are at fault."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = Field(default_factory=list)

@@ -1,0 +1,1 @@
+"""Estimators: fitted on arrays and frames, kept as plain text and JSON."""

@@ -1,0 +1,129 @@
+"""Penalised logistic regression on one-hot categories and standardised numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from forecast.estimators.encoding import Encoding
+from forecast.metrics import Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Expand an encoded matrix: numbers as signed logarithms, standardised, with a flag for missing; levels one-hot.
+
+    Attributes:
+        number_count: columns of the matrix that are numbers.
+        level_counts: number of codes of each category, the one for other values included.
+        center, scale: mean and standard deviation of each number's logarithm.
+    """
+
+    number_count: int
+    level_counts: tuple[int, ...]
+    center: Floats
+    scale: Floats
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Column of the encoded matrix that each expanded column comes from."""
+        numbers = np.arange(self.number_count)
+        levels = [np.full(count, self.number_count + i) for i, count in enumerate(self.level_counts)]
+        return np.concatenate([numbers, numbers, *levels]).astype(np.int64)
+
+    def expand(self, matrix: Floats) -> Floats:
+        """Give the design matrix, of shape (rows, len(owners))."""
+        numbers = matrix[:, : self.number_count]
+        missing = np.isnan(numbers)
+        scaled = np.where(missing, 0.0, (_signed_log(numbers) - self.center) / self.scale)
+        hot = [
+            matrix[:, [self.number_count + i]] == np.arange(count)[None, :] for i, count in enumerate(self.level_counts)
+        ]
+        return np.hstack([scaled, missing, *hot]).astype(np.float64)
+
+
+def _signed_log(values: Floats) -> Floats:
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
+def fit_design(encoding: Encoding, matrix: Floats) -> Design:
+    """Fit the scales of the numbers."""
+    numbers = _signed_log(matrix[:, : len(encoding.numbers)])
+    known = ~np.isnan(numbers)
+    count = np.maximum(known.sum(axis=0), 1)
+    center = np.where(known, numbers, 0).sum(axis=0) / count
+    spread = np.sqrt((np.where(known, numbers - center, 0) ** 2).sum(axis=0) / count)
+    return Design(
+        number_count=len(encoding.numbers),
+        level_counts=tuple(len(levels) + 1 for levels in encoding.levels.values()),
+        center=center,
+        scale=np.where(spread > 1e-12, spread, 1.0),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logistic:
+    """A fitted logistic regression."""
+
+    design: Design
+    coefficients: Floats
+    intercept: float
+    means: Floats
+
+    def log_odds(self, matrix: Floats) -> Floats:
+        """Give the log-odds of each row."""
+        # A matrix product rounds one row otherwise than many; a sum along each row does not.
+        return np.asarray((self.design.expand(matrix) * self.coefficients).sum(axis=1) + self.intercept)
+
+    def contributions(self, matrix: Floats) -> Floats:
+        """Give coefficient times deviation from the mean, summed by encoded column; the last column is the bias."""
+        parts = (self.design.expand(matrix) - self.means) * self.coefficients
+        summed = np.zeros((len(matrix), matrix.shape[1] + 1))
+        for column, owner in enumerate(self.design.owners):
+            summed[:, owner] += parts[:, column]
+        summed[:, -1] = self.intercept + self.means @ self.coefficients
+        return summed
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the model as JSON values."""
+        return {
+            "number_count": self.design.number_count,
+            "level_counts": list(self.design.level_counts),
+            "center": self.design.center.tolist(),
+            "scale": self.design.scale.tolist(),
+            "coefficients": self.coefficients.tolist(),
+            "intercept": self.intercept,
+            "means": self.means.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave."""
+        design = Design(
+            number_count=values["number_count"],
+            level_counts=tuple(values["level_counts"]),
+            center=np.array(values["center"], dtype=np.float64),
+            scale=np.array(values["scale"], dtype=np.float64),
+        )
+        return cls(
+            design=design,
+            coefficients=np.array(values["coefficients"], dtype=np.float64),
+            intercept=values["intercept"],
+            means=np.array(values["means"], dtype=np.float64),
+        )
+
+
+def fit_logistic(encoding: Encoding, matrix: Floats, won: Floats, weight: Floats, penalty: float) -> Logistic:
+    """Fit with an L2 penalty of `penalty` rows' worth; both outcomes must be there."""
+    design = fit_design(encoding, matrix)
+    expanded = design.expand(matrix)
+    fitted = LogisticRegression(C=1 / penalty, max_iter=500).fit(expanded, won, sample_weight=weight)
+    return Logistic(
+        design=design,
+        coefficients=fitted.coef_[0],
+        intercept=float(fitted.intercept_[0]),
+        means=expanded.mean(axis=0),
+    )

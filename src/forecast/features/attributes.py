@@ -1,0 +1,50 @@
+"""What an opportunity, its account, owner and product are."""
+
+import polars as pl
+
+from forecast.features.durations import days
+from forecast.features.plan import FeaturePlan
+from forecast.snapshot import Snapshot
+
+CATEGORIES = (
+    "source", "type", "pipeline_id", "currency", "campaign_id", "product_id", "product_family", "product_line",
+    "owner_id", "owner_title", "account_id", "account_industry", "account_region", "account_country",
+    "account_channel", "account_size", "forecast_category",
+)  # fmt: skip
+NUMBERS = (
+    "amount", "need_fit", "purchasing_power", "competition", "seller_probability", "account_employees",
+    "account_annual_revenue", "account_founded_year", "product_list_price",
+)  # fmt: skip
+
+
+def attribute_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
+    """Give categories as text and numbers as float64, one row a subject."""
+    return snapshot.rows.select(
+        *(pl.col(name) for name in CATEGORIES),
+        pl.coalesce("team_id", "owner_team_id").alias("team_id"),
+        *(pl.col(name).cast(pl.Float64) for name in NUMBERS),
+        (pl.col("amount") / pl.col("product_list_price").replace(0.0, None)).alias("amount_to_list_price"),
+        *(_custom_feature(name, kind) for name, kind in plan.custom.items() if name in snapshot.rows.columns),
+        *(
+            pl.lit(None).cast(_dtype(kind)).alias(name)
+            for name, kind in plan.custom.items()
+            if name not in snapshot.rows.columns
+        ),
+    )
+
+
+def _dtype(kind: str) -> type[pl.DataType]:
+    return pl.String if kind == "category" else pl.Float64
+
+
+def _custom_feature(name: str, kind: str) -> pl.Expr:
+    value = pl.col(name)
+    if kind == "category":
+        return value
+    if kind in {"number", "boolean"}:
+        return value.cast(pl.Float64)
+    if kind == "date":
+        return days(value.cast(pl.Datetime("us", "UTC")) - pl.col("as_of")).alias(name)
+    if kind == "list":
+        return value.str.json_decode(pl.List(pl.String)).list.len().cast(pl.Float64).alias(name)
+    return value.str.len_chars().cast(pl.Float64)

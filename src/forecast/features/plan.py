@@ -1,0 +1,77 @@
+"""Which data-dependent features there are: decided once, in training, and kept with the version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+import polars as pl
+
+from forecast.snapshot import History
+
+MOST_ACTIVITY_TYPES = 12
+MOST_STAGES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturePlan:
+    """The part of a feature frame's shape that follows from the data.
+
+    Attributes:
+        rates: columns whose as-of win rates are features.
+        activity_types: types of activity that are counted one by one.
+        stages: stages whose first entry is a feature.
+        custom: custom columns with their types.
+    """
+
+    rates: tuple[str, ...] = ()
+    activity_types: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    custom: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the plan as JSON values."""
+        return {
+            "rates": list(self.rates),
+            "activity_types": list(self.activity_types),
+            "stages": list(self.stages),
+            "custom": [[name, kind] for name, kind in self.custom.items()],
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave."""
+        return cls(
+            rates=tuple(values["rates"]),
+            activity_types=tuple(values["activity_types"]),
+            stages=tuple(values["stages"]),
+            custom=MappingProxyType(dict(values["custom"])),
+        )
+
+
+def plan_features(history: History, rates: tuple[str, ...]) -> FeaturePlan:
+    """Decide the data-dependent features from what is in history; the most frequent types and stages are kept."""
+    entered = history.changes.filter(pl.col("field") == "stage").rename({"new_value": "stage"})
+    return FeaturePlan(
+        rates=rates,
+        activity_types=_most_frequent(history.activities, "type", MOST_ACTIVITY_TYPES),
+        stages=_most_frequent(_without_ends(entered, history), "stage", MOST_STAGES),
+        custom=MappingProxyType(dict(history.custom_types)),
+    )
+
+
+def _without_ends(entered: pl.DataFrame, history: History) -> pl.DataFrame:
+    """Leave out stages that only ever come at the very end: entering them is the outcome."""
+    ends = history.stages.filter(pl.col("kind") != "open")["stage"].implode()
+    closed = history.closings.filter(pl.col("status") != "open").select("opportunity_id", "closed_at")
+    seen_open = (
+        entered.join(closed, left_on="record_id", right_on="opportunity_id", how="left")
+        .filter(pl.col("closed_at").is_null() | (pl.col("changed_at") < pl.col("closed_at")))["stage"]
+        .implode()
+    )
+    return entered.filter(pl.col("stage").is_in(seen_open), ~pl.col("stage").is_in(ends))
+
+
+def _most_frequent(frame: pl.DataFrame, column: str, most: int) -> tuple[str, ...]:
+    counts = frame.drop_nulls(column).group_by(column).len().sort(["len", column], descending=[True, False])
+    return tuple(sorted(counts[column].head(most)))

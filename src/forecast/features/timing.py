@@ -1,0 +1,99 @@
+"""Where an opportunity stands in time: age, stage, close date and how they moved."""
+
+import polars as pl
+
+from forecast.features.durations import days
+from forecast.features.plan import FeaturePlan
+from forecast.snapshot import Snapshot
+
+
+def timing_features(snapshot: Snapshot) -> pl.DataFrame:
+    """Give age, calendar and close-date features, one row a subject; durations in days."""
+    as_of, created = pl.col("as_of"), pl.col("created_at")
+    expected = pl.col("expected_close_on").cast(pl.Datetime("us", "UTC"))
+    quarter_end = as_of.dt.truncate("1q").dt.offset_by("1q")
+    return snapshot.rows.select(
+        days(as_of - created).alias("age_days"),
+        created.dt.weekday().cast(pl.String).alias("created_weekday"),
+        created.dt.hour().cast(pl.Float64).alias("created_hour"),
+        days(quarter_end - as_of).alias("quarter_end_days"),
+        days(expected - as_of).alias("expected_close_days"),
+        days(expected - created).alias("planned_duration_days"),
+    )
+
+
+def stage_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
+    """Give the stage, how long it has lasted and how it was reached, one row a subject."""
+    positions = snapshot.stages.select("stage", pl.col("position").cast(pl.Float64).alias("stage_position"))
+    moves = _stage_moves(snapshot, positions)
+    latest = moves.group_by("row").agg(
+        pl.col("changed_at").max().alias("entered_at"),
+        pl.len().cast(pl.Float64).alias("stage_change_count"),
+        (pl.col("step") < 0).sum().cast(pl.Float64).alias("stage_backward_count"),
+        (pl.col("step") > 1).sum().cast(pl.Float64).alias("stage_skip_count"),
+    )
+    reached = moves.group_by("row").agg(
+        pl.col("changed_at").filter(pl.col("stage") == stage).min().alias(f"reached_{stage}_days")
+        for stage in plan.stages
+    )
+    return (
+        snapshot.rows.select("row", "as_of", "created_at", "stage")
+        .join(positions, on="stage", how="left", maintain_order="left")
+        .join(latest, on="row", how="left", maintain_order="left")
+        .join(reached, on="row", how="left", maintain_order="left")
+        .select(
+            "stage",
+            "stage_position",
+            days(pl.col("as_of") - pl.coalesce("entered_at", "created_at")).alias("stage_days"),
+            pl.col("stage_change_count").fill_null(0),
+            pl.col("stage_backward_count").fill_null(0),
+            pl.col("stage_skip_count").fill_null(0),
+            *(
+                days(pl.col("as_of") - pl.col(f"reached_{stage}_days")).alias(f"reached_{stage}_days")
+                for stage in plan.stages
+            ),
+        )
+    )
+
+
+def _stage_moves(snapshot: Snapshot, positions: pl.DataFrame) -> pl.DataFrame:
+    return (
+        snapshot.changes.filter(pl.col("field") == "stage")
+        .rename({"new_value": "stage"})
+        .with_columns(pl.coalesce("old_value", pl.col("stage").shift().over("row")).alias("left"))
+        .join(positions, on="stage", how="left", maintain_order="left")
+        .join(positions, left_on="left", right_on="stage", how="left", suffix="_left", maintain_order="left")
+        .with_columns((pl.col("stage_position") - pl.col("stage_position_left")).alias("step"))
+    )
+
+
+def movement_features(snapshot: Snapshot) -> pl.DataFrame:
+    """Give how the close date, the amount and the owner changed so far, one row a subject."""
+    counts = snapshot.changes.group_by("row").agg(
+        _date_moves(later=True).alias("close_date_push_count"),
+        _date_moves(later=False).alias("close_date_pull_count"),
+        (pl.col("field") == "owner_id").sum().alias("owner_change_count"),
+        pl.col("old_value")
+        .filter(pl.col("field") == "amount")
+        .first()
+        .cast(pl.Float64, strict=False)
+        .alias("first_amount"),
+    )
+    names = ("close_date_push_count", "close_date_pull_count", "owner_change_count")
+    return (
+        snapshot.rows.select("row", "amount")
+        .join(counts, on="row", how="left", maintain_order="left")
+        .select(
+            *(pl.col(name).cast(pl.Float64).fill_null(0) for name in names),
+            (pl.col("amount") / pl.col("first_amount").replace(0.0, None) - 1)
+            .fill_null(0)
+            .alias("amount_change_share"),
+        )
+    )
+
+
+def _date_moves(*, later: bool) -> pl.Expr:
+    old = pl.col("old_value").str.to_date("%Y-%m-%d", strict=False)
+    new = pl.col("new_value").str.to_date("%Y-%m-%d", strict=False)
+    moved = new > old if later else new < old
+    return (moved & (pl.col("field") == "expected_close_on")).sum()

@@ -1,0 +1,287 @@
+"""Whole columns: text in, typed values out, with what could not be read.
+
+The usual ways of writing are read by Polars over the column at once; each distinct text that remains is read by itself.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from forecast.errors import RefusedValueError
+from forecast.intake import values, vocabulary
+
+FieldType = Literal[
+    "text",
+    "reference",
+    "word",
+    "number",
+    "integer",
+    "share",
+    "boolean",
+    "date",
+    "moment",
+    "date_text",
+    "moment_text",
+    "list",
+]
+ID_CHARACTERS_MAX = 200
+_MOMENT = pl.Datetime("us", "UTC")
+_PLAIN_NUMBER = r"^[+-]?\d{1,18}(\.\d+)?$"
+_DATE_FORMATS = {
+    "ymd": ("%Y-%m-%d", "%Y/%m/%d"),
+    "dmy": ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y"),
+    "mdy": ("%m/%d/%Y", "%m-%d-%Y"),
+}
+_ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How one column of a file is read.
+
+    Attributes:
+        heading: of the file.
+        field: of ours, or `custom.<name>`.
+        decimal_mark: of numbers.
+        factor: that numbers are multiplied with, for headings such as 金额(万元).
+        date_order: of dates whose year comes last.
+        epoch_unit: s or ms where moments are counted from 1970, else empty.
+        zone: of moments that name none; `date_text` and `moment_text` are custom dates, kept as ISO text.
+        words: normalised word of the file -> text that is read in its place; empty is an empty cell.
+        prefix: put before references, for ids of another source.
+        bounds: least and greatest number allowed.
+    """
+
+    heading: str
+    field: str
+    type: FieldType
+    decimal_mark: str = "."
+    factor: float = 1.0
+    date_order: str = "dmy"
+    epoch_unit: Literal["", "s", "ms"] = ""
+    zone: ZoneInfo = dataclasses.field(default_factory=lambda: ZoneInfo("UTC"))
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    prefix: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as read: nulls are empty cells and those whose text is among `refused`."""
+
+    values: pl.Series
+    refused: Mapping[str, RefusedValueError]
+
+
+def read_column(texts: pl.Series, reading: Reading) -> Column:
+    """Read a column of texts, stripped and null where empty."""
+    if reading.words:
+        texts = _translated(texts, reading.words)
+    if reading.type not in {"text", "reference", "list"}:
+        texts = texts.set(texts.str.to_lowercase().is_in(vocabulary.missing_words()), None)
+    return _READERS[reading.type](texts, reading)
+
+
+def _translated(texts: pl.Series, words: Mapping[str, str]) -> pl.Series:
+    distinct = texts.drop_nulls().unique().to_list()
+    keys = {text: vocabulary.word_key(text) for text in distinct}
+    ours = {text: words[key] or None for text, key in keys.items() if key in words}
+    return texts.replace(list(ours), list(ours.values())) if ours else texts
+
+
+def _each(texts: pl.Series, fast: pl.Series, read: Callable[[str], Any]) -> Column:
+    """Complete the column read fast by reading every remaining distinct text by itself."""
+    left = texts.filter(fast.is_null() & texts.is_not_null()).unique()
+    found: dict[str, Any] = {}
+    refused: dict[str, RefusedValueError] = {}
+    for text in left:
+        try:
+            found[text] = read(text)
+        except RefusedValueError as error:
+            refused[text] = error
+    if found:
+        slow = texts.replace_strict(
+            pl.Series(list(found), dtype=pl.String),
+            pl.Series(list(found.values()), dtype=fast.dtype),
+            default=None,
+            return_dtype=fast.dtype,
+        )
+        fast = fast.zip_with(fast.is_not_null(), slow)
+    return Column(fast, refused)
+
+
+def _read_text(texts: pl.Series, _: Reading) -> Column:
+    bad = texts.filter(texts.str.contains("\x00", literal=True).fill_null(value=False)).unique()
+    refused = {text: RefusedValueError(text, "holds a zero byte", "write it without") for text in bad}
+    return Column(_without(texts, refused), refused)
+
+
+def _read_reference(texts: pl.Series, reading: Reading) -> Column:
+    column = _read_text(texts, reading)
+    long = column.values.filter((column.values.str.len_chars() > ID_CHARACTERS_MAX).fill_null(value=False)).unique()
+    refused = {
+        text: RefusedValueError(text, "is too long for an id", f"write at most {ID_CHARACTERS_MAX} characters")
+        for text in long
+    }
+    kept = _without(column.values, refused)
+    return Column(
+        pl.Series(kept.name, [reading.prefix]) + kept if reading.prefix else kept, {**column.refused, **refused}
+    )
+
+
+def _without(texts: pl.Series, refused: Mapping[str, RefusedValueError]) -> pl.Series:
+    return texts.set(texts.is_in(list(refused)), None) if refused else texts
+
+
+def _read_word(texts: pl.Series, reading: Reading) -> Column:
+    ours = set(reading.words.values())
+    expected = f"write {', '.join(sorted(ours - {''}))}, or say what it means in [values.{reading.field}] of a mapping"
+
+    def read(text: str) -> str:
+        if text not in ours:
+            raise RefusedValueError(text, f"is not a {reading.field} that is known", expected)
+        return text
+
+    return _each(texts, pl.Series(texts.name, [None], dtype=pl.String).new_from_index(0, len(texts)), read)
+
+
+def _read_number(texts: pl.Series, reading: Reading) -> Column:
+    plain = texts.str.contains(_PLAIN_NUMBER) if reading.decimal_mark == "." else texts.str.contains(r"^[+-]?\d{1,18}$")
+    fast = texts.set(~plain, None).cast(pl.Float64, strict=False)
+    column = _each(texts, fast, partial(values.read_number, decimal_mark=reading.decimal_mark))
+    return _within(texts, Column(_scaled(column.values, reading.factor), column.refused), reading.bounds)
+
+
+def _scaled(numbers: pl.Series, factor: float) -> pl.Series:
+    # Rounding undoes the last bit: 57 percent is 0.57, not 0.5700000000000001.
+    return (numbers * factor).round(12) if factor < 1 else numbers * factor
+
+
+def _within(texts: pl.Series, column: Column, bounds: tuple[float, float]) -> Column:
+    low, high = bounds
+    outside = ~column.values.is_between(low, high).fill_null(value=True)
+    if not outside.any():
+        return column
+    refused = {
+        text: RefusedValueError(text, "is out of range", f"write a number from {low:.15g} to {high:.15g}")
+        for text in texts.filter(outside).unique()
+    }
+    return Column(column.values.set(outside, None), {**column.refused, **refused})
+
+
+def _read_share(texts: pl.Series, reading: Reading) -> Column:
+    # A cell with its own percent sign is divided by its reader; only the others are by the column's factor.
+    signed = texts.str.contains("[%％]")
+    own = _read_number(texts.set(~signed, None), replace(reading, factor=1.0))
+    others = _read_number(texts.set(signed, None), reading)
+    return Column(own.values.zip_with(own.values.is_not_null(), others.values), {**own.refused, **others.refused})
+
+
+def _read_integer(texts: pl.Series, reading: Reading) -> Column:
+    column = _read_number(texts, reading)
+    broken = (column.values != column.values.round(0)).fill_null(value=False)
+    refused = {
+        text: RefusedValueError(text, "is not a whole number", "write it without a fraction")
+        for text in texts.filter(broken).unique()
+    }
+    return Column(column.values.set(broken, None).cast(pl.Int64), {**column.refused, **refused})
+
+
+def _read_boolean(texts: pl.Series, _: Reading) -> Column:
+    return _each(
+        texts, pl.Series(texts.name, [None], dtype=pl.Boolean).new_from_index(0, len(texts)), values.read_boolean
+    )
+
+
+def _read_date(texts: pl.Series, reading: Reading) -> Column:
+    if reading.epoch_unit:
+        column = _read_epoch(texts, reading)
+        return Column(column.values.dt.convert_time_zone(reading.zone.key).dt.date(), column.refused)
+    fast = _strptime(texts, _DATE_FORMATS["ymd"] + _DATE_FORMATS.get(reading.date_order, ()), pl.Date())
+    return _each(texts, fast, partial(values.read_date, date_order=reading.date_order, zone=reading.zone))
+
+
+def _read_moment(texts: pl.Series, reading: Reading) -> Column:
+    if reading.epoch_unit:
+        return _read_epoch(texts, reading)
+    fast = _strptime(texts, _ZONED_FORMATS, _MOMENT)
+    left = texts.set(fast.is_not_null(), None)
+    local = _strptime(left, _local_formats(reading.date_order), pl.Datetime("us"))
+    # An hour that the clocks skipped is left to the slow way, which reads it as the clock before the change would.
+    placed = local.dt.replace_time_zone(reading.zone.key, non_existent="null", ambiguous="earliest")
+    fast = fast.zip_with(fast.is_not_null(), placed.dt.convert_time_zone("UTC"))
+    return _each(texts, fast, partial(values.read_moment, date_order=reading.date_order, zone=reading.zone))
+
+
+def _local_formats(date_order: str) -> tuple[str, ...]:
+    iso = (
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%d",
+        "%Y-%m-%d %H:%M",
+        "%Y/%m/%d",
+        "%Y/%m/%d %H:%M",
+        "%Y/%m/%d %H:%M:%S",
+    )
+    days = () if date_order == "ymd" else _DATE_FORMATS[date_order]
+    return (*iso, *(f"{day}{clock}" for day in days for clock in ("", " %H:%M", " %H:%M:%S")))
+
+
+def _strptime(texts: pl.Series, formats: tuple[str, ...], dtype: pl.Date | pl.Datetime) -> pl.Series:
+    """Read what any of the formats reads, each tried on what the earlier ones left; years of four digits only."""
+    found = pl.Series(texts.name, [None], dtype=dtype).new_from_index(0, len(texts))
+    for form in formats:
+        left = texts.set(found.is_not_null(), None)
+        if left.null_count() == len(left):
+            break
+        parsed = left.str.strptime(dtype, form, strict=False)
+        parsed = parsed.set(~parsed.dt.year().is_between(1000, 9998), None)
+        found = found.zip_with(found.is_not_null(), parsed)
+    return found
+
+
+def _read_epoch(texts: pl.Series, reading: Reading) -> Column:
+    unit: Literal["s", "ms"] = "s" if reading.epoch_unit == "s" else "ms"
+    numbers = texts.str.to_integer(strict=False)
+    moments = pl.from_epoch(numbers, time_unit=unit).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return _each(texts, moments, partial(values.read_moment, date_order=reading.date_order, zone=reading.zone))
+
+
+def _read_date_text(texts: pl.Series, reading: Reading) -> Column:
+    column = _read_date(texts, reading)
+    return Column(column.values.dt.strftime("%Y-%m-%d"), column.refused)
+
+
+def _read_moment_text(texts: pl.Series, reading: Reading) -> Column:
+    column = _read_moment(texts, reading)
+    return Column(column.values.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), column.refused)
+
+
+def _read_list(texts: pl.Series, _: Reading) -> Column:
+    column = _read_text(texts, _)
+    parts = column.values.str.replace_all("；", ";", literal=True).str.split(";")
+    return Column(
+        parts.list.eval(pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != "")), column.refused
+    )
+
+
+_READERS: Mapping[FieldType, Callable[[pl.Series, Reading], Column]] = {
+    "text": _read_text,
+    "reference": _read_reference,
+    "word": _read_word,
+    "number": _read_number,
+    "integer": _read_integer,
+    "share": _read_share,
+    "boolean": _read_boolean,
+    "date": _read_date,
+    "moment": _read_moment,
+    "date_text": _read_date_text,
+    "moment_text": _read_moment_text,
+    "list": _read_list,
+}

@@ -1,0 +1,270 @@
+"""The plan of an import: how every column of one file will be read, decided before a row is."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from forecast.errors import MappingError
+from forecast.intake import survey, vocabulary
+from forecast.intake.columns import FieldType, Reading, read_column
+from forecast.intake.doubts import doubts, type_doubts
+from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
+from forecast.intake.files import ROW, CsvFile, read_chunks
+from forecast.intake.mapping import CUSTOM, IGNORE, check_mapping
+from forecast.intake.mapping import Mapping as ColumnMapping
+from forecast.intake.recognition import custom_target, match_columns, recognise_kind
+from forecast.intake.survey import Question, SeenColumn, Tally
+from forecast.records import TimeKind
+
+_CUSTOM_READINGS: Mapping[str, FieldType] = {
+    "number": "number",
+    "boolean": "boolean",
+    "date": "date_text",
+    "list": "list",
+    "category": "text",
+    "text": "text",
+}
+
+
+@dataclass(frozen=True)
+class CustomColumn:
+    """A custom field as declared: its type, when it is known, and the heading it came with."""
+
+    type: str
+    time: TimeKind
+    label: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a file is read.
+
+    Attributes:
+        readings: one for every column that is read, in the order of the file; constants first.
+        constants: heading of a column that the file does not have -> its text in every row.
+        customs: the custom fields among the columns, as they will be declared.
+        cleared: custom fields whose declaration gives way to text.
+        ignored: headings that are not read.
+        mapping: all of it, as a mapping that would read the file the same way.
+    """
+
+    kind: str
+    source_system: str
+    readings: tuple[Reading, ...]
+    constants: Mapping[str, str]
+    customs: Mapping[str, CustomColumn]
+    cleared: frozenset[str]
+    ignored: tuple[str, ...]
+    mapping: ColumnMapping
+    warnings: tuple[str, ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Give the fields that the file fills."""
+        return frozenset(reading.field for reading in self.readings)
+
+    @property
+    def has_content_ids(self) -> bool:
+        """Tell whether ids are made of what the rows say, for want of an id or a name."""
+        named = self.kind in vocabulary.NAMED_KINDS and "name" in self.fields
+        return "external_id" not in self.fields and not named
+
+
+def make_plan(file: CsvFile, mapping: ColumnMapping, declared: Mapping[str, CustomColumn]) -> Plan:
+    """Decide how a file is read, from its headings and one look over all its rows.
+
+    Args:
+        file: the file.
+        mapping: what is already decided; its timezone and source_system are those in force.
+        declared: the custom fields of the kind that are already known.
+
+    Raises:
+        MappingError: the kind is not recognised, or the mapping does not fit the file.
+    """
+    kind = mapping.kind or recognise_kind(file.headings, file.path)
+    mapping = replace(mapping, kind=kind)
+    check_mapping(mapping)
+    matched = match_columns(kind, file.headings, mapping)
+    constants = {_constant_heading(field): text for field, text in mapping.constants.items()}
+    seen = _look(
+        file, mapping, {_constant_heading(field): field for field in mapping.constants} | matched.columns, constants
+    )
+    foreign = {
+        one.heading: custom_target(one.heading, set(matched.columns.values()))
+        for one in seen
+        if _is_foreign_status(one)
+    }
+    seen = [
+        replace(one, field=foreign.get(one.heading, one.field)) for one in seen if not _is_empty(one, file, declared)
+    ]
+    _check_required(kind, [one.field for one in seen])
+    times = {**matched.times, **{field.removeprefix(CUSTOM): "outcome" for field in foreign.values()}, **mapping.times}
+    customs = {one.custom: _custom(one, times, declared) for one in seen if one.custom}
+    readings = tuple(_reading(one, customs) for one in seen)
+    _check_constants(readings, constants)
+    read = {reading.heading: reading.field for reading in readings}
+    columns = {heading: read.get(heading, IGNORE) for heading in file.headings}
+    changed_types = {
+        name for name, custom in customs.items() if name in declared and declared[name].type != custom.type
+    }
+    return Plan(
+        kind=kind,
+        source_system=mapping.source_system or "import",
+        readings=readings,
+        constants=constants,
+        customs=customs,
+        cleared=frozenset(changed_types),
+        ignored=tuple(name for name, field in columns.items() if field == IGNORE and not vocabulary.is_ignored(name)),
+        mapping=_full_mapping(mapping, columns, customs),
+        warnings=(
+            *file.warnings,
+            *matched.warnings,
+            *doubts(seen, readings, foreign),
+            *type_doubts(seen, changed_types),
+        ),
+    )
+
+
+def _constant_heading(field: str) -> str:
+    return f"(constant {field})"
+
+
+def plain_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Strip every text and make empty ones null."""
+    texts = pl.col(pl.String).str.strip_chars()
+    return frame.with_columns(pl.when(texts != "").then(texts))
+
+
+def with_constants(frame: pl.DataFrame, constants: Mapping[str, str]) -> pl.DataFrame:
+    """Add the columns that a file does not have."""
+    return frame.with_columns(pl.lit(text, dtype=pl.String).alias(heading) for heading, text in constants.items())
+
+
+def _look(
+    file: CsvFile, mapping: ColumnMapping, columns: Mapping[str, str], constants: Mapping[str, str]
+) -> list[SeenColumn]:
+    """Count in every column that is not ignored what decides how it is read."""
+    read = {heading: field for heading, field in columns.items() if field != IGNORE}
+
+    def frames() -> Iterator[pl.DataFrame]:
+        for chunk in read_chunks(file):
+            yield with_constants(plain_texts(chunk.frame.drop(ROW)), constants)
+
+    kind = mapping.kind or ""
+    tallies = survey.survey(frames(), {heading: _question(kind, field) for heading, field in read.items()})
+    return [SeenColumn(heading, field, tallies[heading], kind, mapping) for heading, field in read.items()]
+
+
+def _question(kind: str, field: str) -> Question | None:
+    if field.startswith(CUSTOM):
+        return "custom"
+    asked: dict[FieldType, Question] = {
+        "number": "number",
+        "integer": "number",
+        "share": "number",
+        "date": "date",
+        "moment": "date",
+        "word": "word",
+    }
+    return None if field == IGNORE else asked.get(field_type(kind, field))
+
+
+def _is_empty(seen: SeenColumn, file: CsvFile, declared: Mapping[str, CustomColumn]) -> bool:
+    """Tell whether a column has nothing to say: no cell filled, and no custom field of that name to clear."""
+    if seen.custom is None or seen.tally["count"]:
+        return False
+    return seen.custom not in declared or seen.heading in file.unnamed
+
+
+def _is_foreign_status(seen: SeenColumn) -> bool:
+    if seen.field != "status" or field_type(seen.kind, "status") != "word" or seen.heading in seen.mapping.columns:
+        return False
+    words = _words(seen)
+    known = sum(
+        count for name, count in seen.tally.counts.items() if vocabulary.word_key(name.removeprefix("word:")) in words
+    )
+    return bool(seen.tally["count"]) and known * 2 < seen.tally["count"]
+
+
+def _words(seen: SeenColumn) -> dict[str, str]:
+    own = {vocabulary.word_key(word): ours for word, ours in seen.mapping.values.get(seen.field, {}).items()}
+    known = vocabulary.status_words(seen.kind) if field_type(seen.kind, seen.field) == "word" else {}
+    return {**known, **own}
+
+
+def _check_required(kind: str, found: Collection[str]) -> None:
+    missing = [name for name in required_fields(kind) if name not in found]
+    if missing:
+        raise MappingError(
+            f"a file of kind {kind} needs {', '.join(missing)}; "
+            "name the columns in [columns] of a mapping, or a value in [constants]"
+        )
+
+
+def _custom(seen: SeenColumn, times: Mapping[str, str], declared: Mapping[str, CustomColumn]) -> CustomColumn:
+    name = seen.field.removeprefix(CUSTOM)
+    known = declared.get(name)
+    if known is not None:
+        return known if _fits(seen.tally, known.type) else replace(known, type="text")
+    found = seen.mapping.types.get(name) or survey.custom_type(seen.tally, is_code=vocabulary.is_code(seen.heading))
+    time = times.get(name, "tracked")
+    checked: TimeKind = "outcome" if time == "outcome" else "fixed" if time == "fixed" else "tracked"
+    return CustomColumn(found, checked, seen.heading)
+
+
+def _fits(tally: Tally, custom_type: str) -> bool:
+    """Tell whether a column is of a declared type; single cells that are not will be refused."""
+    if custom_type not in {"number", "boolean", "date"}:
+        return True
+    return (tally[custom_type] + tally["missing"]) * 2 >= tally["count"]
+
+
+def _reading(seen: SeenColumn, customs: Mapping[str, CustomColumn]) -> Reading:
+    custom = customs.get(seen.field.removeprefix(CUSTOM)) if seen.field.startswith(CUSTOM) else None
+    kind_of_value = _CUSTOM_READINGS[custom.type] if custom else field_type(seen.kind, seen.field)
+    if kind_of_value == "date_text" and (seen.tally["clock"] or survey.epoch_unit(seen.tally)):
+        kind_of_value = "moment_text"
+    source = seen.mapping.source_system or "import"
+    is_reference = kind_of_value == "reference" and seen.field != "external_id"
+    return Reading(
+        heading=seen.heading,
+        field=seen.field,
+        type=kind_of_value,
+        decimal_mark=seen.mapping.decimal_mark or survey.decimal_mark(seen.tally)[0],
+        factor=_factor(seen, kind_of_value),
+        date_order=seen.mapping.date_order or survey.date_order(seen.tally)[0],
+        epoch_unit=survey.epoch_unit(seen.tally),
+        zone=ZoneInfo(seen.mapping.timezone or "UTC"),
+        words=_words(seen),
+        prefix=f"{source}:" if is_reference and source != "import" else "",
+        bounds=field_bounds(seen.kind, seen.field),
+    )
+
+
+def _factor(seen: SeenColumn, kind_of_value: FieldType) -> float:
+    if kind_of_value == "share":
+        return 0.01 if "%" in seen.heading or "％" in seen.heading or seen.tally.greatest > 1 else 1.0
+    if kind_of_value == "number" and not seen.heading.isascii():
+        return 10_000.0 if "万" in seen.heading else 100_000_000.0 if "亿" in seen.heading else 1.0
+    return 1.0
+
+
+def _check_constants(readings: tuple[Reading, ...], constants: Mapping[str, str]) -> None:
+    for reading in readings:
+        if reading.heading in constants:
+            refused = read_column(pl.Series([constants[reading.heading]], dtype=pl.String), reading).refused
+            for error in refused.values():
+                raise MappingError(f"the constant {reading.field}: {error}")
+
+
+def _full_mapping(
+    mapping: ColumnMapping, columns: Mapping[str, str], customs: Mapping[str, CustomColumn]
+) -> ColumnMapping:
+    return replace(
+        mapping,
+        columns=columns,
+        types={**mapping.types, **{name: custom.type for name, custom in customs.items()}},
+        times={**mapping.times, **{name: custom.time for name, custom in customs.items() if custom.time != "tracked"}},
+    )

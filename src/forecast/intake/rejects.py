@@ -1,0 +1,72 @@
+"""The rows that were refused, written so that they can be corrected and imported again."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+HEADINGS = ("reject_row", "reject_column", "reject_value", "reject_reason", "reject_remedy")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with a row: the first cell that could not be used."""
+
+    column: str
+    value: str
+    reason: str
+    remedy: str
+
+
+@dataclass
+class RejectsFile:
+    """A CSV file of refused rows; nothing is written before the first.
+
+    Attributes:
+        path: where it is written; None counts only.
+        headings: of the file that is read; its own reject columns give way to the new ones.
+        count: rows refused so far.
+    """
+
+    path: Path | None
+    headings: Sequence[str]
+    count: int = 0
+    _file: TextIO | None = field(default=None, repr=False)
+
+    def add(self, rows: Iterable[tuple[int, Sequence[str], Trouble]]) -> None:
+        """Write rows: their number in the file, their cells as they were, and the trouble."""
+        for number, cells, trouble in rows:
+            self.count += 1
+            if self.path is not None:
+                self._write(
+                    [*self._own(cells), str(number), trouble.column, trouble.value, trouble.reason, trouble.remedy]
+                )
+
+    def _own(self, cells: Sequence[str]) -> list[str]:
+        padded = [*cells, *[""] * (len(self.headings) - len(cells))]
+        return [cell for heading, cell in zip(self.headings, padded, strict=False) if heading not in HEADINGS]
+
+    def _write(self, cells: Sequence[str]) -> None:
+        if self._file is None and self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # The mark lets Excel see that it is UTF-8.
+            self._file = self.path.open("w", encoding="utf-8-sig", newline="")
+            csv.writer(self._file).writerow(
+                [*(heading for heading in self.headings if heading not in HEADINGS), *HEADINGS]
+            )
+        csv.writer(self._file).writerow(cells)  # type: ignore[arg-type]  # opened above
+
+    def close(self) -> Path | None:
+        """Close the file; give its path, or None where there were no rows, and remove what an earlier import left."""
+        if self._file is not None:
+            self._file.close()
+        if self.path is not None and not self.count:
+            self.path.unlink(missing_ok=True)
+        return self.path if self.count else None
+
+    def discard(self) -> None:
+        """Close and remove the file, for an import that failed."""
+        if self._file is not None and self.path is not None:
+            self._file.close()
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""The status of a record, decided by whatever a file says of its end."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from forecast.intake import vocabulary
+from forecast.intake.rejects import Trouble
+
+_NAMES = {"opportunity": ("won", "lost"), "lead": ("converted", "disqualified")}
+
+
+def decide_statuses(
+    frame: pl.DataFrame, kind: str, words: Mapping[str, str], *, zone: str
+) -> tuple[pl.DataFrame, dict[int, Trouble]]:
+    """Fill `status` and `closed_at` of typed rows from the evidence they hold, and drop the evidence.
+
+    In this order: is_won and is_closed, the status itself, a moment of winning or losing, a stage whose name is a status,
+    is_active. What none of them decides is open.
+
+    Args:
+        frame: typed rows, fields as columns.
+        kind: opportunity or lead; other kinds come back as they are.
+        words: normalised word -> status, for the names of stages.
+        zone: in which a close date is a day.
+    """
+    if kind not in _NAMES:
+        return frame, {}
+    given = set(frame.columns)
+    won, lost = _NAMES[kind]
+    evidence: list[pl.Expr | pl.Series] = [
+        *_flags(given, won, lost),
+        *([pl.col("status")] if "status" in given else []),
+        *([pl.when(pl.col("won_at").is_not_null()).then(pl.lit(won))] if "won_at" in given else []),
+        *([pl.when(pl.col("lost_at").is_not_null()).then(pl.lit(lost))] if "lost_at" in given else []),
+        *(
+            [_stage_status(frame["stage"], {word: status for word, status in words.items() if status in {won, lost}})]
+            if "stage" in given
+            else []
+        ),
+        *([pl.when(~pl.col("is_active")).then(pl.lit(lost))] if "is_active" in given else []),
+    ]
+    if not evidence:
+        return _expecting(frame, pl.lit(value=True), zone), {}
+    decided = frame.with_columns(pl.coalesce(evidence).alias("status"))
+    troubles = _undecided(decided)
+    return _closing(decided.with_columns(pl.col("status").fill_null("open")), zone), troubles
+
+
+def _flags(given: set[str], won: str, lost: str) -> list[pl.Expr]:
+    flags: list[pl.Expr] = [pl.when(pl.col("is_won")).then(pl.lit(won))] if "is_won" in given else []
+    if "is_closed" in given:
+        flags.append(pl.when(~pl.col("is_closed")).then(pl.lit("open")))
+    if {"is_won", "is_closed"} <= given:
+        flags.append(pl.when(pl.col("is_closed") & ~pl.col("is_won")).then(pl.lit(lost)))
+    return flags
+
+
+def _stage_status(stages: pl.Series, words: Mapping[str, str]) -> pl.Series:
+    distinct = stages.drop_nulls().unique().to_list()
+    known = {stage: words.get(vocabulary.word_key(stage)) for stage in distinct}
+    return stages.replace_strict(
+        list(known), pl.Series(list(known.values()), dtype=pl.String), default=None, return_dtype=pl.String
+    )
+
+
+def _undecided(frame: pl.DataFrame) -> dict[int, Trouble]:
+    """Refuse rows that are closed, without a word on how."""
+    if "is_closed" not in frame.columns:
+        return {}
+    rows = frame.select(
+        (pl.col("is_closed") & pl.col("status").is_null()).fill_null(value=False).arg_true()
+    ).to_series()
+    trouble = Trouble(
+        "is_closed", "true", "closed, but no column says whether it was won", "fill a column headed Won or Status"
+    )
+    return dict.fromkeys(rows.to_list(), trouble)
+
+
+def _closing(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
+    """Fill closed_at of what is closed, from the most certain moment; an open record has none."""
+    is_open = pl.col("status") == "open"
+    moments = [name for name in ("closed_at", "won_at", "lost_at", "close_date") if name in frame.columns]
+    if moments:
+        frame = frame.with_columns(pl.when(~is_open).then(pl.coalesce(moments)).alias("closed_at"))
+    return _expecting(frame, is_open, zone)
+
+
+def _expecting(frame: pl.DataFrame, is_open: pl.Expr, zone: str) -> pl.DataFrame:
+    if "close_date" not in frame.columns or "expected_close_on" in frame.columns:
+        return frame
+    day = pl.col("close_date").dt.convert_time_zone(zone).dt.date()
+    return frame.with_columns(pl.when(is_open).then(day).alias("expected_close_on"))
+
+
+def open_but_closed(frame: pl.DataFrame, before: pl.DataFrame) -> int:
+    """Count the rows whose close moment was left out because they are open."""
+    if "closed_at" not in before.columns or "status" not in frame.columns:
+        return 0
+    return frame.filter(pl.col("status") == "open", before["closed_at"].is_not_null()).height

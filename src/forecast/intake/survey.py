@@ -1,0 +1,187 @@
+"""What a column as a whole shows: how its numbers and dates are written, and of what type a custom field is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import polars as pl
+
+from forecast.intake import vocabulary
+from forecast.intake.mapping import CUSTOM
+from forecast.intake.mapping import Mapping as ColumnMapping
+
+Question = Literal["number", "date", "custom", "word"]
+
+_TEXT = pl.col("text")
+_COUNT = pl.col("count")
+_DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+_CLOCK = r"(T|\s)\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?([AaPp][Mm])?\s?(Z|UTC|[+-]\d{2}:?(\d{2})?)?"
+_NUMBER = r"^[-+]?[¥￥$€£]?\s?(\d{1,15}|\d{1,3}([,. ']\d{2,3})*[,. ']\d{3})([.,]\d+)?\s?%?$"
+_LEADING_ZERO = r"^[-+]?0\d"
+_YEAR_LAST = r"^(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}(\D|$)"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted in a column; every count is of cells, empty ones left out.
+
+    `greatest` is the greatest number without a percent sign; `distinct` counts a text once a chunk.
+    """
+
+    counts: Mapping[str, int]
+    greatest: float
+
+    def __getitem__(self, name: str) -> int:
+        """Give a count, 0 where it was not asked."""
+        return self.counts.get(name, 0)
+
+    def all_are(self, *names: str) -> bool:
+        """Tell whether every cell that is not a missing mark is one of these, and at least one is."""
+        fit = sum(self[name] for name in names)
+        return fit > 0 and fit + self["missing"] >= self["count"]
+
+    def mostly(self, name: str) -> bool:
+        """Tell whether more than half of the cells are so."""
+        return self[name] * 2 > self["count"]
+
+
+@dataclass(frozen=True)
+class SeenColumn:
+    """One column of a file, the field that it fills, what is counted in it, and the mapping that rules it."""
+
+    heading: str
+    field: str
+    tally: Tally
+    kind: str
+    mapping: ColumnMapping
+
+    @property
+    def custom(self) -> str | None:
+        """Give the name of the custom field, None for a field of ours."""
+        return self.field.removeprefix(CUSTOM) if self.field.startswith(CUSTOM) else None
+
+
+def _digits() -> pl.Expr:
+    return _TEXT.str.replace_all(r"[^\d.,]", "")
+
+
+@cache
+def _number_marks() -> dict[str, pl.Expr]:
+    # Evidence for a decimal comma and for a decimal point, and what is neither: 1,250 and 1.250.
+    comma = r"^(\d*,\d{1,2}|\d*,\d{4,}|0,\d+|\d{4,},\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$"
+    point = r"^(\d*\.\d{1,2}|\d*\.\d{4,}|0\.\d+|\d{4,}\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})$"
+    return {
+        "decimal_comma": _digits().str.contains(comma),
+        "decimal_point": _digits().str.contains(point),
+        "unclear_comma": _digits().str.contains(r"^[1-9]\d{0,2},\d{3}$"),
+        "unclear_point": _digits().str.contains(r"^[1-9]\d{0,2}\.\d{3}$"),
+    }
+
+
+@cache
+def _date_marks() -> dict[str, pl.Expr]:
+    first = _TEXT.str.extract(_YEAR_LAST, 1).cast(pl.Int64)
+    second = _TEXT.str.extract(_YEAR_LAST, 2).cast(pl.Int64)
+    return {
+        "year_last": first.is_not_null(),
+        "day_first": first > 12,
+        "month_first": second > 12,
+        "clock": _TEXT.str.contains(":", literal=True),
+        "seconds": _TEXT.str.contains(r"^\d{10}$"),
+        "milliseconds": _TEXT.str.contains(r"^\d{13}$"),
+    }
+
+
+@cache
+def _type_marks() -> dict[str, pl.Expr]:
+    small = _TEXT.str.to_lowercase()
+    return {
+        "missing": small.is_in(list(vocabulary.missing_words())),
+        "number": _TEXT.str.contains(_NUMBER) & ~_TEXT.str.contains(_LEADING_ZERO),
+        "boolean": small.is_in(list(vocabulary.boolean_words())),
+        "date": _TEXT.str.contains(f"^{_DAY}({_CLOCK})?$"),
+        "split": _TEXT.str.contains("[;；]"),
+        "spaced": _TEXT.str.contains(r"[^;；\s][\s，。、][^;；\s]"),
+    }
+
+
+def _marks(question: Question) -> dict[str, pl.Expr]:
+    if question == "number":
+        return _number_marks()
+    if question == "date":
+        return _date_marks()
+    return {**_number_marks(), **_date_marks(), **_type_marks()} if question == "custom" else {}
+
+
+def survey(frames: Iterable[pl.DataFrame], questions: Mapping[str, Question | None]) -> dict[str, Tally]:
+    """Count in every column of text frames what its question asks; None asks only how many cells are filled.
+
+    A column of words has a count for each text, called `word:` and the text.
+    """
+    counts: dict[str, dict[str, int]] = {heading: {} for heading in questions}
+    greatest = dict.fromkeys(questions, float("-inf"))
+    for frame in frames:
+        for heading, question in questions.items():
+            found = _tally(frame[heading], question)
+            greatest[heading] = max(greatest[heading], found.greatest)
+            for name, count in found.counts.items():
+                counts[heading][name] = counts[heading].get(name, 0) + count
+    return {heading: Tally(counts[heading], greatest[heading]) for heading in questions}
+
+
+def _tally(texts: pl.Series, question: Question | None) -> Tally:
+    filled = texts.drop_nulls()
+    if question is None or filled.is_empty():
+        return Tally({"count": len(filled)}, float("-inf"))
+    distinct = filled.rename("text").value_counts()
+    if question == "word":
+        return Tally({f"word:{text}": count for text, count in distinct.rows()} | {"count": len(filled)}, float("-inf"))
+    asked = {name: (mark.cast(pl.Int64) * _COUNT).sum() for name, mark in _marks(question).items()}
+    row = distinct.select(
+        count=_COUNT.sum(), distinct=pl.len(), characters=(_TEXT.str.len_chars() * _COUNT).sum(), **asked
+    ).row(0, named=True)
+    return Tally({name: int(count) for name, count in row.items()}, _greatest(distinct["text"]))
+
+
+def _greatest(texts: pl.Series) -> float:
+    numbers = texts.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    found = numbers.filter(numbers.is_finite()).max()
+    return float(found) if isinstance(found, int | float) else float("-inf")
+
+
+def custom_type(tally: Tally, *, is_code: bool) -> str:
+    """Infer the type of a custom field: every cell must fit, else it is a category, a list or a text."""
+    if not is_code and tally.all_are("number"):
+        return "number"
+    if tally.all_are("boolean") and not tally["number"]:
+        return "boolean"
+    if tally.all_are("date"):
+        return "date"
+    if tally.mostly("split"):
+        return "list"
+    long = tally["characters"] > 40 * tally["count"]
+    sentences = tally["count"] >= 20 and tally["distinct"] > 0.9 * tally["count"] and tally.mostly("spaced")
+    return "text" if long or sentences else "category"
+
+
+def decimal_mark(tally: Tally) -> tuple[str, bool]:
+    """Decide the decimal mark of a column, and whether the column leaves it open."""
+    unclear = tally["unclear_comma"] + tally["unclear_point"] > 0
+    if tally["decimal_comma"] > tally["decimal_point"]:
+        return ",", False
+    return ".", unclear and not tally["decimal_point"]
+
+
+def date_order(tally: Tally) -> tuple[str, bool]:
+    """Decide the order of the dates of a column whose year comes last, and whether the column leaves it open."""
+    order = "mdy" if tally["month_first"] > tally["day_first"] else "dmy"
+    both_or_neither = (tally["month_first"] > 0) == (tally["day_first"] > 0)
+    return order, tally["year_last"] > 0 and both_or_neither
+
+
+def epoch_unit(tally: Tally) -> Literal["", "s", "ms"]:
+    """Tell whether every cell counts seconds or milliseconds from 1970."""
+    if tally["count"] and tally["milliseconds"] == tally["count"]:
+        return "ms"
+    return "s" if tally["count"] and tally["seconds"] == tally["count"] else ""

@@ -1,0 +1,162 @@
+"""Their words and ours: the headings of the usual exports, and the fields that each kind of record has."""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Collection, Container, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import sqlalchemy as sa
+
+from forecast.records import RECORD_KINDS, TimeKind
+
+KINDS: tuple[str, ...] = (*RECORD_KINDS, "change")
+
+# Fields that decide a status and are stored in no column of their own.
+EVIDENCE = {
+    "opportunity": ("is_closed", "is_won", "is_active", "won_at", "lost_at", "close_date"),
+    "lead": ("is_won", "won_at"),
+}
+# Kinds that others name instead of giving an id: where a file has no id, the name is the id.
+NAMED_KINDS = frozenset({"account", "campaign", "contact", "person", "pipeline", "product", "team"})
+_KEPT_BY_US = frozenset({"id", "source_system", "version", "stored_at", "custom"})
+_CHANGE_FIELDS = (
+    *("kind", "record_id", "opportunity_id", "lead_id", "account_id", "contact_id", "case_id"),
+    *("field", "stage", "old_value", "new_value", "changed_at", "person_id"),
+)
+
+
+def normalise(text: str) -> str:
+    """Reduce a heading or a word to what is compared: letters and digits, without case."""
+    return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
+
+
+def word_key(text: str) -> str:
+    """Reduce a word to what is compared; a word of signs only, such as √, stays as it is."""
+    return normalise(text) or text.strip()
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    return tomllib.loads(resources.files("forecast.intake").joinpath("synonyms.toml").read_text("utf-8"))
+
+
+def record_columns(kind: str) -> Mapping[str, sa.Column[Any]]:
+    """Give the columns of a kind that a file may fill."""
+    if kind == "change":
+        return {}
+    return {name: column for name, column in _columns(kind).items() if name not in _KEPT_BY_US}
+
+
+def _columns(kind: str) -> dict[str, sa.Column[Any]]:
+    return dict(record_table(kind).columns.items())
+
+
+def record_table(kind: str) -> sa.Table:
+    """Give the table of a kind."""
+    table = RECORD_KINDS[kind].__table__
+    if not isinstance(table, sa.Table):
+        raise TypeError(f"{kind} is stored in {table!r}, not in a table")
+    return table
+
+
+def fields(kind: str) -> tuple[str, ...]:
+    """Give every field of a kind that a mapping may name, evidence included."""
+    if kind == "change":
+        return _CHANGE_FIELDS
+    return (*record_columns(kind), *EVIDENCE.get(kind, ()), "is_deleted")
+
+
+def field_time(kind: str, field: str) -> TimeKind:
+    """Say when a field is known; evidence is an outcome."""
+    column = record_columns(kind).get(field)
+    return "outcome" if column is None else column.info["time"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A field that a heading names; of two headings for one field the lower rank is the more specific."""
+
+    field: str
+    rank: int
+
+
+@cache
+def headings(kind: str) -> Mapping[str, Match]:
+    """Give the match of every heading known for a kind, by normalised heading."""
+    found: dict[str, Match] = {}
+    for field, names in _listed(kind):
+        for rank, name in enumerate(names):
+            found.setdefault(normalise(name), Match(field, rank))
+    return found
+
+
+def _listed(kind: str) -> Iterator[tuple[str, list[str]]]:
+    own, every = _table()["kinds"][kind], {} if kind == "change" else _table()["every"]
+    for field in fields(kind):
+        yield field, [*own.get(field, ()), *every.get(field, ()), field]
+
+
+def match_heading(kind: str, heading: str) -> Match | None:
+    """Find the field that a heading names; what stands in brackets at its end is tried without."""
+    known = headings(kind)
+    exact = known.get(normalise(heading))
+    if exact is not None:
+        return exact
+    bare = known.get(normalise(re.sub(r"[(（\[【][^()（）]*[)）\]】]\s*$", "", heading)))
+    return bare and Match(bare.field, bare.rank + 100)
+
+
+def is_ignored(heading: str) -> bool:
+    """Tell whether a column means nothing to anyone, such as those of a rejects file."""
+    return normalise(heading) in {normalise(name) for name in _table()["ignored"]}
+
+
+def is_outcome(heading: str, *, beside: Container[str]) -> bool:
+    """Tell whether a column that is no field of ours is known only in the end, given the fields beside it."""
+    custom = _table()["custom"]
+    known = custom["outcome"] + (custom["outcome_beside_stage"] if "stage" in beside else [])
+    return normalise(heading) in {normalise(name) for name in known}
+
+
+def is_code(heading: str) -> bool:
+    """Tell whether a column holds codes rather than quantities."""
+    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", heading).casefold()
+    last = re.split(r"[\W_]+", words.strip(" _"))[-1]
+    codes = _table()["custom"]["codes"]
+    return last in codes or any(last.endswith(code) for code in codes if not code.isascii())
+
+
+def has_needed(kind: str, found: Collection[str]) -> bool:
+    """Tell whether a file with these fields may be taken for a kind."""
+    return all(set(either.split("|")) & set(found) for either in _table()["needs"].get(kind, ()))
+
+
+def file_name_hints(kind: str) -> tuple[str, ...]:
+    """Give what a file of a kind is often called."""
+    return tuple(_table()["file_names"].get(kind, ()))
+
+
+@cache
+def status_words(kind: str) -> Mapping[str, str]:
+    """Give the status of ours for each normalised word of a kind; empty where its status is free text."""
+    return _reversed(_table()["words"]["status"].get(kind, {}))
+
+
+@cache
+def boolean_words() -> Mapping[str, bool]:
+    """Give true or false for each normalised word."""
+    return {word: value == "true" for word, value in _reversed(_table()["words"]["boolean"]).items()}
+
+
+@cache
+def missing_words() -> frozenset[str]:
+    """Give the texts, in lower case, that stand for an empty cell in a typed column."""
+    return frozenset(word.casefold() for word in _table()["words"]["missing"])
+
+
+def _reversed(words: Mapping[str, list[str]]) -> dict[str, str]:
+    return {word_key(word): value for value, listed in words.items() for word in listed}

@@ -1,0 +1,198 @@
+"""Model versions on this host: folders of text and JSON, and which one is live."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from forecast.errors import ConflictError, NotFoundError
+from forecast.estimators.win import PriorModel, WinModel
+from forecast.features import FeaturePlan
+
+TREES_FILE = "model.txt"
+BUNDLE_FILE = "bundle.json"
+CARD_FILE = "card.md"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A model version, ready to score.
+
+    Attributes:
+        name: of the model, such as win_probability.
+        version: its id, sortable by time of training.
+        basis: `own` where learnt from this company's records, `prior` where the share won so far is served.
+        estimator: what predicts.
+        plan: the features it needs.
+        usual: for each numeric feature its median among won opportunities, for reasons.
+        bundle: everything else that was written down in training.
+    """
+
+    name: str
+    version: str
+    basis: str
+    estimator: WinModel | PriorModel
+    plan: FeaturePlan
+    usual: Mapping[str, float]
+    bundle: Mapping[str, Any]
+
+
+def write_version(models_folder: Path, version: Version, card: str) -> Path:
+    """Write a version into its folder, whole or not at all.
+
+    Raises:
+        ConflictError: there is a version of that id already.
+    """
+    target = models_folder / version.name / "versions" / version.version
+    if target.exists():
+        raise ConflictError(f"version {version.version} of {version.name} exists already in {target}; train again")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
+    try:
+        write_version_files(draft, version, card)
+        draft.chmod(0o755)
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft)
+        raise
+    return target
+
+
+def write_version_files(folder: Path, version: Version, card: str) -> None:
+    """Write the files of a version: trees, bundle and card."""
+    estimator = version.estimator
+    if isinstance(estimator, WinModel):
+        fitted: dict[str, Any] = {"kind": "win", **estimator.to_json()}
+        if estimator.boosting is not None:
+            (folder / TREES_FILE).write_text(estimator.boosting.text, encoding="utf-8")
+    else:
+        fitted = {"kind": "prior", "ages_days": list(estimator.ages_days), "shares": list(estimator.shares)}
+    bundle = {
+        "format": FORMAT,
+        "name": version.name,
+        "version": version.version,
+        "basis": version.basis,
+        "estimator": fitted,
+        "plan": version.plan.to_json(),
+        "usual": dict(version.usual),
+        **version.bundle,
+    }
+    (folder / BUNDLE_FILE).write_text(
+        json.dumps(bundle, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8"
+    )
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def read_version(folder: Path) -> Version:
+    """Read a version from its folder.
+
+    Raises:
+        NotFoundError: the folder holds no version.
+        ConflictError: it was written in a format this program does not know.
+    """
+    try:
+        bundle = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no model version in {folder}; see `forecast models`") from error
+    if bundle.pop("format") != FORMAT:
+        raise ConflictError(f"{folder} was written by another version of forecast; train again or upgrade")
+    fitted = bundle.pop("estimator")
+    trees = folder / TREES_FILE
+    estimator: WinModel | PriorModel
+    if fitted["kind"] == "prior":
+        estimator = PriorModel(ages_days=tuple(fitted["ages_days"]), shares=tuple(fitted["shares"]))
+    else:
+        estimator = WinModel.from_json(fitted, trees.read_text(encoding="utf-8") if trees.exists() else None)
+    return Version(
+        name=bundle.pop("name"),
+        version=bundle.pop("version"),
+        basis=bundle.pop("basis"),
+        estimator=estimator,
+        plan=FeaturePlan.from_json(bundle.pop("plan")),
+        usual=bundle.pop("usual"),
+        bundle=bundle,
+    )
+
+
+def list_versions(models_folder: Path, name: str) -> list[str]:
+    """List the ids of a model's versions, oldest first."""
+    folder = models_folder / name / "versions"
+    return sorted(path.name for path in folder.glob("[!.]*")) if folder.exists() else []
+
+
+def version_folder(models_folder: Path, name: str, version: str) -> Path:
+    """Find the folder of a version.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    versions = list_versions(models_folder, name)
+    if version not in versions:
+        listed = ", ".join(versions) or "none"
+        raise NotFoundError(f'{name} has no version "{version}" on this host; there are: {listed}')
+    return models_folder / name / "versions" / version
+
+
+def find_live(models_folder: Path, name: str) -> dict[str, Any] | None:
+    """Read which version is live, since when and why; None where none is."""
+    try:
+        live: dict[str, Any] = json.loads((models_folder / name / "live.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return live
+
+
+def get_live_version(models_folder: Path, name: str) -> Version:
+    """Read the live version.
+
+    Raises:
+        NotFoundError: none is live.
+    """
+    live = find_live(models_folder, name)
+    if live is None:
+        raise NotFoundError(f"no version of {name} is live; run `forecast train {name}` first")
+    return read_version(version_folder(models_folder, name, live["version"]))
+
+
+def make_live(models_folder: Path, name: str, version: str, *, since: datetime, why: str) -> None:
+    """Serve this version from now on; what was live before is remembered for `roll_back`."""
+    version_folder(models_folder, name, version)
+    live = find_live(models_folder, name)
+    if live and live["version"] == version:
+        return
+    before = [{key: live[key] for key in ("version", "since", "why")}, *live["before"]] if live else []
+    _write_live(models_folder / name, {"version": version, "since": since.isoformat(), "why": why, "before": before})
+
+
+def roll_back(models_folder: Path, name: str, *, since: datetime) -> str:
+    """Serve the version that was live before; give its id.
+
+    Raises:
+        ConflictError: none was.
+    """
+    live = find_live(models_folder, name)
+    if live is None or not live["before"]:
+        raise ConflictError(f"{name} has no earlier live version to go back to")
+    earlier, *rest = live["before"]
+    why = f"rolled back from {live['version']}"
+    _write_live(
+        models_folder / name,
+        {"version": earlier["version"], "since": since.isoformat(), "why": why, "before": rest},
+    )
+    return str(earlier["version"])
+
+
+def _write_live(folder: Path, live: Mapping[str, Any]) -> None:
+    handle, draft = tempfile.mkstemp(prefix=".live-", dir=folder)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(live, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(draft).chmod(0o644)
+    Path(draft).replace(folder / "live.json")

@@ -1,0 +1,58 @@
+"""Files of scoring: which opportunities at which moments go in, scores come out."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from forecast.errors import FileError, InputError
+from forecast.moments import read_moment
+
+
+def read_subjects(path: Path, timezone: str) -> pl.DataFrame:
+    """Read a CSV with columns `opportunity_id` (or `id`) and `as_of`.
+
+    Returns:
+        `opportunity_id, as_of` in the file's order.
+
+    Raises:
+        FileError: there is no such file, or it is not a CSV.
+        InputError: a column is missing, or a moment can't be read.
+    """
+    try:
+        frame = pl.read_csv(path, infer_schema=False)
+    except FileNotFoundError as error:
+        raise FileError(f"{path} is not there; give a CSV with the columns opportunity_id and as_of") from error
+    except pl.exceptions.PolarsError as error:
+        raise FileError(f"{path} is not a readable CSV: {error}") from error
+    if "opportunity_id" not in frame.columns and "id" in frame.columns:
+        frame = frame.rename({"id": "opportunity_id"})
+    missing = {"opportunity_id", "as_of"} - set(frame.columns)
+    if missing:
+        raise InputError(f"{path} has no column {' and no '.join(sorted(missing))}; found {', '.join(frame.columns)}")
+    moments = []
+    for row, text in enumerate(frame["as_of"], start=2):
+        try:
+            moments.append(read_moment(text or "", timezone))
+        except InputError as error:
+            raise InputError(f"{path}, row {row}, column as_of: {error}") from error
+    return frame.select("opportunity_id", pl.Series("as_of", moments, dtype=pl.Datetime("us", "UTC")))
+
+
+def write_scores_file(scores: pl.DataFrame, path: Path) -> None:
+    """Write scores as CSV; reasons are JSON lists."""
+    moment = pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+    reasons = [
+        pl.Series(name, [json.dumps(value, ensure_ascii=False) for value in scores[name].to_list()], dtype=pl.String)
+        for name in ("reasons_for", "reasons_against")
+    ]
+    scores.select(
+        "opportunity_id",
+        moment,
+        "probability",
+        "grade",
+        "expected_value",
+        "basis",
+        pl.col("version").alias("model_version"),
+        *reasons,
+    ).write_csv(path)

@@ -1,0 +1,383 @@
+"""What was known strictly before a moment; the only thing that features see.
+
+A snapshot is taken for subjects: rows of (opportunity, as_of), each with a moment of its own. This module holds every
+comparison with `as_of` that cuts history: `as_known`, `before` and `tally`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import polars as pl
+
+UNDATED_FOLDS = 10
+
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+CHANGE_TYPES = pl.Schema(
+    {
+        "record_id": pl.String(),
+        "field": pl.String(),
+        "changed_at": pl.Datetime("us", "UTC"),
+        "old_value": pl.String(),
+        "new_value": pl.String(),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """Opportunities and what surrounds them as stored, uncut, each with its moments.
+
+    Attributes:
+        opportunities: one row an `opportunity_id`, sorted; fixed and tracked columns as they stand now; a custom field
+            `x` is the column `custom_x`.
+        closings: `opportunity_id, status, closed_at, won_amount`, same rows; a closed one without `closed_at` closed at
+            an unknown moment.
+        changes: as CHANGE_TYPES, of opportunities, ordered by moment, equal moments in the order they happened; `field`
+            is a column of `opportunities`.
+        account_changes: likewise, of accounts; `field` is a column of `accounts`.
+        activities: `opportunity_id, known_at, occurred_at, type, direction, person_id, duration_minutes`.
+        accounts, people, products: attributes by `account_id`, `owner_id`, `product_id`, named `account_…`, `owner_…`,
+            `product_…`.
+        stages: `stage, position, kind` of the pipeline in force.
+        custom_types: type of each custom column, by column name.
+        overwritten_on_close: columns whose value CRMs replace on closing: without change rows, the value of a closed
+            opportunity says nothing of the time before.
+        earlier: all closings with the columns they closed with, where `closings_as_closed` prepared them from a larger
+            history that these opportunities are scored against; missing where this history is the whole.
+    """
+
+    opportunities: pl.DataFrame
+    closings: pl.DataFrame
+    changes: pl.DataFrame
+    account_changes: pl.DataFrame
+    activities: pl.DataFrame
+    accounts: pl.DataFrame
+    people: pl.DataFrame
+    products: pl.DataFrame
+    stages: pl.DataFrame
+    custom_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    overwritten_on_close: frozenset[str] = frozenset()
+    earlier: pl.DataFrame | None = None
+
+    def with_outcomes_hidden(self, opportunity_ids: pl.Series) -> "History":
+        """Give the same history in which these opportunities are still open."""
+        closings = _open_unless(~pl.col("opportunity_id").is_in(opportunity_ids.implode()), self.closings)
+        return replace(self, opportunities=_with_late_values_hidden(self), closings=closings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What was known of each subject strictly before its `as_of`.
+
+    Attributes:
+        rows: one row a subject, in the order given: `row, opportunity_id, as_of`, the opportunity's columns as known
+            then, attributes of its account, owner and product.
+        changes: `row` and the columns of CHANGE_TYPES, of the subject's own opportunity.
+        activities: `row, known_at, occurred_at, type, direction, person_id, duration_minutes`; those with
+            `occurred_at` at or after `as_of` are planned.
+        closings: earlier closings of all opportunities, to be asked through `tally` only.
+        stages: `stage, position, kind`.
+        custom_types: type of each custom column, by column name.
+    """
+
+    rows: pl.DataFrame
+    changes: pl.DataFrame
+    activities: pl.DataFrame
+    closings: pl.DataFrame
+    stages: pl.DataFrame
+    custom_types: Mapping[str, str]
+
+    def tally(self, key: str | None = None) -> pl.DataFrame:
+        """Count what had closed before each row's moment among opportunities that share its value of `key`.
+
+        Args:
+            key: a column of `rows`, or none to count all; the closed opportunity's value is the one it closed with.
+
+        Returns:
+            Columns `closed_count, won_count`, rows in the order of `rows`; missing where the key is. Where neither creation
+            nor closing has a date, closings count for every row but those of the same tenth of opportunities, so that no
+            row meets its own outcome.
+        """
+        value = (pl.col(key) if key else pl.lit("")).alias("key")
+        rows = self.rows.select("row", "as_of", "fold", value)
+        closings = self.closings.select("closed_at", "fold", "won", value).filter(pl.col("key").is_not_null())
+        dated, undated = _dated_tally(rows, closings), _undated_tally(rows, closings)
+        return rows.select(
+            pl.when(pl.col("key").is_not_null()).then((dated[name] + undated[name]).cast(pl.Float64)).alias(name)
+            for name in ("closed_count", "won_count")
+        )
+
+
+def _dated_tally(rows: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:
+    running = (
+        closings.filter(pl.col("closed_at").is_not_null())
+        .sort("closed_at")
+        .select(
+            "key",
+            "closed_at",
+            pl.int_range(1, pl.len() + 1).over("key").alias("closed_count"),
+            pl.col("won").cum_sum().over("key").alias("won_count"),
+        )
+    )
+    return (
+        rows.select("row", "key", "as_of")
+        .sort("as_of")
+        .join_asof(
+            running,
+            left_on="as_of",
+            right_on="closed_at",
+            by="key",
+            strategy="backward",
+            allow_exact_matches=False,
+            check_sortedness=False,
+        )
+        .sort("row")
+        .select(pl.col("closed_count", "won_count").fill_null(0))
+    )
+
+
+def _undated_tally(rows: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:
+    undated = closings.filter(pl.col("closed_at").is_null())
+    counts = [pl.len().cast(pl.Int64).alias("closed_count"), pl.col("won").sum().alias("won_count")]
+    whole = undated.group_by("key").agg(counts)
+    own_tenth = undated.group_by("key", "fold").agg(counts)
+    return (
+        rows.join(whole, on="key", how="left", maintain_order="left")
+        .join(own_tenth, on=["key", "fold"], how="left", suffix="_own", maintain_order="left")
+        .select(
+            (pl.col(name).fill_null(0) - pl.col(f"{name}_own").fill_null(0)).alias(name)
+            for name in ("closed_count", "won_count")
+        )
+    )
+
+
+def take_snapshot(history: History, subjects: pl.DataFrame) -> Snapshot:
+    """Cut history for each subject, strictly before its own moment.
+
+    Args:
+        history: what is stored.
+        subjects: `opportunity_id, as_of` (UTC). An opportunity may be asked for at the very moment of its creation; one
+            that did not exist yet has no row.
+    """
+    closings = closings_as_closed(history) if history.earlier is None else history.earlier
+    rows = _existing(history, subjects, closings)
+    known = as_known(rows, _with_late_values_hidden(history), history.changes, "opportunity_id")
+    return Snapshot(
+        rows=_with_surroundings(history, known),
+        changes=before(rows, history.changes.rename({"record_id": "opportunity_id"}), "changed_at"),
+        activities=before(rows, history.activities, "known_at"),
+        closings=closings,
+        stages=history.stages,
+        custom_types=history.custom_types,
+    )
+
+
+def _with_surroundings(history: History, known: pl.DataFrame) -> pl.DataFrame:
+    return (
+        as_known(known, history.accounts, history.account_changes, "account_id")
+        .join(history.people, on="owner_id", how="left", maintain_order="left")
+        .join(history.products, on="product_id", how="left", maintain_order="left")
+    )
+
+
+def _existing(history: History, subjects: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:
+    created = history.opportunities.select("opportunity_id", "created_at").join(
+        closings.select("opportunity_id", "fold"), on="opportunity_id", how="left"
+    )
+    return (
+        subjects.select("opportunity_id", pl.col("as_of").cast(pl.Datetime("us", "UTC")))
+        .join(created, on="opportunity_id", maintain_order="left")
+        .filter(pl.col("created_at").is_null() | (pl.col("created_at") <= pl.col("as_of")))
+        .select(pl.int_range(pl.len()).alias("row"), "opportunity_id", "as_of", "fold")
+    )
+
+
+def _undated(history: History) -> pl.DataFrame:
+    """List the closed opportunities without any date, in tenths."""
+    return (
+        history.opportunities.select("opportunity_id", "created_at")
+        .join(history.closings, on="opportunity_id", maintain_order="left")
+        .filter(pl.col("status") != "open", pl.col("created_at").is_null(), pl.col("closed_at").is_null())
+        .with_columns((pl.int_range(pl.len()) % UNDATED_FOLDS).alias("fold"))
+        .drop("created_at")
+    )
+
+
+def _with_late_values_hidden(history: History) -> pl.DataFrame:
+    """Blank what closing overwrote, where no change row can tell what stood before."""
+    closed = history.closings.filter(pl.col("status") != "open")["opportunity_id"].implode()
+    told = {
+        name: group["record_id"].implode()
+        for (name,), group in history.changes.group_by("field")
+        if isinstance(name, str) and name in history.overwritten_on_close
+    }
+    return history.opportunities.with_columns(
+        pl.when(~pl.col("opportunity_id").is_in(closed) | pl.col("opportunity_id").is_in(told.get(name, [])))
+        .then(name)
+        .alias(name)
+        for name in sorted(history.overwritten_on_close & set(history.opportunities.columns))
+    )
+
+
+def as_known(rows: pl.DataFrame, records: pl.DataFrame, changes: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Rebuild each row's columns as they stood strictly before its `as_of`.
+
+    The value is the one set by the last change before `as_of`; else the one that the next change replaced; else, where
+    no change of that field is recorded, the one stored. A row without a moment stands before all changes.
+
+    Args:
+        rows: `row, as_of`, the key, and what else is to be kept.
+        records: the key and columns as stored.
+        changes: as CHANGE_TYPES, ordered by moment.
+        key: `opportunity_id` or `account_id`.
+    """
+    known = rows.join(records, on=key, how="left", maintain_order="left")
+    moments = rows.select("row", pl.col("as_of").fill_null(_BEFORE_ALL), pl.col(key).alias("record_id")).sort("as_of")
+    for name in changes["field"].unique().sort():
+        if name in records.columns:
+            of_field = changes.filter(pl.col("field") == name)
+            known = known.with_columns(_value_before(moments, known[name], of_field))
+    return known
+
+
+def _value_before(moments: pl.DataFrame, stored: pl.Series, changes: pl.DataFrame) -> pl.Series:
+    told = changes.select("record_id", "changed_at", "old_value", "new_value", pl.lit(value=True).alias("told"))
+    last, following = (
+        moments.join_asof(
+            told,
+            left_on="as_of",
+            right_on="changed_at",
+            by="record_id",
+            strategy=strategy,
+            allow_exact_matches=strategy == "forward",
+            check_sortedness=False,
+        ).sort("row")
+        for strategy in ("backward", "forward")
+    )
+    both = pl.DataFrame(
+        [
+            stored.alias("stored"),
+            last["told"].alias("set_before"),
+            _parsed(last["new_value"], stored.dtype).alias("set"),
+            following["told"].alias("replaced_after"),
+            _parsed(following["old_value"], stored.dtype).alias("replaced"),
+        ]
+    )
+    return both.select(
+        pl.when("set_before").then("set").when("replaced_after").then("replaced").otherwise("stored").alias(stored.name)
+    ).to_series()
+
+
+def _parsed(text: pl.Series, kind: pl.DataType) -> pl.Series:
+    if kind == pl.Boolean:
+        return text.replace_strict(
+            {"true": True, "t": True, "false": False, "f": False}, default=None, return_dtype=kind
+        )
+    if kind == pl.Date:
+        return text.str.to_date("%Y-%m-%d", strict=False)
+    return text.cast(kind, strict=False)
+
+
+def before(rows: pl.DataFrame, events: pl.DataFrame, moment: str) -> pl.DataFrame:
+    """Give, for each row, the events of its opportunity whose `moment` is strictly before its `as_of`.
+
+    Returns:
+        The events' columns without `opportunity_id`, with `row` and the row's `as_of`; in the order of rows, then of events.
+    """
+    return (
+        rows.select("row", "opportunity_id", "as_of")
+        .join(events, on="opportunity_id", maintain_order="left_right")
+        .filter(pl.col(moment) < pl.col("as_of"))
+        .drop("opportunity_id")
+    )
+
+
+def closings_as_closed(history: History) -> pl.DataFrame:
+    """List closings with the columns the opportunity closed with, or began with where no moment of it is known.
+
+    Those of a known creation and an unknown end are left out.
+    """
+    dated = history.closings.filter(pl.col("status") != "open", pl.col("closed_at").is_not_null())
+    closed = pl.concat([dated.with_columns(pl.lit(None, pl.Int64).alias("fold")), _undated(history)])
+    at_end = closed.select(
+        pl.int_range(pl.len()).alias("row"),
+        "opportunity_id",
+        (pl.col("closed_at") + pl.duration(microseconds=1)).alias("as_of"),
+        "closed_at",
+        "fold",
+        pl.col("status").eq("won").cast(pl.Int64).alias("won"),
+    )
+    known = as_known(at_end, history.opportunities, history.changes, "opportunity_id")
+    return _with_surroundings(history, known).drop("row", "as_of")
+
+
+def cut_history(history: History, until: datetime) -> History:
+    """Give history as it would have been read at `until`: later records are gone, later changes undone.
+
+    What closed at or after `until` is open. Values that closing overwrote untold are hidden already.
+    """
+    hidden = _with_late_values_hidden(history).filter(pl.col("created_at").is_null() | (pl.col("created_at") < until))
+    before_until = (pl.col("status") == "open") | pl.col("closed_at").is_null() | (pl.col("closed_at") < until)
+    closings = history.closings.join(hidden, on="opportunity_id", how="semi", maintain_order="left")
+    return replace(
+        history,
+        opportunities=_as_of_one_moment(hidden, history.changes, "opportunity_id", until),
+        closings=_open_unless(before_until, closings),
+        changes=history.changes.filter(pl.col("changed_at") < until),
+        account_changes=history.account_changes.filter(pl.col("changed_at") < until),
+        activities=history.activities.filter(pl.col("known_at") < until),
+        accounts=_as_of_one_moment(history.accounts, history.account_changes, "account_id", until),
+        overwritten_on_close=frozenset(),
+    )
+
+
+def _as_of_one_moment(records: pl.DataFrame, changes: pl.DataFrame, key: str, moment: datetime) -> pl.DataFrame:
+    as_of = pl.lit(moment).cast(pl.Datetime("us", "UTC")).alias("as_of")
+    rows = records.select(pl.int_range(pl.len()).alias("row"), as_of, key)
+    return as_known(rows, records, changes, key).select(records.columns)
+
+
+def _open_unless(known: pl.Expr, closings: pl.DataFrame) -> pl.DataFrame:
+    return closings.with_columns(
+        pl.when(known).then("status").otherwise(pl.lit("open")).alias("status"),
+        pl.when(known).then("closed_at").alias("closed_at"),
+        pl.when(known).then("won_amount").alias("won_amount"),
+    )
+
+
+def known_opportunities(history: History, as_of: datetime) -> pl.DataFrame:
+    """List the opportunities that existed and had not closed at `as_of`, as subjects of a snapshot."""
+    created = history.opportunities.select("opportunity_id", "created_at")
+    return (
+        created.join(history.closings, on="opportunity_id")
+        .filter(pl.col("created_at").is_null() | (pl.col("created_at") < as_of))
+        .filter((pl.col("status") == "open") | (pl.col("closed_at") >= as_of))
+        .sort("opportunity_id")
+        .select("opportunity_id", pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of"))
+    )
+
+
+def opportunities_at_ages(history: History, ages_days: Sequence[float]) -> pl.DataFrame:
+    """List each opportunity at each of these ages, as subjects, as long as it had not closed.
+
+    One that closed at an unknown moment is listed at its creation only, one of unknown creation once, without a moment.
+    """
+    ages = pl.DataFrame({"age_days": [float(age) for age in ages_days]}, schema={"age_days": pl.Float64})
+    as_of = pl.col("created_at") + pl.duration(microseconds=(pl.col("age_days") * 86_400_000_000).cast(pl.Int64))
+    closed_sometime = (pl.col("status") != "open") & pl.col("closed_at").is_null()
+    return (
+        history.opportunities.select("opportunity_id", "created_at")
+        .join(history.closings, on="opportunity_id")
+        .join(ages, how="cross")
+        .with_columns(as_of.alias("as_of"))
+        .filter(
+            pl.when(closed_sometime | pl.col("created_at").is_null())
+            .then(pl.col("age_days") == min(ages_days))
+            .otherwise(pl.col("closed_at").is_null() | (pl.col("as_of") <= pl.col("closed_at")))
+        )
+        .sort("opportunity_id", "as_of")
+        .select("opportunity_id", "as_of")
+    )

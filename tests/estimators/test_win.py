@@ -1,0 +1,164 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from fitted import PARAMETERS, fit_win, frame, outcomes
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from forecast.estimators.boosting import Boosting, fit_boosting, fit_boosting_until_worse, training_set
+from forecast.estimators.encoding import Encoding, fit_encoding
+from forecast.estimators.logistic import fit_logistic
+from forecast.estimators.win import PriorModel, WinModel
+from forecast.metrics import auc
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A fitted mix."""
+    return fit_win(frame(), outcomes(frame()))
+
+
+UNSEEN = frame(seed=9, count=200).with_columns(
+    pl.when(pl.col("size") > 0).then(pl.lit("从未见过")).otherwise("source").alias("source"),
+    pl.when(pl.col("size") < -1).then(None).otherwise("size").alias("size"),
+)
+
+
+def test_a_model_comes_back_from_text_bit_for_bit(model):
+    """JSON with sorted keys and LightGBM's text give the same probabilities and contributions."""
+    values = json.loads(json.dumps(model.to_json(), sort_keys=True, ensure_ascii=False))
+    back = WinModel.from_json(values, model.boosting.text)
+    assert np.array_equal(back.predict(UNSEEN), model.predict(UNSEEN))
+    assert np.array_equal(back.contributions(UNSEEN), model.contributions(UNSEEN))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_contributions_add_up_to_the_log_odds(model, share):
+    """Features and bias together are the calibrated log-odds, of either member and of the mix."""
+    mixed = replace(model, boosting_share=share)
+    contributions = mixed.contributions(UNSEEN)
+    assert contributions.shape == (UNSEEN.height, len(model.encoding.features) + 1)
+    assert contributions.sum(axis=1) == pytest.approx(mixed.log_odds(UNSEEN), abs=1e-9)
+    assert mixed.predict(UNSEEN) == pytest.approx(expit(mixed.log_odds(UNSEEN)), abs=1e-15)
+
+
+def test_the_mix_is_the_formula_of_its_docstring(model):
+    """Slope and shift apply to the shares of the members' log-odds."""
+    matrix = model.encoding.matrix(UNSEEN)
+    expected = 1.2 * (0.6 * model.boosting.log_odds(matrix) + 0.4 * model.logistic.log_odds(matrix)) - 0.1
+    assert model.log_odds(UNSEEN) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_member_without_a_share_may_be_missing(model):
+    """A version of one member is whole."""
+    trees = replace(model, logistic=None, boosting_share=1.0)
+    linear = replace(model, boosting=None, boosting_share=0.0)
+    assert np.array_equal(trees.predict(UNSEEN), replace(model, boosting_share=1.0).predict(UNSEEN))
+    assert np.array_equal(linear.predict(UNSEEN), replace(model, boosting_share=0.0).predict(UNSEEN))
+    assert WinModel.from_json(linear.to_json(), None) is not None
+
+
+def test_a_fit_is_repeatable(model):
+    """The same rows give the same text and the same numbers."""
+    again = fit_win(frame(), outcomes(frame()))
+    assert again.boosting.text == model.boosting.text
+    assert again.logistic.to_json() == model.logistic.to_json()
+
+
+def test_one_row_is_predicted_as_among_many(model):
+    """A single request gets the number that a batch would, bit for bit."""
+    alone = [model.predict(UNSEEN[row : row + 1]).item() for row in range(UNSEEN.height)]
+    assert alone == model.predict(UNSEEN).tolist()
+
+
+def test_no_rows_are_predicted_as_none(model):
+    """A pipeline without open opportunities is not an error."""
+    assert model.predict(UNSEEN[:0]).shape == (0,)
+    assert model.contributions(UNSEEN[:0]).shape == (0, 5)
+
+
+def test_what_was_not_seen_in_training_is_predicted(model):
+    """Unseen levels and missing values give probabilities strictly between 0 and 1."""
+    probability = model.predict(UNSEEN)
+    assert np.isfinite(probability).all()
+    assert ((probability > 0) & (probability < 1)).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_each_member_learns_what_is_there(model, share):
+    """On rows it has not seen, either member finds the simulated signal."""
+    fresh = frame(seed=21, count=2_000)
+    assert auc(outcomes(fresh, seed=22), replace(model, boosting_share=share).predict(fresh)) > 0.75
+
+
+def test_a_row_of_weight_two_teaches_like_two_rows():
+    """Repeating rows is weighing them."""
+    features, won = frame(), outcomes(frame())
+    encoding = fit_encoding(features)
+    matrix = encoding.matrix(features)
+    weight = np.where(np.arange(600) < 200, 2.0, 1.0)
+    fitted = fit_logistic(encoding, matrix, won, weight, 3.0)
+    repeated = fitted.design.expand(np.vstack([matrix, matrix[:200]]))
+    other = LogisticRegression(C=1 / 3, max_iter=2000, tol=1e-8).fit(repeated, np.concatenate([won, won[:200]]))
+    assert fitted.log_odds(matrix) == pytest.approx(other.decision_function(fitted.design.expand(matrix)), abs=0.01)
+
+
+def test_a_stronger_penalty_gives_smaller_coefficients():
+    """The penalty counts in rows: more of it, less of the data."""
+    features, won = frame(), outcomes(frame())
+    encoding = fit_encoding(features)
+    matrix = encoding.matrix(features)
+    sizes = [
+        np.abs(fit_logistic(encoding, matrix, won, np.ones(600), penalty).coefficients).sum()
+        for penalty in (0.1, 10, 1000)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_regression_takes_huge_missing_and_constant_numbers():
+    """Amounts of a million times another's, and columns that are missing on most rows, give finite numbers."""
+    draw = np.random.default_rng(1)
+    features = pl.DataFrame(
+        {"amount": 10 ** draw.uniform(0, 12, 200), "rare": [1.0] + [None] * 199, "same": [3.0] * 200}
+    )
+    encoding = Encoding(numbers=("amount", "rare", "same"), levels={})
+    matrix = encoding.matrix(features)
+    fitted = fit_logistic(encoding, matrix, (features["amount"] > 1e6).to_numpy().astype(float), np.ones(200), 1.0)
+    assert np.isfinite(fitted.log_odds(matrix)).all()
+
+
+def test_stopping_early_stops_where_more_trees_are_worse():
+    """On pure noise the best iteration comes long before the last."""
+    draw = np.random.default_rng(1)
+    features = frame()
+    encoding = fit_encoding(features)
+    matrix = encoding.matrix(features)
+    won = draw.integers(0, 2, 600).astype(float)
+    data = training_set(encoding, matrix[:400], won[:400], np.ones(400))
+    valid = training_set(encoding, matrix[400:], won[400:], np.ones(200)).set_reference(data)
+    booster = fit_boosting_until_worse(data, valid, PARAMETERS, 500, 5)
+    assert 0 < booster.best_iteration <= 30
+    assert booster.current_iteration() < 500
+
+
+def test_trees_kept_as_text_are_all_the_trees():
+    """The text predicts what the booster in memory did."""
+    features, won = frame(), outcomes(frame())
+    encoding = fit_encoding(features)
+    matrix = encoding.matrix(features)
+    booster = fit_boosting(training_set(encoding, matrix, won, np.ones(600)), PARAMETERS, 25, 5)
+    assert np.array_equal(Boosting.of(booster).log_odds(matrix), booster.predict(matrix, raw_score=True))
+
+
+def test_the_prior_is_the_share_of_the_age_band():
+    """Where nothing is learnt, the share won at that age is served; its lower bound is within a band."""
+    prior = PriorModel(ages_days=(0.0, 30.0, 90.0), shares=(0.2, 0.3, 0.5))
+    features = pl.DataFrame({"age_days": [0.0, 29.9, 30.0, 89.0, 90.0, 5000.0, None, -1.0]})
+    assert prior.predict(features).tolist() == [0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 0.2, 0.2]
+    assert prior.contributions(features)[:, -1] == pytest.approx(logit(prior.predict(features)))
+    assert prior.predict(features[:0]).shape == (0,)
+    assert prior.contributions(features[:0]).shape == (0, 1)
+    assert prior.encoding.features == ()

@@ -1,0 +1,110 @@
+from datetime import UTC, datetime
+
+import pytest
+from crm_headings import EXPORTS
+
+from forecast.errors import MappingError
+from forecast.intake import Mapping, import_files, recognise, vocabulary
+from forecast.intake.recognition import match_columns, recognise_kind
+from forecast.records import RECORD_KINDS
+
+
+@pytest.mark.parametrize("crm", EXPORTS)
+def test_every_heading_of_a_usual_export_finds_its_field(crm, tmp_path):
+    """The opportunity exports of the usual CRMs need no mapping: kind and every column are as expected."""
+    expected = EXPORTS[crm]
+    assert recognise_kind(list(expected), tmp_path / "export.csv") == "opportunity"
+    assert match_columns("opportunity", list(expected), Mapping()).columns == expected
+
+
+@pytest.mark.parametrize("kind", RECORD_KINDS)
+def test_our_own_column_names_are_known(kind):
+    """Every column of every kind is found by its plain name, in any case and with any punctuation."""
+    for name in vocabulary.record_columns(kind):
+        for heading in (name, name.upper(), name.replace("_", " ").title(), name.replace("_", "-")):
+            match = vocabulary.match_heading(kind, heading)
+            assert match is not None
+            assert match.field == name, heading
+
+
+def test_synonyms_name_only_fields_that_exist():
+    """The data file can't drift from the records: each of its kinds and fields is one of ours."""
+    for kind, fields in vocabulary._table()["kinds"].items():  # noqa: SLF001  # the data file itself is what is tested
+        assert set(fields) <= set(vocabulary.fields(kind)), kind
+    assert set(vocabulary._table()["kinds"]) == set(vocabulary.KINDS)  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("name", "headings", "kind"),
+    [
+        ("accounts.csv", "account,sector,year_established,revenue,employees,office_location,subsidiary_of", "account"),
+        ("products.csv", "product,series,sales_price", "product"),
+        ("sales_teams.csv", "sales_agent,manager,regional_office", "person"),
+        (
+            "sales_pipeline.csv",
+            "opportunity_id,sales_agent,product,account,deal_stage,engage_date,close_date,close_value",
+            "opportunity",
+        ),
+        ("mql.csv", "mql_id,first_contact_date,landing_page_id,origin", "lead"),
+        ("x.csv", "opportunity_id,changed_at,stage,user", "change"),
+        ("x.csv", "OpportunityId,Field,OldValue,NewValue,CreatedDate,CreatedById", "change"),
+        ("x.csv", "kind,record_id,field,changed_at,old_value,new_value,person_id", "change"),
+        ("activities.csv", "opportunity_id,occurred_at,type,lifecycle,user", "activity"),
+        ("orders.csv", "Order ID,Order Date,Customer ID,Order Amount,Currency", "order"),
+        ("线索.csv", "线索名称,公司,电话,邮箱,线索来源,线索状态,负责人,创建时间", "lead"),
+        (
+            "leads.csv",
+            "Lead ID,First Name,Company,Email,Lead Status,Lead Source,Lead Owner,Created Date,Converted",
+            "lead",
+        ),
+        ("quota.csv", "Quota Owner,Start Date,Quota Amount", "quota"),
+    ],
+)
+def test_the_kind_is_told_by_the_headings(name, headings, kind, tmp_path):
+    """Files as people have them say by their headings what they hold."""
+    assert recognise_kind(headings.split(","), tmp_path / name) == kind
+
+
+def test_a_file_of_no_kind_is_refused_with_the_kinds(tmp_path):
+    """The message lists the kinds and how to say which it is."""
+    with pytest.raises(MappingError, match="--as, one of account, activity"):
+        recognise_kind(["Table", "Field", "Description"], tmp_path / "data_dictionary.csv")
+
+
+def test_nothing_is_imported_before_every_file_is_recognised(engine, write, tmp_path, stored):
+    """One unknown file among several stops the import before it begins."""
+    write("id,outcome\n1,won\n", "a.csv")
+    write("x,y\n1,2\n", "b.csv")
+    with pytest.raises(MappingError, match=r"b\.csv"):
+        import_files(
+            engine, [tmp_path], imported_at=datetime(2024, 6, 1, tzinfo=UTC), rejects_folder=tmp_path / "rejects"
+        )
+    assert stored() == {}
+
+
+def test_of_two_columns_for_one_field_the_more_specific_wins(write):
+    """The other becomes a custom field, with a warning."""
+    path = write("Opportunity ID,Account Name,Account ID,Outcome\n1,Acme,001,won\n")
+    found = recognise(path)
+    assert found.columns == {
+        "Opportunity ID": "external_id",
+        "Account Name": "custom.account_name",
+        "Account ID": "account_id",
+        "Outcome": "status",
+    }
+
+
+def test_a_column_known_only_at_the_end_stays_out_of_snapshots(write):
+    """Last activity and the deal's age become outcome fields; an age without a stage is a person's."""
+    assert recognise(write("Deal ID,Deal Stage,Age,Last Activity\n1,New,4,2024-01-01\n")).times == {
+        "age": "outcome",
+        "last_activity": "outcome",
+    }
+    assert recognise(write("id,outcome,age\n1,won,56\n")).times == {}
+
+
+def test_a_status_column_of_foreign_words_is_not_the_status(write):
+    """Where most words are unknown the column is kept as an outcome field and the stage decides."""
+    found = recognise(write("Deal ID,Status,Stage\n1,Customer,Won\n2,Opportunity,Lost\n3,Qualified,Open\n"))
+    assert found.columns["Status"] == "custom.status"
+    assert found.times == {"status": "outcome"}

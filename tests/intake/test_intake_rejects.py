@@ -1,0 +1,80 @@
+import csv
+from datetime import UTC, datetime
+
+import pytest
+
+from forecast.errors import FileError
+from forecast.intake import import_file
+
+TEXT = """id,outcome,amount,created_at,remark
+1,won,100,2024-01-01,fine
+2,won,12.5k,2024-01-01,"says ""hi"",
+twice"
+3,maybe,x,2024-02-30,three troubles
+,won,5,2024-01-01,no id
+5,won,7
+6,won,7,2024-01-01,a,b
+"""
+
+
+def read(path):
+    """Read a rejects file as dicts."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_reject_says_where_what_and_how_to_mend_it(load):
+    """The original cells, then the row, the first column in trouble, its value, the reason and the remedy."""
+    report = load(TEXT)
+    assert (report.read, report.new, report.rejected) == (6, 1, 5)
+    rows = read(report.rejects)
+    assert [(row["reject_row"], row["reject_column"], row["reject_value"]) for row in rows] == [
+        ("3", "amount", "12.5k"),
+        ("4", "outcome", "maybe"),
+        ("5", "id", ""),
+        ("6", "", ""),
+        ("7", "", "b"),
+    ]
+    assert rows[0]["remark"] == 'says "hi",\ntwice'
+    assert "write digits" in rows[0]["reject_remedy"]
+    assert report.rejects.name.startswith("opportunities.")
+
+
+def test_a_corrected_rejects_file_is_imported_as_it_is(load, stored, tmp_path):
+    """The reject columns are ignored; what is still wrong is refused again into a new file."""
+    rejects = load(TEXT).rejects
+    text = (
+        rejects.read_text("utf-8-sig")
+        .replace("12.5k", "12500", 1)
+        .replace("3,maybe,x,2024-02-30", "3,lost,5,2024-02-29", 1)
+    )
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_text(text, "utf-8-sig")
+    report = load(corrected)
+    assert report.ignored_columns == ()
+    assert set(stored()) >= {"1", "2", "3"}
+    assert stored()["2"].amount == 12500
+    assert all("reject" not in name for name in report.custom_fields)
+    assert [row["reject_column"] for row in read(report.rejects)] == ["id"]
+
+
+def test_a_file_whose_troubles_are_gone_leaves_no_rejects(load):
+    """A rejects file of an earlier import of the same bytes is removed when a mapping mended it."""
+    from forecast.intake import Mapping
+
+    text = "id,outcome\n1,won\n2,gained\n"
+    first = load(text)
+    assert first.rejects.exists()
+    again = load(text, mapping=Mapping(values={"status": {"gained": "won"}}))
+    assert again.rejects is None
+    assert not first.rejects.exists()
+
+
+def test_a_failed_import_leaves_nothing(engine, tmp_path, stored):
+    """A file that breaks off in the middle stores no row and no rejects file."""
+    path = tmp_path / "broken.csv"
+    path.write_bytes(b"id,outcome,amount\n1,won,x\n" + b"2,won,5\n" * 150_000 + b"3,\xff\xfe,5\n")
+    with pytest.raises(FileError, match="UTF-8"):
+        import_file(engine, path, imported_at=datetime(2024, 6, 1, tzinfo=UTC), rejects_folder=tmp_path / "rejects")
+    assert stored() == {}
+    assert not list(tmp_path.glob("rejects/*"))

@@ -1,0 +1,77 @@
+"""The model card: the human part from models/<name>/card.md, the generated part from the run."""
+
+from pathlib import Path
+
+from forecast.registry import Version
+from training.pipeline import Run
+
+_METRICS = {
+    "auc": "AUC (ranking)",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error (ECE, 15 bins)",
+    "calibration_slope": "Calibration slope",
+    "lift_10": "Lift in the top 10 %",
+}
+_WHO = {
+    "model": "this version",
+    "logistic": "logistic regression",
+    "clock": "age and calendar alone",
+    "prior": "share won so far",
+    "live": "live version",
+}
+
+
+def write_card(run: Run, version: Version, models: Path) -> str:
+    """Give the card of a version as Markdown."""
+    human = models / version.name / "card.md"
+    parts = [f"# {version.name}, version {version.version}", run.verdict[0].upper() + run.verdict[1:] + "."]
+    if human.exists():
+        parts.append(human.read_text(encoding="utf-8").strip())
+    parts += [_data(version), _figures(run), _gates(run), _left_out(run), _warnings(run)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _data(version: Version) -> str:
+    data = version.bundle["data"]
+    period = f"{data['first_as_of'][:10]} to {data['last_as_of'][:10]}" if data["first_as_of"] else "no dates"
+    lines = [
+        f"- Nothing recorded at or after {version.bundle['until']} was used.",
+        f"- {data['won']} won and {data['lost']} lost opportunities, {data['rows']} snapshot rows, {period}.",
+        f"- Digest of the rows: `{data['digest']}`.",
+        f"- Basis: {version.basis}.",
+    ]
+    return "## Data\n\n" + "\n".join(lines)
+
+
+def _figures(run: Run) -> str:
+    if run.judged is None:
+        return ""
+    present = [who for who in _WHO if f"{who}_auc" in run.metrics]
+    head = "| | " + " | ".join(_WHO[who] for who in present) + " |\n|---|" + "---:|" * len(present)
+    rows = [
+        f"| {label} | " + " | ".join(f"{run.metrics[f'{who}_{metric}']:.4f}" for who in present) + " |"
+        for metric, label in _METRICS.items()
+    ]
+    note = (
+        f"On the {len(run.judged.won)} newest rows, which the judged fit had not seen "
+        f"(share won {run.metrics['model_won_share']:.3f}). The version itself is the same recipe fitted on all rows."
+    )
+    return "## Accuracy\n\n" + note + "\n\n" + "\n".join([head, *rows])
+
+
+def _gates(run: Run) -> str:
+    lines = [
+        f"{gate.number}. {'passed' if gate.passed else '**failed**'}: {gate.name}. {gate.sentence}."
+        for gate in run.gates
+    ]
+    return "## Gates\n\n" + "\n".join(lines) if lines else ""
+
+
+def _left_out(run: Run) -> str:
+    lines = [f"- `{suspicion.feature}`: {suspicion.reason}." for suspicion in run.suspicions]
+    return "## Features left out as suspicious\n\n" + "\n".join(lines) if lines else ""
+
+
+def _warnings(run: Run) -> str:
+    return "## Warnings\n\n" + "\n".join(f"- {warning}." for warning in run.warnings) if run.warnings else ""

@@ -1,0 +1,110 @@
+"""Rows to learn from: every opportunity at several moments of its life, with what became of it."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from forecast.features import FeaturePlan, opportunity_features
+from forecast.metrics import Floats
+from forecast.outcomes import censoring_weights, maturity, opportunity_outcomes
+from forecast.snapshot import History, opportunities_at_ages, take_snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Labelled and still unlabelled rows, in time order.
+
+    Attributes:
+        keys: `opportunity_id, as_of, won, known_at, closed_at, created_at`; `won` is missing where the outcome was not known at `until`.
+        features: same rows, one column a feature.
+        until: nothing recorded at or after this moment is in the rows.
+    """
+
+    keys: pl.DataFrame
+    features: pl.DataFrame
+    until: datetime
+
+    @property
+    def dated(self) -> bool:
+        """Whether the rows can be put in time order."""
+        return self.keys["as_of"].null_count() == 0
+
+    @property
+    def timed(self) -> bool:
+        """Whether most outcomes came at a known moment after creation, so that age and calendar mean something."""
+        closed = self.keys.filter(pl.col("won").is_not_null())
+        return self.dated and closed["closed_at"].null_count() * 2 < closed.height
+
+    @property
+    def won(self) -> Floats:
+        """1, 0 or NaN while unknown."""
+        return self.keys["won"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Number of each row's opportunity."""
+        return self.keys["opportunity_id"].rank("dense").cast(pl.Int64).to_numpy()
+
+    def lesson(self, until: datetime) -> "Lesson":
+        """Give what could be learnt, or judged on, at `until`: rows of a known outcome that were old enough by then.
+
+        Weights let known outcomes stand for all that existed; rows after creation together weigh at most as much as
+        those at creation, however many moments there are.
+        """
+        existed = self.keys.select(pl.col("as_of").is_null() | (pl.col("as_of") < until)).to_series()
+        present = self.keys.filter(existed)
+        known = present.filter(pl.col("known_at").is_null() | (pl.col("known_at") < until))
+        age = maturity(known["as_of"], known["known_at"], known["won"])
+        mature = self.keys.select(pl.col("as_of").is_null() | (pl.col("as_of") <= until - age)).to_series().to_numpy()
+        weight = np.zeros(self.keys.height)
+        weight[existed.to_numpy()] = censoring_weights(present["as_of"], present["known_at"], until).to_numpy()
+        weight = np.where(mature & ~np.isnan(self.won), weight * self._moment_weights(), 0.0)
+        return Lesson(won=np.where(weight > 0, self.won, np.nan), weight=weight)
+
+    def _moment_weights(self) -> Floats:
+        later = (self.features["age_days"].fill_null(0) > 0).to_numpy()
+        share = (len(later) - later.sum()) / max(later.sum(), 1)
+        return np.where(later, min(1.0, share), 1.0)
+
+    def digest(self) -> str:
+        """Give a SHA-256 of the rows, equal for equal data."""
+        csv = pl.concat([self.keys, self.features.drop("opportunity_id", "as_of")], how="horizontal").write_csv()
+        return hashlib.sha256(csv.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """Rows of a data set that are learnt from or judged on: `won` is 1 or 0 and `weight` above 0; NaN and 0 elsewhere."""
+
+    won: Floats
+    weight: Floats
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Which rows are in the lesson."""
+        return self.weight > 0
+
+    def within(self, rows: NDArray[np.bool_]) -> "Lesson":
+        """Give the same lesson from these rows only."""
+        return Lesson(won=np.where(rows, self.won, np.nan), weight=np.where(rows, self.weight, 0.0))
+
+
+def build_dataset(history: History, plan: FeaturePlan, ages_days: tuple[float, ...], until: datetime) -> Dataset:
+    """Take snapshots before `until`, and join what was known of their outcomes then.
+
+    Each opportunity is seen at every age, as long as it was open.
+    Where most closed opportunities have dates, those without are left out; else none is.
+    """
+    subjects = opportunities_at_ages(history, ages_days)
+    subjects = subjects.filter(pl.col("as_of").is_null() | (pl.col("as_of") < until))
+    closed = history.opportunities.join(history.closings, on="opportunity_id").filter(pl.col("status") != "open")
+    if closed["created_at"].null_count() * 2 < closed.height:
+        subjects = subjects.filter(pl.col("as_of").is_not_null())
+    subjects = subjects.sort("as_of", "opportunity_id", nulls_last=True)
+    features = opportunity_features(take_snapshot(history, subjects), plan)
+    keys = opportunity_outcomes(history, features.select("opportunity_id", "as_of"))
+    return Dataset(keys=keys, features=features, until=until)

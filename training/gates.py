@@ -1,0 +1,168 @@
+"""Whether a version may be served: numbered gates, each with what was found and what was asked for."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecast.metrics import (
+    Floats,
+    auc,
+    brier_losses,
+    calibration_slope,
+    chance_of_gain,
+    expected_calibration_error,
+    lift,
+    log_losses,
+)
+from training.config import GateRules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One gate: `sentence` says what was found and what was asked for.
+
+    Where one that `shows_signal` fails, nothing was learnt.
+    """
+
+    name: str
+    passed: bool
+    sentence: str
+    number: int = 0
+    shows_signal: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the gate as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Rows that no model has seen, with what each model says of them.
+
+    Attributes:
+        won: 1 or 0.
+        weight: of each row.
+        groups: number of each row's opportunity.
+        ours, prior, logistic: probabilities.
+        clock: of the same recipe fitted on age and calendar alone.
+        live: of the live version, where it was trained before these rows; else None.
+    """
+
+    won: Floats
+    weight: Floats
+    groups: NDArray[np.int64]
+    ours: Floats
+    prior: Floats
+    clock: Floats
+    logistic: Floats
+    live: Floats | None
+
+
+def measure(won: Floats, probability: Floats, weight: Floats) -> dict[str, float]:
+    """Measure predictions; losses and ranking by weight, calibration error and lift by row."""
+    return {
+        "rows": float(len(won)),
+        "won_share": float(np.average(won, weights=weight)),
+        "auc": auc(won, probability, weight),
+        "log_loss": float(np.average(log_losses(won, probability), weights=weight)),
+        "brier": float(np.average(brier_losses(won, probability), weights=weight)),
+        "calibration_error": expected_calibration_error(won, probability),
+        "calibration_slope": calibration_slope(won, probability, weight),
+        "lift_10": lift(won, probability),
+    }
+
+
+def decide_gates(judged: Judged, rules: GateRules, seed: int) -> list[Gate]:
+    """Decide every gate on rows that the judged recipe has not seen, numbered from 1."""
+    gates = [
+        *_beats(judged, judged.prior, rules, who="the prior", seed=seed),
+        *_beats(judged, judged.clock, rules, who="age and calendar alone", seed=seed),
+        *_not_worse(judged, judged.logistic, rules, who="logistic regression", seed=seed),
+        _calibrated(judged, rules, seed),
+        _slope(judged, rules),
+        _plausible(judged, rules),
+    ]
+    if judged.live is not None:
+        gates += _not_worse(judged, judged.live, rules, who="the live version", seed=seed)
+    return [replace(gate, number=number) for number, gate in enumerate(gates, start=1)]
+
+
+def _gain(judged: Judged, ours: Floats, theirs: Floats, loss_name: str, seed: int) -> tuple[float, float, float]:
+    losses = {"log loss": log_losses, "Brier score": brier_losses}[loss_name]
+    mine, other = losses(judged.won, ours) * judged.weight, losses(judged.won, theirs) * judged.weight
+    total = judged.weight.sum()
+    return float(mine.sum() / total), float(other.sum() / total), chance_of_gain(mine, other, judged.groups, seed)
+
+
+def _beats(judged: Judged, theirs: Floats, rules: GateRules, *, who: str, seed: int) -> list[Gate]:
+    gates = []
+    for loss in ("log loss", "Brier score"):
+        mine, other, chance = _gain(judged, judged.ours, theirs, loss, seed)
+        sentence = (
+            f"{loss} {mine:.4f} against {other:.4f} of {who}, better in {chance:.1%} of bootstrap draws "
+            f"(asked for: {rules.confidence:.0%})"
+        )
+        passed = chance >= rules.confidence
+        gates.append(Gate(name=f"beats {who} on {loss}", passed=passed, sentence=sentence, shows_signal=True))
+    return gates
+
+
+def _not_worse(judged: Judged, theirs: Floats, rules: GateRules, *, who: str, seed: int) -> list[Gate]:
+    gates = []
+    for loss in ("log loss", "Brier score"):
+        other, mine, chance = _gain(judged, theirs, judged.ours, loss, seed)
+        sentence = (
+            f"{loss} {mine:.4f} against {other:.4f} of {who}, worse in {chance:.1%} of bootstrap draws "
+            f"(asked for: below {rules.confidence:.0%})"
+        )
+        gates.append(Gate(name=f"no worse than {who} on {loss}", passed=chance < rules.confidence, sentence=sentence))
+    return gates
+
+
+def _calibrated(judged: Judged, rules: GateRules, seed: int) -> Gate:
+    found = expected_calibration_error(judged.won, judged.ours)
+    chance = _calibration_error_by_chance(judged.ours, seed)
+    return Gate(
+        name="calibrated",
+        passed=found - chance <= rules.calibration_error_max,
+        sentence=(
+            f"expected calibration error {found:.3f}, of which {chance:.3f} would come by chance "
+            f"(asked for: at most {rules.calibration_error_max} beyond chance)"
+        ),
+    )
+
+
+def _calibration_error_by_chance(probability: Floats, seed: int, rounds: int = 100) -> float:
+    generator = np.random.default_rng(seed)
+    draws = [(generator.random(len(probability)) < probability).astype(np.float64) for _ in range(rounds)]
+    return float(np.mean([expected_calibration_error(won, probability) for won in draws]))
+
+
+def _slope(judged: Judged, rules: GateRules) -> Gate:
+    found = calibration_slope(judged.won, judged.ours, judged.weight)
+    return Gate(
+        name="neither too sure nor too timid",
+        passed=rules.slope_min <= found <= rules.slope_max,
+        sentence=f"calibration slope {found:.2f} (asked for: {rules.slope_min} to {rules.slope_max})",
+    )
+
+
+def _plausible(judged: Judged, rules: GateRules) -> Gate:
+    found = auc(judged.won, judged.ours, judged.weight)
+    return Gate(
+        name="not too good to be true",
+        passed=found <= rules.auc_max,
+        sentence=f"AUC {found:.3f} (above {rules.auc_max} something knows the outcome)",
+    )
+
+
+def verdict(gates: list[Gate]) -> str:
+    """Say in a sentence whether the version may be served, and if not why."""
+    failed = [gate for gate in gates if not gate.passed]
+    if not failed:
+        return "promoted: every gate passed"
+    no_signal = any(gate.shows_signal for gate in failed)
+    reasons = "; ".join(f"gate {gate.number} ({gate.name}): {gate.sentence}" for gate in failed)
+    return f"{'no signal found: ' if no_signal else ''}not promoted: {reasons}"

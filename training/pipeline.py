@@ -1,0 +1,317 @@
+"""The order of a training run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from forecast.errors import TooLittleHistoryError
+from forecast.estimators.win import WinModel
+from forecast.features import FeaturePlan, opportunity_features, plan_features
+from forecast.metrics import Floats
+from forecast.registry import Version
+from forecast.snapshot import History, take_snapshot
+from training.config import Experiment
+from training.dataset import Dataset, Lesson, build_dataset
+from training.fit import Recipe, calibrate, fit_prior, fit_recipe
+from training.folds import Fold, Folds, choosing_folds, newest_part
+from training.gates import Gate, Judged, decide_gates, measure, verdict
+from training.guard import Suspicion, find_leaks
+from training.tune import Budget, Search, out_of_fold, search_recipe
+
+CLOCK = frozenset({"age_days", "quarter_end_days", "created_weekday", "created_hour"})
+MOVING = frozenset({"age_days", "quarter_end_days", "stage_days", "expected_close_days"})
+"""What goes on with the calendar; of records that are only seen at one moment, nothing can be learnt from it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a training run found.
+
+    Attributes:
+        prior: the version that serves the share won so far.
+        verdict: a sentence: promoted, or not and why.
+        dataset: all rows.
+        warnings: what a reader of the figures must know.
+        suspicions: features that were left out.
+        candidate: the version it trained; None where there was too little to learn from.
+        gates: of the candidate; empty where there is none.
+        metrics: of the candidate and its yardsticks on rows that it had not seen, as `<who>_<metric>`.
+        judged: those rows.
+        search: what the search found.
+    """
+
+    prior: Version
+    verdict: str
+    dataset: Dataset
+    warnings: list[str]
+    suspicions: list[Suspicion] = field(default_factory=list)
+    candidate: Version | None = None
+    gates: list[Gate] = field(default_factory=list)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    judged: Judged | None = None
+    search: Search | None = None
+
+    @property
+    def promotable(self) -> bool:
+        """Whether the candidate passed every gate."""
+        return self.candidate is not None and all(gate.passed for gate in self.gates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who hears how a run goes on: each step's name, each trial's number and the best loss so far."""
+
+    step: Callable[[str], None]
+    trial: Callable[[int, float], None]
+
+
+def train_win_model(
+    history: History,
+    experiment: Experiment,
+    *,
+    until: datetime,
+    version_id: str,
+    live: Version | None,
+    budget: Budget,
+    listener: Listener,
+) -> Run:
+    """Train, judge and describe a version; nothing that was not known at `until` is used.
+
+    Raises:
+        TooLittleHistoryError: nothing has closed yet, so that not even a share won can be given.
+    """
+    listener.step("building snapshots")
+    plan = plan_features(history, experiment.rates)
+    dataset = build_dataset(history, plan, experiment.ages_days, until)
+    closed = _closed_counts(dataset)
+    if sum(closed) == 0:
+        raise TooLittleHistoryError(
+            f"no opportunity had closed before {until.isoformat()}, so there is nothing to learn from; import closed ones"
+        )
+    run = Run(
+        prior=_prior_version(experiment, dataset, closed, version_id),
+        verdict=_too_little(closed, experiment),
+        dataset=dataset,
+        warnings=_warnings(dataset, experiment, closed),
+    )
+    if min(closed) < experiment.data.closed_min:
+        return run
+
+    listener.step("looking for leaks")
+    run = replace(run, suspicions=find_leaks(dataset, experiment.vouched))
+
+    listener.step("searching")
+    rules, seed = experiment.data, experiment.seed
+    held_out = newest_part(dataset, rules.test_share, seed)
+    test = held_out.folds[0]
+    seen = _as_seen_before_test(history, dataset, plan, test)
+    folds = choosing_folds(seen, test.fit, rules.folds, gap_days=rules.gap_days, seed=seed)
+    if not folds.folds or not test.judged.used.any():
+        return replace(run, verdict="not promoted: the history is too short to hold anything out; import more")
+    run.warnings.extend(_order_warnings(dataset, held_out, folds))
+    left_out = frozenset(suspicion.feature for suspicion in run.suspicions)
+    if not dataset.timed:
+        left_out |= MOVING
+    search = search_recipe(seen, folds.folds, experiment, left_out=left_out, budget=budget, on_trial=listener.trial)
+
+    listener.step("judging")
+    judged = _judge(history, seen, test, search, live=live, plan=plan, ages_days=experiment.ages_days)
+    run = replace(run, search=search, judged=judged, metrics=_metrics(judged))
+    run = replace(run, gates=decide_gates(judged, experiment.gates, experiment.seed))
+
+    listener.step("fitting on everything")
+    estimator = _fit_on_everything(dataset, test, search, seen)
+    return replace(
+        run,
+        verdict=verdict(run.gates),
+        candidate=Version(
+            name=experiment.name,
+            version=version_id,
+            basis="own",
+            estimator=estimator,
+            plan=plan,
+            usual=_usual(dataset, estimator),
+            bundle=_bundle(experiment, dataset, closed) | _findings(run, search),
+        ),
+    )
+
+
+def _findings(run: Run, search: Search) -> dict[str, Any]:
+    return {
+        "gates": [gate.to_json() for gate in run.gates],
+        "metrics": dict(run.metrics),
+        "left_out": {suspicion.feature: suspicion.reason for suspicion in run.suspicions},
+        "warnings": run.warnings,
+        "recipe": _recipe_json(search.recipe),
+    }
+
+
+def _closed_counts(dataset: Dataset) -> tuple[int, int]:
+    """Count won and lost opportunities."""
+    closed = dataset.keys.filter(pl.col("won").is_not_null()).unique("opportunity_id")
+    won = int(closed["won"].sum())
+    return won, closed.height - won
+
+
+def _too_little(closed: tuple[int, int], experiment: Experiment) -> str:
+    needed = experiment.data.closed_min
+    return (
+        f"not promoted: {closed[0]} won and {closed[1]} lost opportunities are known, {needed} of each are needed; "
+        "the share won so far is served"
+    )
+
+
+def _warnings(dataset: Dataset, experiment: Experiment, closed: tuple[int, int]) -> list[str]:
+    found = []
+    if min(closed) < experiment.data.closed_warning:
+        found.append(
+            f"only {closed[0]} won and {closed[1]} lost opportunities: probabilities are rough "
+            f"(from {experiment.data.closed_warning} of each on they are not)"
+        )
+    if not dataset.dated:
+        found.append(
+            "the records have no creation dates: folds are of random opportunities, not of time, and the figures say "
+            "nothing of how the future differs from the past"
+        )
+    elif dataset.keys.filter(pl.col("won").is_not_null() & pl.col("closed_at").is_null()).height:
+        found.append(
+            "closed opportunities without a closing date: their outcome is taken as known from their creation, and they "
+            "count in no win rate"
+        )
+    return found
+
+
+def _order_warnings(dataset: Dataset, held_out: Folds, folds: Folds) -> list[str]:
+    if not dataset.dated:
+        return []
+    reason = "too few outcomes were known early enough to hold out by time, so random opportunities are held out:"
+    found = []
+    if not held_out.ordered:
+        found.append(f"{reason} the gates say nothing of how the future differs from the past")
+    if not folds.ordered:
+        found.append(f"{reason} in the folds on which the recipe is chosen")
+    return found
+
+
+def _as_seen_before_test(history: History, dataset: Dataset, plan: FeaturePlan, test: Fold) -> Dataset:
+    """Give the rows with features that know no held-out outcome; dated rows know none by their moments."""
+    if dataset.dated:
+        return dataset
+    held = dataset.keys.filter(pl.Series(test.judged.used))["opportunity_id"]
+    subjects = dataset.keys.select("opportunity_id", "as_of")
+    snapshot = take_snapshot(history.with_outcomes_hidden(held), subjects)
+    return replace(dataset, features=opportunity_features(snapshot, plan))
+
+
+def _judge(
+    history: History,
+    seen: Dataset,
+    test: Fold,
+    search: Search,
+    *,
+    live: Version | None,
+    plan: FeaturePlan,
+    ages_days: tuple[float, ...],
+) -> Judged:
+    rows = test.judged.used
+    features = seen.features.filter(rows)
+    model = calibrate(fit_recipe(seen, test.fit, search.recipe), search.judged, search.log_odds)
+    logistic = fit_recipe(seen, test.fit, replace(search.recipe, boosting_share=0.0))
+    others = frozenset(seen.features.columns) - CLOCK
+    clock = fit_recipe(seen, test.fit, replace(search.recipe, left_out=others))
+    return Judged(
+        won=seen.won[rows],
+        weight=test.judged.weight[rows],
+        groups=seen.groups[rows],
+        ours=model.predict(features),
+        prior=fit_prior(seen, test.fit, ages_days).predict(features),
+        clock=clock.predict(features),
+        logistic=logistic.predict(features),
+        live=_predict_live(history, seen, rows, live, plan),
+    )
+
+
+def _predict_live(
+    history: History, seen: Dataset, rows: np.ndarray, live: Version | None, plan: FeaturePlan
+) -> Floats | None:
+    """Give the live version's probabilities, where it was trained before the held-out rows began."""
+    if live is None or live.basis != "own" or not seen.dated:
+        return None
+    first = seen.keys.filter(rows)["as_of"].min()
+    if not isinstance(first, datetime) or datetime.fromisoformat(live.bundle["until"]) > first:
+        return None
+    if live.plan == plan:
+        return live.estimator.predict(seen.features.filter(rows))
+    snapshot = take_snapshot(history, seen.keys.filter(rows).select("opportunity_id", "as_of"))
+    return live.estimator.predict(opportunity_features(snapshot, live.plan))
+
+
+def _metrics(judged: Judged) -> dict[str, float]:
+    who = {"model": judged.ours, "prior": judged.prior, "clock": judged.clock, "logistic": judged.logistic}
+    if judged.live is not None:
+        who["live"] = judged.live
+    return {
+        f"{name}_{metric}": value
+        for name, probability in who.items()
+        for metric, value in measure(judged.won, probability, judged.weight).items()
+    }
+
+
+def _fit_on_everything(dataset: Dataset, test: Fold, search: Search, seen: Dataset) -> WinModel:
+    """Fit the recipe on all rows; calibrate it on the rows judged in the folds and on those held out."""
+    newest = test.judged.used
+    log_odds = np.where(newest, out_of_fold(seen, [test], search.recipe), search.log_odds)
+    judged = Lesson(
+        won=np.where(newest, test.judged.won, search.judged.won),
+        weight=np.where(newest, test.judged.weight, search.judged.weight),
+    )
+    return calibrate(fit_recipe(dataset, dataset.lesson(dataset.until), search.recipe), judged, log_odds)
+
+
+def _usual(dataset: Dataset, estimator: WinModel) -> dict[str, float]:
+    won = dataset.features.filter(dataset.won == 1)
+    medians = won.select(pl.col(name).median() for name in estimator.encoding.numbers).row(0, named=True)
+    return {name: float(value) for name, value in medians.items() if value is not None}
+
+
+def _prior_version(experiment: Experiment, dataset: Dataset, closed: tuple[int, int], version_id: str) -> Version:
+    return Version(
+        name=experiment.name,
+        version=f"{version_id}-prior",
+        basis="prior",
+        estimator=fit_prior(dataset, dataset.lesson(dataset.until), experiment.ages_days),
+        plan=FeaturePlan(),
+        usual={},
+        bundle=_bundle(experiment, dataset, closed),
+    )
+
+
+def _bundle(experiment: Experiment, dataset: Dataset, closed: tuple[int, int]) -> dict[str, Any]:
+    moments = dataset.keys["as_of"].drop_nulls()
+    first, last = (moments.min(), moments.max()) if len(moments) else (None, None)
+    return {
+        "until": dataset.until.isoformat(),
+        "config": experiment.text,
+        "data": {
+            "rows": dataset.keys.height,
+            "won": closed[0],
+            "lost": closed[1],
+            "first_as_of": first.isoformat() if isinstance(first, datetime) else None,
+            "last_as_of": last.isoformat() if isinstance(last, datetime) else None,
+            "digest": dataset.digest(),
+        },
+    }
+
+
+def _recipe_json(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "parameters": dict(recipe.parameters),
+        "rounds": recipe.rounds,
+        "penalty": recipe.penalty,
+        "boosting_share": recipe.boosting_share,
+        "seed": recipe.seed,
+    }
