@@ -1,13 +1,16 @@
 """Runs, versions and aliases in MLflow."""
 
+import io
 import logging
 import os
 import tempfile
+from contextlib import ExitStack, redirect_stderr
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING", "false")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 import pandas as pd
@@ -72,8 +75,9 @@ def _parameters(version: Version) -> dict[str, object]:
 
 
 def _log_model(version: Version, card: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         write_version_files(Path(folder), version, card)
+        stack.enter_context(redirect_stderr(io.StringIO()))  # MLflow prints there what no log level silences
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).with_name("pyfunc.py")),

@@ -193,7 +193,7 @@ def copy_rows(session: Session, table: sa.Table, columns: Sequence[str], rows: I
             copy.write_row(row)
 
 
-def copy_frame(session: Session, table: sa.Table, frame: pl.DataFrame) -> None:
+def copy_frame(session: Session, table: sa.TableClause, frame: pl.DataFrame) -> None:
     """Write a frame into a table by COPY; its columns are the table's by name."""
     names = ", ".join(f'"{column}"' for column in frame.columns)
     with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)') as copy:

@@ -1,0 +1,42 @@
+"""The command `forecast`; the one place that imports upward, and only inside the commands that need it."""
+
+import signal
+import sys
+
+import typer
+from rich.markup import escape
+
+from forecast.cli.demo import demo
+from forecast.cli.desk import keys, serve
+from forecast.cli.importing import import_files
+from forecast.cli.models import list_models, promote, rollback, train
+from forecast.cli.scoring import score
+from forecast.cli.screen import console
+from forecast.errors import ForecastError
+
+app = typer.Typer(
+    help="Sales forecasting and lead scoring with honest probabilities.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("import")(import_files)
+app.command()(train)
+app.command("models")(list_models)
+app.command()(promote)
+app.command()(rollback)
+app.command()(score)
+app.command()(serve)
+app.add_typer(keys, name="keys")
+app.command()(demo)
+
+
+def main() -> None:
+    """Run a command; errors raised on purpose end it with a sentence and status 1."""
+    # An orderly exit, on which the embedded PostgreSQL stops too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        app()
+    except ForecastError as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}")
+        sys.exit(1)

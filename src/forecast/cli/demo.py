@@ -1,0 +1,80 @@
+"""forecast demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from forecast.cli.desk import serve
+from forecast.cli.importing import import_files
+from forecast.cli.models import train
+from forecast.cli.scoring import score
+from forecast.cli.screen import Models, console, now, opened
+from forecast.settings import Settings, read_settings
+from forecast.store import unit_of_work
+
+DEMO_SEED = 20240229
+DEMO_TRIALS = 15
+DEMO_KEY_FILE = "demo-key.txt"
+
+
+def demo(
+    serve_after: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the API at the end.")] = True,
+    models: Models = Path("models"),
+) -> None:
+    """Show everything on a simulated company: import, train, score, serve; run again, it continues."""
+    from forecast.registry import find_live
+
+    settings = read_settings()
+    export = settings.home / "demo-export"
+    if not export.exists():
+        _say("simulating three years of a company", f"its CRM export goes to {export}")
+        _write_demo_export(export)
+    if not (settings.home / "demo-imported").exists():
+        _say(f"forecast import {export}", "the export becomes records")
+        import_files([export])
+        (settings.home / "demo-imported").touch()
+    if find_live(settings.models_folder, "win_probability") is None:
+        _say(f"forecast train win_probability --trials {DEMO_TRIALS}", "learn what wins, judge it, serve it")
+        train(trials=DEMO_TRIALS, models=models)
+    _say("forecast score", "every open opportunity gets a probability, a grade and reasons")
+    score()
+    key = _demo_key(settings)
+    _say("done", f"the key of the API is {key} (kept in {settings.home / DEMO_KEY_FILE})")
+    address = f"http://{settings.host}:{settings.port}"
+    console.print(
+        f"  {address}/docs              try the API: Authorize with the key\n"
+        f"  curl -H 'X-API-Key: {key}' '{address}/v1/opportunities?grade=high&limit=3'\n"
+        f"  mlflow ui --backend-store-uri {settings.tracking_uri}   runs, figures, versions\n"
+        "  forecast models                          which version is live, and its gates",
+        markup=False,
+    )
+    if serve_after:
+        _say("forecast serve", f"{address}, until Ctrl+C")
+        serve()
+
+
+def _say(command: str, meaning: str) -> None:
+    console.print(f"[bold]{escape(command)}[/bold]: {escape(meaning)}")
+
+
+def _write_demo_export(folder: Path) -> None:
+    from forecast.demo import simulate_company, write_export
+
+    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    draft = folder.with_suffix(".draft")
+    write_export(simulate_company(DEMO_SEED, today), draft)
+    draft.rename(folder)
+
+
+def _demo_key(settings: Settings) -> str:
+    from serving.auth import create_key
+
+    file = settings.home / DEMO_KEY_FILE
+    if not file.exists():
+        with opened(settings) as engine, unit_of_work(engine) as session:
+            secret = create_key(session, "demo")
+        file.touch(mode=0o600)
+        file.write_text(secret, encoding="utf-8")
+    return file.read_text(encoding="utf-8")

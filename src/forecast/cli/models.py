@@ -1,0 +1,138 @@
+"""forecast train, models, promote and rollback."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
+from forecast.settings import read_settings
+
+if TYPE_CHECKING:
+    from training.release import Release
+
+_MEASURED = ("auc", "log_loss", "brier", "calibration_error", "calibration_slope", "lift_10")
+
+
+def train(
+    model: ModelName = "win_probability",
+    as_of: AsOf = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the search; default as in config.toml.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds of the search; default as in config.toml.")] = None,
+    promote_passed: Annotated[
+        bool, typer.Option("--promote/--no-promote", help="Serve the version at once when it passes its gates.")
+    ] = True,
+    models: Models = Path("models"),
+) -> None:
+    """Train a version on what was known at a moment, judge it, register it, and serve it if it passes its gates."""
+    from training.config import read_experiment
+    from training.pipeline import Listener
+    from training.release import train_and_register
+    from training.tune import Budget
+
+    settings = read_settings()
+    experiment = read_experiment(models, model)
+    budget = Budget(
+        trials=experiment.search.trials if trials is None else trials,
+        timeout_seconds=experiment.search.timeout_seconds if timeout is None else timeout,
+    )
+    with opened(settings) as engine, _progress() as progress:
+        task = progress.add_task("reading records", total=budget.trials)
+        release = train_and_register(
+            engine,
+            settings,
+            experiment,
+            models=models,
+            until=moment_of(as_of, settings),
+            now=now(),
+            budget=budget,
+            promote=promote_passed,
+            listener=Listener(
+                step=lambda name: progress.update(task, description=name),
+                trial=lambda number, loss: progress.update(
+                    task, completed=number, description=f"searching (log loss {loss:.4f})"
+                ),
+            ),
+        )
+        progress.update(task, completed=budget.trials, description="trained")
+    _print_release(release)
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _print_release(release: "Release") -> None:
+    run = release.run
+    for warning in run.warnings:
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    for suspicion in run.suspicions:
+        console.print(f"[yellow]left out:[/yellow] {escape(suspicion.feature)}: {escape(suspicion.reason)}")
+    if run.metrics:
+        table = Table("on rows not seen", *_MEASURED)
+        for who in ("model", "logistic", "clock", "prior", "live"):
+            if f"{who}_auc" in run.metrics:
+                table.add_row(who, *(f"{run.metrics[f'{who}_{metric}']:.4f}" for metric in _MEASURED))
+        output.print(table)
+    for gate in run.gates:
+        mark = "[green]passed[/green]" if gate.passed else "[red]failed[/red]"
+        console.print(f"gate {gate.number} {mark}: {escape(gate.name)}: {escape(gate.sentence)}")
+    output.print(escape(run.verdict))
+    output.print(f"live: {release.live or 'none'}; written to {release.folder}")
+
+
+def list_models() -> None:
+    """List versions, newest first, and which one is live."""
+    from forecast.registry import find_live, list_versions, read_version, version_folder
+
+    settings = read_settings()
+    table = Table("model", "version", "basis", "known until", "AUC", "log loss", "gates", "live")
+    for folder in sorted(settings.models_folder.glob("*")):
+        live = find_live(settings.models_folder, folder.name)
+        for identity in reversed(list_versions(settings.models_folder, folder.name)):
+            version = read_version(version_folder(settings.models_folder, folder.name, identity))
+            metrics, gates = version.bundle.get("metrics", {}), version.bundle.get("gates", [])
+            passed = sum(gate["passed"] for gate in gates)
+            table.add_row(
+                folder.name,
+                identity,
+                version.basis,
+                version.bundle["until"][:16],
+                f"{metrics['model_auc']:.3f}" if metrics else "",
+                f"{metrics['model_log_loss']:.4f}" if metrics else "",
+                f"{passed} of {len(gates)}" if gates else "",
+                f"since {live['since'][:16]}" if live and live["version"] == identity else "",
+            )
+    output.print(table)
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="Id of the version, as `forecast models` lists it.")],
+    model: Annotated[str, typer.Option(help="Name of the model.")] = "win_probability",
+    despite_gates: Annotated[
+        str | None, typer.Option(help="Serve it although a gate failed, for this reason, which is kept.")
+    ] = None,
+) -> None:
+    """Serve a version from now on."""
+    from training.release import promote_version
+
+    promote_version(read_settings(), model, version, now=now(), despite_gates=despite_gates)
+    console.print(f"{version} of {model} is live")
+
+
+def rollback(model: ModelName = "win_probability") -> None:
+    """Serve the version that was live before."""
+    from training.release import roll_back_version
+
+    version = roll_back_version(read_settings(), model, now=now())
+    console.print(f"{version} of {model} is live again")

@@ -1,0 +1,50 @@
+"""forecast score."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from forecast.cli.screen import AsOf, ModelName, console, moment_of, opened
+from forecast.errors import InputError
+from forecast.settings import read_settings
+from forecast.store import unit_of_work
+
+
+def score(
+    model: ModelName = "win_probability",
+    as_of: AsOf = None,
+    at: Annotated[Path | None, typer.Option(help="CSV of opportunity_id, as_of: score each as it was then.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a CSV instead of the score table.")] = None,
+) -> None:
+    """Score all open opportunities, or given ones as they were at given moments."""
+    from forecast.history import read_history
+    from forecast.policies import DEFAULT_THRESHOLDS, find_thresholds
+    from forecast.registry import get_live_version
+    from forecast.score_files import read_subjects, write_scores_file
+    from forecast.score_table import write_scores
+    from forecast.scoring import refused_subjects, score_opportunities
+    from forecast.snapshot import known_opportunities
+
+    if as_of and at:
+        raise InputError("--as-of and --at exclude each other: the file of --at has the moments")
+    settings = read_settings()
+    version = get_live_version(settings.models_folder, model)
+    moment = moment_of(as_of, settings)
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        history = read_history(session, until=None if at else moment)
+        subjects = read_subjects(at, settings.timezone) if at else known_opportunities(history, moment)
+        thresholds = find_thresholds(session) or DEFAULT_THRESHOLDS
+        scores = score_opportunities(history, version, subjects, thresholds=thresholds)
+        refused = refused_subjects(history, subjects)
+        if out is None:
+            write_scores(session, scores, model=model)
+        else:
+            write_scores_file(scores, out)
+    where = "the score table" if out is None else str(out)
+    console.print(f"{scores.height} scores by {version.version} (basis: {version.basis}) into {where}")
+    for opportunity_id, asked, reason in refused.head(5).iter_rows():
+        console.print(f"[yellow]not scored:[/yellow] {escape(opportunity_id)} at {asked}: {reason}")
+    if refused.height:
+        console.print(f"{refused.height} of {subjects.height} could not be scored")

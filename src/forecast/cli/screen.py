@@ -1,0 +1,43 @@
+"""What the commands share: the console, the clock and the opened database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+
+from forecast.moments import read_moment
+from forecast.settings import Settings
+from forecast.store import migrate, open_engine
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+output = Console(highlight=False, soft_wrap=True)
+
+ModelName = Annotated[str, typer.Argument(help="Name of the model, such as win_probability.")]
+Models = Annotated[Path, typer.Option(help="Folder of the experiments: models/<name>/config.toml.")]
+AsOf = Annotated[str | None, typer.Option(help="Moment (ISO); nothing known at or after it is used. Default: now.")]
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[sa.Engine]:
+    """Open the migrated database, and close its connections afterwards."""
+    engine = open_engine(settings)
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+def moment_of(text: str | None, settings: Settings) -> datetime:
+    """Read a moment as a person writes it; now where none is given."""
+    return now() if text is None else read_moment(text, settings.timezone)
