@@ -51,14 +51,15 @@ def prepare(win_set: WinSet, folder: Path) -> Prepared:
 def without_later_outcomes(win_set: WinSet) -> pl.DataFrame:
     """Open again every row that is not for training, or that closed at the split moment or later.
 
-    Purged rows that had closed by then are left out: their outcome may not be told, and open they were not.
+    Where some purged rows had closed by then, all are left out: their outcome may not be told, the open ones alone would
+    make the set look less won than it was.
     """
     unknown = pl.col("split") != "train"
     rows = win_set.rows
     if win_set.split_at is not None:
-        gone = (pl.col("split") == "purged") & (moment("closed_at") < win_set.split_at)
-        rows = rows.filter(~gone.fill_null(value=False))
-    if win_set.split_at is not None:
+        purged = pl.col("split") == "purged"
+        if rows.filter(purged, moment("closed_at") < win_set.split_at).height:
+            rows = rows.filter(~purged)
         unknown |= moment("closed_at") >= win_set.split_at
     told = [name for name in ("outcome", "closed_at", "won_at_any", "stage_at_export") if name in rows.columns]
     return rows.with_columns(pl.when(~unknown.fill_null(value=False)).then(pl.col(name)) for name in told)

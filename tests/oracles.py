@@ -250,7 +250,7 @@ def earlier_outcomes(world, row, key, value, as_of):
 
 
 def rate_oracle(world, row, as_of, plan):
-    """Give the shrunk share won and the number closed, of each key."""
+    """Give the shrunk share won and the share of closings, of each key."""
     everything = earlier_outcomes(world, row, None, None, as_of)
     found = {}
     for key in plan.rates:
@@ -259,7 +259,7 @@ def rate_oracle(world, row, as_of, plan):
         same = earlier_outcomes(world, row, key, value, as_of)
         share = (sum(same) + 20 * sum(everything) / len(everything)) / (len(same) + 20) if everything else None
         found[f"{name}_win_share"] = None if value is None else share
-        found[f"{name}_closed_count"] = None if value is None else len(same)
+        found[f"{name}_closed_share"] = None if value is None or not everything else len(same) / len(everything)
     return found
 
 

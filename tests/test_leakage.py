@@ -279,7 +279,7 @@ SEEN = {
     "stage_change_count": 1.0,
     "amount": 2.0,
     "account_industry": "bank",
-    "owner_closed_count": 1.0,
+    "owner_closed_share": 1.0,
     "activity_count": 2.0,
     "planned_activity_count": 0.0,
 }
@@ -288,7 +288,7 @@ UNSEEN = {
     "stage_change_count": 0.0,
     "amount": 1.0,
     "account_industry": "retail",
-    "owner_closed_count": 0.0,
+    "owner_closed_share": None,
     "activity_count": 0.0,
     "planned_activity_count": 1.0,
 }
@@ -322,7 +322,7 @@ def test_a_change_at_the_closing_is_part_of_what_it_closed_with():
     change(world, "opportunity", world.opportunities[1], "owner_id", TODAY + INSTANT, to="p1")
     world.opportunities[0]["owner_id"] = "p2"
     found = features(history_of(world), subjects_frame([("mine", TODAY + STEP)]), BY_OWNER)
-    assert found["owner_closed_count"].item() == 1.0
+    assert found["owner_closed_share"].item() == 1.0
 
 
 def test_what_did_not_exist_yet_has_no_row():

@@ -58,7 +58,7 @@ def test_a_version_predicts_after_reading_as_before(tmp_path, fitted):
     back = read_version(write_version(tmp_path, fitted, "# card"))
     fresh = frame(seed=33)
     assert np.array_equal(back.estimator.predict(fresh), fitted.estimator.predict(fresh))
-    assert np.array_equal(back.estimator.contributions(fresh), fitted.estimator.contributions(fresh))
+    assert np.array_equal(back.estimator.explain(fresh)[1], fitted.estimator.explain(fresh)[1])
     assert back.estimator.encoding.features == fitted.estimator.encoding.features
     assert list(back.plan.custom) == list(fitted.plan.custom)
     assert replace(back, estimator=fitted.estimator) == fitted

@@ -146,7 +146,7 @@ def test_reasons_are_the_strongest_parts_of_the_log_odds(world, version):
     """At most five each way, strongest first, none too weak to matter, and no stronger one left out."""
     subjects = accepted(world)
     features = opportunity_features(take_snapshot(history_of(world), subjects), version.plan)
-    parts = version.estimator.contributions(features)[:, :-1]
+    parts = version.estimator.explain(features)[1][:, :-1]
     scores = scored(world, version, subjects)
     for position, row in enumerate(scores.iter_rows(named=True)):
         for column, sign in (("reasons_for", 1), ("reasons_against", -1)):

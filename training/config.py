@@ -2,16 +2,27 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from forecast.errors import InputError
 
 Scale = Literal["linear", "log", "log-int"]
+Share = Annotated[float, Field(ge=0, le=1)]
+AboveZero = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+_NO_OTHER_KEYS = ConfigDict(extra="forbid")
+_SAID = {"missing": "is missing", "unexpected_keyword_argument": "is unknown"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
 class Range:
     """What a searched parameter may be."""
 
@@ -19,82 +30,85 @@ class Range:
     high: float
     scale: Scale
 
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low is {self.low} and high {self.high}; low must be below high")
+        if self.scale != "linear" and self.low <= 0:
+            raise ValueError(f"low is {self.low}; on a logarithmic scale it must be above 0")
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
 class DataRules:
     """How much data is needed, and how it is cut; see the comments in config.toml."""
 
-    closed_min: int
-    closed_warning: int
-    test_share: float
-    folds: int
-    gap_days: float
+    closed_min: Count
+    closed_warning: Count
+    test_share: Annotated[float, Field(gt=0, lt=1)]
+    folds: Annotated[int, Field(ge=2, le=10)]
+    gap_days: Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
 class SearchRules:
     """The budget and the space of the search."""
 
-    trials: int
-    timeout_seconds: float
-    rounds_max: int
+    trials: Count
+    timeout_seconds: AboveZero
+    rounds_max: Count
     space: Mapping[str, Range]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
 class GateRules:
     """Bounds that a version must keep to be served."""
 
-    confidence: float
-    calibration_error_max: float
-    slope_min: float
-    slope_max: float
-    auc_max: float
+    confidence: Share
+    calibration_error_max: Share
+    slope_min: AboveZero
+    slope_max: AboveZero
+    auc_max: Share
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
 class Experiment:
     """The whole of config.toml; `text` is the file itself."""
 
     name: str
     population: str
     seed: int
-    ages_days: tuple[float, ...]
+    ages_days: Annotated[tuple[float, ...], Field(min_length=1)]
     rates: tuple[str, ...]
     vouched: tuple[str, ...]
     data: DataRules
     search: SearchRules
     gates: GateRules
-    text: str
+    text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if any(later <= earlier for earlier, later in pairwise(self.ages_days)):
+            raise ValueError(f"ages_days is {list(self.ages_days)}; the ages must ascend")
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the text of a config.toml.
 
         Raises:
-            InputError: it is not TOML, or a key is missing or unknown.
+            InputError: it is not TOML, a key is missing or unknown, or a value is not what it may be.
         """
         try:
-            values = tomllib.loads(text)
-            return cls(**_sections(values), text=text)
+            return TypeAdapter(cls).validate_python({**tomllib.loads(text), "text": text})
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"config.toml is not TOML: {error}") from error
-        except (TypeError, KeyError) as error:
-            raise InputError(f"config.toml: {error}; compare it with models/win_probability/config.toml") from error
+        except ValidationError as error:
+            found = "; ".join(_sentence(detail) for detail in error.errors())
+            raise InputError(f"config.toml: {found}; compare it with models/win_probability/config.toml") from error
 
 
-def _sections(values: dict[str, Any]) -> dict[str, Any]:
-    search = dict(values["search"])
-    space = {name: Range(**bounds) for name, bounds in search.pop("space").items()}
-    return {
-        **values,
-        "ages_days": tuple(values["ages_days"]),
-        "rates": tuple(values["rates"]),
-        "vouched": tuple(values["vouched"]),
-        "data": DataRules(**values["data"]),
-        "search": SearchRules(**search, space=space),
-        "gates": GateRules(**values["gates"]),
-    }
+def _sentence(error: ErrorDetails) -> str:
+    place, kind, said = ".".join(str(part) for part in error["loc"]), error["type"], error["msg"]
+    if kind == "value_error":
+        return f"{place}: {said.removeprefix('Value error, ')}".removeprefix(": ")
+    return f"{place} {_SAID[kind]}" if kind in _SAID else f"{place} is {error['input']!r}: {said[0].lower()}{said[1:]}"
 
 
 def read_experiment(models: Path, name: str) -> Experiment:

@@ -50,25 +50,33 @@ class Dataset:
         return self.keys["opportunity_id"].rank("dense").cast(pl.Int64).to_numpy()
 
     def lesson(self, until: datetime) -> "Lesson":
-        """Give what could be learnt, or judged on, at `until`: rows of a known outcome that were old enough by then.
+        """Give what could be learnt, or judged on, at `until`: known outcomes of opportunities that were old enough then.
 
-        Weights let known outcomes stand for all that existed; rows after creation together weigh at most as much as
-        those at creation, however many moments there are.
+        Weights let known outcomes stand for all that existed; rows after the first moment together weigh at most
+        as much as those at it, however many moments there are.
         """
-        existed = self.keys.select(pl.col("as_of").is_null() | (pl.col("as_of") < until)).to_series()
-        present = self.keys.filter(existed)
-        known = present.filter(pl.col("known_at").is_null() | (pl.col("known_at") < until))
-        age = maturity(known["as_of"], known["known_at"], known["won"])
-        mature = self.keys.select(pl.col("as_of").is_null() | (pl.col("as_of") <= until - age)).to_series().to_numpy()
+        rows = self.keys.with_row_index("row").filter(pl.col("as_of").is_null() | (pl.col("as_of") < until))
+        opportunities = rows.unique("opportunity_id", keep="first", maintain_order=True)
+        known = opportunities.filter(
+            pl.col("won").is_not_null(), pl.col("known_at").is_null() | (pl.col("known_at") < until)
+        )
+        age = maturity(known["created_at"], known["known_at"], known["won"])
+        mature = opportunities.filter(pl.col("created_at").is_null() | (pl.col("created_at") <= until - age))
+        weights = mature.select(
+            "opportunity_id", censoring_weights(mature["created_at"], mature["known_at"], until).alias("weight")
+        )
+        weighted = rows.join(weights, on="opportunity_id", maintain_order="left").filter(pl.col("won").is_not_null())
         weight = np.zeros(self.keys.height)
-        weight[existed.to_numpy()] = censoring_weights(present["as_of"], present["known_at"], until).to_numpy()
-        weight = np.where(mature & ~np.isnan(self.won), weight * self._moment_weights(), 0.0)
+        weight[weighted["row"].to_numpy()] = weighted["weight"].to_numpy()
+        weight = self._balanced(weight)
         return Lesson(won=np.where(weight > 0, self.won, np.nan), weight=weight)
 
-    def _moment_weights(self) -> Floats:
-        later = (self.features["age_days"].fill_null(0) > 0).to_numpy()
-        share = (len(later) - later.sum()) / max(later.sum(), 1)
-        return np.where(later, min(1.0, share), 1.0)
+    def _balanced(self, weight: Floats) -> Floats:
+        """Reduce the weights of later moments so that together they weigh at most as much as the first ones."""
+        age = pl.col("age_days")
+        later = self.features.select((age > age.min()).fill_null(value=False)).to_series().to_numpy()
+        first_sum, later_sum = weight[~later].sum(), weight[later].sum()
+        return np.where(later, weight * (first_sum / later_sum), weight) if later_sum > first_sum else weight
 
     def digest(self) -> str:
         """Give a SHA-256 of the rows, equal for equal data."""

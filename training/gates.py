@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from forecast.metrics import (
     Floats,
+    at_level,
     auc,
     brier_losses,
     calibration_slope,
@@ -97,11 +98,13 @@ def _gain(judged: Judged, ours: Floats, theirs: Floats, loss_name: str, seed: in
 
 
 def _beats(judged: Judged, theirs: Floats, rules: GateRules, *, who: str, seed: int) -> list[Gate]:
+    """Compare with a yardstick, both shifted to the share won, so that only telling opportunities apart counts."""
+    ours, others = (at_level(judged.won, probability, judged.weight) for probability in (judged.ours, theirs))
     gates = []
     for loss in ("log loss", "Brier score"):
-        mine, other, chance = _gain(judged, judged.ours, theirs, loss, seed)
+        mine, other, chance = _gain(judged, ours, others, loss, seed)
         sentence = (
-            f"{loss} {mine:.4f} against {other:.4f} of {who}, better in {chance:.1%} of bootstrap draws "
+            f"{loss} at the right level {mine:.4f} against {other:.4f} of {who}, better in {chance:.1%} of bootstrap draws "
             f"(asked for: {rules.confidence:.0%})"
         )
         passed = chance >= rules.confidence

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from forecast.estimators.encoding import LEVEL_ROWS_MIN
-from forecast.metrics import Floats, auc
+from forecast.insight.leaks import find_late_filling, find_separation
+from forecast.metrics import Floats
 from training.dataset import Dataset
-
-AUC_SUSPICIOUS = 0.95
-FILL_GAP_SUSPICIOUS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,31 +39,10 @@ def find_leaks(dataset: Dataset, vouched: tuple[str, ...]) -> list[Suspicion]:
 
 
 def _separates(column: pl.Series, won: Floats) -> str | None:
-    if column.null_count() == len(column) or len(np.unique(won)) < 2:
-        return None
-    found = max(_separation(column, won), _separation(column.is_null().cast(pl.Float64), won))
-    return f"alone it separates won from lost (AUC {found:.3f})" if found > AUC_SUSPICIOUS else None
-
-
-def _separation(column: pl.Series, won: Floats) -> float:
-    values = _shares_by_level(column, won) if column.dtype == pl.String else column
-    ranks = values.fill_null(float(values.mean() or 0.0)).to_numpy()  # type: ignore[arg-type]
-    found = auc(won, ranks)
-    return max(found, 1 - found)
-
-
-def _shares_by_level(column: pl.Series, won: Floats) -> pl.Series:
-    """Give each level's share won; levels of few rows together, since one row alone always tells its own outcome."""
-    frame = pl.DataFrame({"level": column, "won": won}).with_columns(pl.len().over("level").alias("rows"))
-    level = pl.when(pl.col("rows") >= LEVEL_ROWS_MIN).then("level")
-    return frame.select(pl.col("won").mean().over(level).alias("share"))["share"]
+    found = find_separation(column, won)
+    return None if found is None else f"alone it separates won from lost (AUC {found:.3f})"
 
 
 def _filled_late(column: pl.Series, known: np.ndarray) -> str | None:
-    if known.all():
-        return None
-    filled = column.is_not_null().to_numpy()
-    closed, still_open = float(filled[known].mean()), float(filled[~known].mean())
-    if closed - still_open <= FILL_GAP_SUSPICIOUS:
-        return None
-    return f"filled on {closed:.0%} of closed opportunities but on {still_open:.0%} of open ones"
+    shares = find_late_filling(column, known)
+    return shares and f"filled on {shares[0]:.0%} of closed opportunities but on {shares[1]:.0%} of open ones"

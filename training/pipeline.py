@@ -221,18 +221,26 @@ def _judge(
     features = seen.features.filter(rows)
     model = calibrate(fit_recipe(seen, test.fit, search.recipe), search.judged, search.log_odds)
     logistic = fit_recipe(seen, test.fit, replace(search.recipe, boosting_share=0.0))
-    others = frozenset(seen.features.columns) - CLOCK
-    clock = fit_recipe(seen, test.fit, replace(search.recipe, left_out=others))
+    prior = fit_prior(seen, test.fit, ages_days)
     return Judged(
         won=seen.won[rows],
         weight=test.judged.weight[rows],
         groups=seen.groups[rows],
         ours=model.predict(features),
-        prior=fit_prior(seen, test.fit, ages_days).predict(features),
-        clock=clock.predict(features),
+        prior=prior.predict(features),
+        clock=(_fit_clock(seen, test.fit, search.recipe) or prior).predict(features),
         logistic=logistic.predict(features),
         live=_predict_live(history, seen, rows, live, plan),
     )
+
+
+def _fit_clock(seen: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel | None:
+    """Fit the recipe on age and calendar alone; None where the rows have neither."""
+    known = seen.features.filter(lesson.used).select(sorted(CLOCK - recipe.left_out))
+    if all(known[name].n_unique() < 2 for name in known.columns):
+        return None
+    others = frozenset(seen.features.columns) - CLOCK
+    return fit_recipe(seen, lesson, replace(recipe, left_out=recipe.left_out | others))
 
 
 def _predict_live(

@@ -35,8 +35,6 @@ class ScoreFeatures(PythonModel):
                 },
             }
         )
-        if not needed.features:
-            features = pl.DataFrame({"row": range(len(model_input))})
         return pd.Series(self.version.estimator.predict(features), index=model_input.index, name="probability")
 
 

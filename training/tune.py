@@ -1,13 +1,17 @@
 """Search the recipe on folds: LightGBM's parameters with Optuna, the penalty, the mix."""
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
 import optuna
+from optuna.trial import TrialState
 from scipy.special import expit
 
+from forecast.errors import InputError
 from forecast.estimators.boosting import fit_boosting_until_worse, training_set
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
@@ -23,10 +27,18 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long a search may take."""
+    """How long a search may take; no trial begins after the time is up, apart from the first.
+
+    Raises:
+        InputError: there is not even one trial.
+    """
 
     trials: int
     timeout_seconds: float
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError(f"{self.trials} trials find nothing; give at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +104,9 @@ def search_recipe(
         recipe=replace(recipe, boosting_share=share),
         log_odds=share * trees + (1 - share) * logistic,
         judged=judged,
-        trials=tuple(trial.value for trial in study.get_trials() if trial.value is not None),
+        trials=tuple(
+            trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,)) if trial.value is not None
+        ),
     )
 
 
@@ -103,18 +117,25 @@ def _search_trees(
     budget: Budget,
     on_trial: Callable[[int, float], None],
 ) -> optuna.Study:
+    folds = ThreadPoolExecutor(os.cpu_count(), "fold")
+
     def loss(trial: optuna.Trial) -> float:
         parameters = _parameters(trial, experiment.search.space)
+        rounds_max, seed = experiment.search.rounds_max, experiment.seed
+        fits = [
+            folds.submit(fit_boosting_until_worse, part.fit, part.judged, parameters, rounds_max, seed)
+            for part in parts
+        ]
         losses: list[float] = []
         rounds: list[int] = []
-        for step, part in enumerate(parts):
-            booster = fit_boosting_until_worse(
-                part.fit, part.judged, parameters, experiment.search.rounds_max, experiment.seed
-            )
+        for step, fit in enumerate(fits):
+            booster = fit.result()
             losses.extend(booster.best_score["valid_0"].values())
             rounds.append(booster.best_iteration)
             trial.report(float(np.mean(losses)), step)
             if trial.should_prune():
+                for later in fits:
+                    later.cancel()
                 raise optuna.TrialPruned
         weights = [part.judged_weight for part in parts]
         trial.set_user_attr("rounds", max(1, round(float(np.average(rounds, weights=weights)))))
@@ -126,12 +147,10 @@ def _search_trees(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
     study.enqueue_trial(_start(experiment.search.space))
-    study.optimize(
-        loss,
-        n_trials=budget.trials,
-        timeout=budget.timeout_seconds,
-        callbacks=[lambda study, trial: on_trial(trial.number + 1, study.best_value)],
-    )
+    callbacks = [lambda study, trial: on_trial(trial.number + 1, study.best_value)]
+    with folds:
+        study.optimize(loss, n_trials=1, callbacks=callbacks)
+        study.optimize(loss, n_trials=budget.trials - 1, timeout=budget.timeout_seconds, callbacks=callbacks)
     return study
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
@@ -87,6 +87,17 @@ def fit_sigmoid(
 
     found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.05, 20.0), (-20.0, 20.0)])
     return float(found.x[0]), float(found.x[1])
+
+
+def at_level(won: Floats, probability: Floats, weight: Floats) -> Floats:
+    """Shift probabilities, in log-odds, so that their weighted mean is the share won; their order stays."""
+    log_odds = logit(np.clip(probability, CLIP, 1 - CLIP))
+    share = np.clip(np.average(won, weights=weight), CLIP, 1 - CLIP)
+
+    def gap(shift: float) -> float:
+        return float(np.average(expit(log_odds + shift), weights=weight) - share)
+
+    return np.asarray(expit(log_odds + brentq(gap, -40.0, 40.0)))
 
 
 def lift(won: Floats, probability: Floats, share: float = 0.1) -> float:

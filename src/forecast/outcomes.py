@@ -78,12 +78,13 @@ def censoring_weights(as_of: pl.Series, known_at: pl.Series, until: datetime) ->
     ).to_series()
 
 
-def maturity(as_of: pl.Series, known_at: pl.Series, won: pl.Series) -> timedelta:
-    """Give how old a row must be for its outcome to be fair: old enough for half the wins and half the losses to have come.
+def maturity(created_at: pl.Series, known_at: pl.Series, won: pl.Series) -> timedelta:
+    """Give how old an opportunity must be for its outcome to be fair: for half the wins and half the losses to have come.
 
-    In younger rows only the quicker of the two outcomes shows, whatever the weights.
+    Of younger ones only the quicker of the two outcomes shows, whatever the weights. One row an opportunity; those
+    without both moments or an outcome are passed over.
     """
-    took = pl.DataFrame({"took": known_at - as_of, "won": won}).drop_nulls()
+    took = pl.DataFrame({"took": known_at - created_at, "won": won}).drop_nulls()
     medians = took.group_by("won").agg(pl.col("took").median())["took"]
     longest = medians.max()
     return longest if isinstance(longest, timedelta) else timedelta(0)

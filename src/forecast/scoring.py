@@ -8,6 +8,7 @@ import polars as pl
 
 from forecast.features import opportunity_features
 from forecast.grades import GradeThresholds, grade
+from forecast.metrics import Floats
 from forecast.registry import Version
 from forecast.snapshot import History, known_opportunities, take_snapshot
 
@@ -54,8 +55,8 @@ def score_opportunities(
     )
     snapshot = take_snapshot(history, accepted)
     features = opportunity_features(snapshot, version.plan)
-    probability = version.estimator.predict(features)
-    reasons = _reasons(features, version)
+    probability, parts = version.estimator.explain(features)
+    reasons = _reasons(features, parts[:, :-1], version)
     return features.select(
         "opportunity_id",
         "as_of",
@@ -99,8 +100,7 @@ def refused_subjects(history: History, subjects: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _reasons(features: pl.DataFrame, version: Version) -> tuple[pl.Series, pl.Series]:
-    parts = version.estimator.contributions(features)[:, :-1]
+def _reasons(features: pl.DataFrame, parts: Floats, version: Version) -> tuple[pl.Series, pl.Series]:
     names = version.estimator.encoding.features
     shown = [_shown(features[name]) for name in names]
 

@@ -103,7 +103,8 @@ class Snapshot:
         """
         value = (pl.col(key) if key else pl.lit("")).alias("key")
         rows = self.rows.select("row", "as_of", "fold", value)
-        closings = self.closings.select("closed_at", "fold", "won", value).filter(pl.col("key").is_not_null())
+        asked = rows["key"].unique().drop_nulls().implode()
+        closings = self.closings.select("closed_at", "fold", "won", value).filter(pl.col("key").is_in(asked))
         dated, undated = _dated_tally(rows, closings), _undated_tally(rows, closings)
         return rows.select(
             pl.when(pl.col("key").is_not_null()).then((dated[name] + undated[name]).cast(pl.Float64)).alias(name)

@@ -32,14 +32,14 @@ def test_a_model_comes_back_from_text_bit_for_bit(model):
     values = json.loads(json.dumps(model.to_json(), sort_keys=True, ensure_ascii=False))
     back = WinModel.from_json(values, model.boosting.text)
     assert np.array_equal(back.predict(UNSEEN), model.predict(UNSEEN))
-    assert np.array_equal(back.contributions(UNSEEN), model.contributions(UNSEEN))
+    assert np.array_equal(back.explain(UNSEEN)[1], model.explain(UNSEEN)[1])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_contributions_add_up_to_the_log_odds(model, share):
     """Features and bias together are the calibrated log-odds, of either member and of the mix."""
     mixed = replace(model, boosting_share=share)
-    contributions = mixed.contributions(UNSEEN)
+    contributions = mixed.explain(UNSEEN)[1]
     assert contributions.shape == (UNSEEN.height, len(model.encoding.features) + 1)
     assert contributions.sum(axis=1) == pytest.approx(mixed.log_odds(UNSEEN), abs=1e-9)
     assert mixed.predict(UNSEEN) == pytest.approx(expit(mixed.log_odds(UNSEEN)), abs=1e-15)
@@ -77,7 +77,7 @@ def test_one_row_is_predicted_as_among_many(model):
 def test_no_rows_are_predicted_as_none(model):
     """A pipeline without open opportunities is not an error."""
     assert model.predict(UNSEEN[:0]).shape == (0,)
-    assert model.contributions(UNSEEN[:0]).shape == (0, 5)
+    assert model.explain(UNSEEN[:0])[1].shape == (0, 5)
 
 
 def test_what_was_not_seen_in_training_is_predicted(model):
@@ -158,7 +158,7 @@ def test_the_prior_is_the_share_of_the_age_band():
     prior = PriorModel(ages_days=(0.0, 30.0, 90.0), shares=(0.2, 0.3, 0.5))
     features = pl.DataFrame({"age_days": [0.0, 29.9, 30.0, 89.0, 90.0, 5000.0, None, -1.0]})
     assert prior.predict(features).tolist() == [0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 0.2, 0.2]
-    assert prior.contributions(features)[:, -1] == pytest.approx(logit(prior.predict(features)))
+    assert prior.explain(features)[1][:, -1] == pytest.approx(logit(prior.predict(features)))
     assert prior.predict(features[:0]).shape == (0,)
-    assert prior.contributions(features[:0]).shape == (0, 1)
-    assert prior.encoding.features == ()
+    assert prior.explain(features[:0])[1].shape == (0, 2)
+    assert prior.encoding.features == ("age_days",)

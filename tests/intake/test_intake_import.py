@@ -420,3 +420,50 @@ def test_each_row_is_one_record_or_one_reject(engine, tmp_path, rows):
     assert all(row["reject_reason"] and row["reject_remedy"] for row in written)
     again = import_file(engine, path, imported_at=LATER, rejects_folder=tmp_path / "rejects")
     assert (again.new, again.changed, again.unchanged) == (0, 0, report.new)
+
+
+@pytest.mark.parametrize(
+    ("heading", "amount"),
+    [
+        ("预计金额(万元)", 20_000),
+        ("预计金额（百万）", 2_000_000),
+        ("金额(亿元)", 2e8),
+        ("金额(千元)", 2_000),
+        ("Amount (K)", 2_000),
+        ("Amount (USD M)", 2_000_000),
+        ("Amount (USD)", 2),
+    ],
+)
+def test_the_unit_in_a_heading_scales_the_amount(load, stored, heading, amount):
+    """万, 亿, 千 and the usual short words for thousands and millions."""
+    load(f"id,outcome,{heading}\n1,won,2\n")
+    assert float(stored()["1"].amount) == amount
+
+
+@pytest.mark.parametrize(
+    ("cells", "type_", "first"),
+    [
+        (["USD 5,000", "(1,200.50)", "3万"], "number", 5000),
+        (["１２，３４５", "７", "８"], "number", 12345),
+        (["1714557600000", "1714557601000", "1714557602000"], "date", "2024-05-01T10:00:00Z"),
+        (["红、蓝", "绿、红", "蓝"], "list", ["红", "蓝"]),
+        (["a|b", "b|c", "c"], "list", ["a", "b"]),
+        (
+            ["先联系、再拜访，等回复。", "报价、跟进，已寄样。", "无，稍后、再说。"],
+            "category",
+            "先联系、再拜访，等回复。",
+        ),
+    ],
+)
+def test_the_usual_ways_of_writing_reach_custom_fields(load, stored, cells, type_, first):
+    """Currencies, full-width digits, epochs and multi-selects have a type of their own."""
+    text = "id,outcome,feld\n" + "".join(f'{place},won,"{cell}"\n' for place, cell in enumerate(cells))
+    assert load(text).custom_fields == {"feld": type_}
+    assert stored()["0"].custom == {"feld": first}
+
+
+def test_a_declared_list_without_other_marks_is_split_at_commas(load, stored):
+    """A comma alone is too weak a sign to see a list in it."""
+    text = 'id,outcome,tags\n1,won,"a, b"\n2,won,"b,c"\n'
+    load(text, mapping=Mapping(types={"tags": "list"}))
+    assert stored()["1"].custom == {"tags": ["a", "b"]}

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from crm_headings import EXPORTS
+from crm_headings import EXPORTS, OTHER_EXPORTS
 
 from forecast.errors import MappingError
 from forecast.intake import Mapping, import_files, recognise, vocabulary
@@ -10,11 +10,19 @@ from forecast.records import RECORD_KINDS
 
 
 @pytest.mark.parametrize("crm", EXPORTS)
-def test_every_heading_of_a_usual_export_finds_its_field(crm, tmp_path):
+def test_every_heading_of_a_usual_export_finds_its_field(crm):
     """The opportunity exports of the usual CRMs need no mapping: kind and every column are as expected."""
     expected = EXPORTS[crm]
-    assert recognise_kind(list(expected), tmp_path / "export.csv") == "opportunity"
+    assert recognise_kind(list(expected), "export.csv") == "opportunity"
     assert match_columns("opportunity", list(expected), Mapping()).columns == expected
+
+
+@pytest.mark.parametrize("export", OTHER_EXPORTS)
+def test_every_heading_of_the_other_exports_finds_its_field(export):
+    """Leads, accounts, contacts, activities, histories, orders and quotas of the usual CRMs need no mapping either."""
+    kind, expected = OTHER_EXPORTS[export]
+    assert recognise_kind(list(expected), f"{export}.csv") == kind
+    assert match_columns(kind, list(expected), Mapping()).columns == expected
 
 
 @pytest.mark.parametrize("kind", RECORD_KINDS)
@@ -60,15 +68,15 @@ def test_synonyms_name_only_fields_that_exist():
         ("quota.csv", "Quota Owner,Start Date,Quota Amount", "quota"),
     ],
 )
-def test_the_kind_is_told_by_the_headings(name, headings, kind, tmp_path):
+def test_the_kind_is_told_by_the_headings(name, headings, kind):
     """Files as people have them say by their headings what they hold."""
-    assert recognise_kind(headings.split(","), tmp_path / name) == kind
+    assert recognise_kind(headings.split(","), name) == kind
 
 
-def test_a_file_of_no_kind_is_refused_with_the_kinds(tmp_path):
+def test_a_file_of_no_kind_is_refused_with_the_kinds():
     """The message lists the kinds and how to say which it is."""
     with pytest.raises(MappingError, match="--as, one of account, activity"):
-        recognise_kind(["Table", "Field", "Description"], tmp_path / "data_dictionary.csv")
+        recognise_kind(["Table", "Field", "Description"], "data_dictionary.csv")
 
 
 def test_nothing_is_imported_before_every_file_is_recognised(engine, write, tmp_path, stored):

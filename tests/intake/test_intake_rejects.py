@@ -32,8 +32,8 @@ def test_a_reject_says_where_what_and_how_to_mend_it(load):
         ("3", "amount", "12.5k"),
         ("4", "outcome", "maybe"),
         ("5", "id", ""),
-        ("6", "", ""),
-        ("7", "", "b"),
+        ("6", "", "5,won,7"),
+        ("7", "", "6,won,7,2024-01-01,a,b"),
     ]
     assert rows[0]["remark"] == 'says "hi",\ntwice'
     assert "write digits" in rows[0]["reject_remedy"]
@@ -41,7 +41,7 @@ def test_a_reject_says_where_what_and_how_to_mend_it(load):
 
 
 def test_a_corrected_rejects_file_is_imported_as_it_is(load, stored, tmp_path):
-    """The reject columns are ignored; what is still wrong is refused again into a new file."""
+    """The reject columns are ignored; what is still wrong is refused again into a new file, rows of a wrong width too."""
     rejects = load(TEXT).rejects
     text = (
         rejects.read_text("utf-8-sig")
@@ -55,7 +55,21 @@ def test_a_corrected_rejects_file_is_imported_as_it_is(load, stored, tmp_path):
     assert set(stored()) >= {"1", "2", "3"}
     assert stored()["2"].amount == 12500
     assert all("reject" not in name for name in report.custom_fields)
-    assert [row["reject_column"] for row in read(report.rejects)] == ["id"]
+    assert [row["reject_column"] for row in read(report.rejects)] == ["id", "", ""]
+    assert set(stored()) == {"1", "2", "3"}
+
+
+def test_a_misshapen_row_is_imported_once_it_is_mended(load, stored, tmp_path):
+    """A row that was too short counts when a cell is filled in, or when its reject_value is emptied."""
+    rejects = load("id,outcome,amount,region\n1,won\n2,won,5\n3,lost,5,a,b\n").rejects
+    again = load(rejects)
+    assert (again.new, again.rejected) == (0, 3)
+    text = again.rejects.read_text("utf-8-sig").replace("1,won,,", "1,won,9,", 1).replace('"2,won,5"', "", 1)
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_text(text, "utf-8-sig")
+    report = load(corrected)
+    assert (report.new, report.rejected) == (2, 1)
+    assert stored()["1"].amount == 9
 
 
 def test_a_file_whose_troubles_are_gone_leaves_no_rejects(load):
@@ -73,8 +87,8 @@ def test_a_file_whose_troubles_are_gone_leaves_no_rejects(load):
 def test_a_failed_import_leaves_nothing(engine, tmp_path, stored):
     """A file that breaks off in the middle stores no row and no rejects file."""
     path = tmp_path / "broken.csv"
-    path.write_bytes(b"id,outcome,amount\n1,won,x\n" + b"2,won,5\n" * 150_000 + b"3,\xff\xfe,5\n")
-    with pytest.raises(FileError, match="UTF-8"):
+    path.write_bytes(b"id,outcome,amount\n1,won,x\n" + b"2,won,5\n" * 150_000 + b"x" * (65 << 20))
+    with pytest.raises(FileError, match="longer than 64 MiB"):
         import_file(engine, path, imported_at=datetime(2024, 6, 1, tzinfo=UTC), rejects_folder=tmp_path / "rejects")
     assert stored() == {}
     assert not list(tmp_path.glob("rejects/*"))

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import RefusedValueError
@@ -204,6 +204,7 @@ def test_lists_are_split_and_stripped():
     assert column.values.to_list() == [["a", "b"], ["c"], None]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(st.none(), st.text(max_size=8), st.integers(-(10**6), 10**6).map(str), st.dates().map(str)),
@@ -238,3 +239,36 @@ def test_a_number_beyond_all_floats_is_refused():
     column = read_column(pl.Series(["9" * 400]), Reading(heading="h", field="x", type="number"))
     assert column.values.to_list() == [None]
     assert "too large" in column.refused["9" * 400].reason
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("１２，３４５．６", 12345.6),
+        ("（１，２３４．５０）", -1234.5),
+        ("(USD 1,234.50)", -1234.5),
+        ("-$5", -5),
+        ("CNY 1.2万", 12000),
+    ],
+)
+def test_full_width_signs_and_accounts_are_numbers(text, number):
+    """Full-width digits and punctuation, brackets for minus and codes of currencies."""
+    assert read_number(text) == pytest.approx(number)
+    column = read_column(pl.Series([text]), Reading(heading="h", field="amount", type="number"))
+    assert column.values.to_list() == [pytest.approx(number)]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [("45352", datetime(2024, 3, 1, tzinfo=UTC)), ("45352.75", datetime(2024, 3, 1, 18, tzinfo=UTC))],
+)
+def test_a_serial_of_excel_is_a_date_in_a_column_of_dates(text, moment):
+    """Days since the end of 1899; five digits are no other date."""
+    assert read_moment(text, zone=UTC_ZONE) == moment
+    assert read_date(text, zone=UTC_ZONE) == moment.date()
+
+
+def test_a_cell_with_its_own_unit_is_not_scaled_by_the_heading():
+    """Under 金额(万元), 12万 is 120,000 and 12 is too."""
+    reading = Reading(heading="金额(万元)", field="amount", type="number", factor=10_000.0)
+    assert read_column(pl.Series(["12万", "12"]), reading).values.to_list() == [120_000, 120_000]

@@ -10,6 +10,7 @@ from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, rollback, train
+from forecast.cli.records import check, show
 from forecast.cli.scoring import score
 from forecast.cli.screen import console
 from forecast.errors import ForecastError
@@ -21,6 +22,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("import")(import_files)
+app.command()(check)
+app.command()(show)
 app.command()(train)
 app.command("models")(list_models)
 app.command()(promote)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
 from forecast.settings import read_settings
@@ -96,7 +96,7 @@ def list_models() -> None:
     from forecast.registry import find_live, list_versions, read_version, version_folder
 
     settings = read_settings()
-    table = Table("model", "version", "basis", "known until", "AUC", "log loss", "gates", "live")
+    table = Table("model", Column("version", no_wrap=True), "basis", "known until", "AUC", "log loss", "gates", "live")
     for folder in sorted(settings.models_folder.glob("*")):
         live = find_live(settings.models_folder, folder.name)
         for identity in reversed(list_versions(settings.models_folder, folder.name)):

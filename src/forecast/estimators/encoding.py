@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -39,20 +40,13 @@ class Encoding:
 
     def matrix(self, features: pl.DataFrame) -> Floats:
         """Give float64 of shape (rows, features), in C order."""
-        codes = [
-            pl.when(pl.col(name).is_not_null())
-            .then(
-                pl.col(name).replace_strict(
-                    {level: float(code) for code, level in enumerate(levels)},
-                    default=float(len(levels)),
-                    return_dtype=pl.Float64,
-                )
-            )
-            .alias(name)
-            for name, levels in self.levels.items()
-        ]
+        codes = [_code(name, kind) for name, kind in self._kinds.items()]
         encoded = features.select(*(_number(name) for name in self.numbers), *codes)
         return np.ascontiguousarray(encoded.fill_null(float("nan")).to_numpy().astype(np.float64, copy=False))
+
+    @cached_property
+    def _kinds(self) -> dict[str, pl.Enum]:
+        return {name: pl.Enum(levels) for name, levels in self.levels.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Give the encoding as JSON values; lists, as the order of columns must survive a sorting of keys."""
@@ -65,6 +59,11 @@ class Encoding:
             numbers=tuple(values["numbers"]),
             levels={name: tuple(levels) for name, levels in values["levels"]},
         )
+
+
+def _code(name: str, levels: pl.Enum) -> pl.Expr:
+    code = pl.col(name).cast(levels, strict=False).to_physical().cast(pl.Float64).fill_null(len(levels.categories))
+    return pl.when(pl.col(name).is_not_null()).then(code).alias(name)
 
 
 def _number(name: str) -> pl.Expr:

@@ -37,24 +37,29 @@ class WinModel:
 
     def log_odds(self, features: pl.DataFrame) -> Floats:
         """Give the calibrated log-odds of each row."""
-        matrix = self.encoding.matrix(features)
-        mixed = np.zeros(len(matrix))
-        for member, share in self._members():
-            mixed += share * member.log_odds(matrix)
-        return self.slope * mixed + self.shift
+        return self._log_odds(self.encoding.matrix(features))
 
     def predict(self, features: pl.DataFrame) -> Floats:
         """Give the probability of each row."""
         return np.asarray(expit(self.log_odds(features)))
 
-    def contributions(self, features: pl.DataFrame) -> Floats:
-        """Give each feature's part of the calibrated log-odds, shape (rows, features + 1); the last is the bias."""
+    def explain(self, features: pl.DataFrame) -> tuple[Floats, Floats]:
+        """Give the probability of each row, and each feature's part of its calibrated log-odds.
+
+        Parts have shape (rows, features + 1); the last is the bias.
+        """
         matrix = self.encoding.matrix(features)
-        mixed = np.zeros((len(matrix), len(self.encoding.features) + 1))
+        parts = np.zeros((len(matrix), len(self.encoding.features) + 1))
         for member, share in self._members():
-            mixed += share * self.slope * member.contributions(matrix)
-        mixed[:, -1] += self.shift
-        return mixed
+            parts += share * self.slope * member.contributions(matrix)
+        parts[:, -1] += self.shift
+        return np.asarray(expit(self._log_odds(matrix))), parts
+
+    def _log_odds(self, matrix: Floats) -> Floats:
+        mixed = np.zeros(len(matrix))
+        for member, share in self._members():
+            mixed += share * member.log_odds(matrix)
+        return self.slope * mixed + self.shift
 
     def _members(self) -> list[tuple[Boosting | Logistic, float]]:
         members = [(self.boosting, self.boosting_share), (self.logistic, 1 - self.boosting_share)]
@@ -97,8 +102,8 @@ class PriorModel:
 
     @property
     def encoding(self) -> Encoding:
-        """No features but the age, which every opportunity has."""
-        return Encoding(numbers=(), levels={})
+        """The age alone."""
+        return Encoding(numbers=("age_days",), levels={})
 
     def predict(self, features: pl.DataFrame) -> Floats:
         """Give the share of each row's age band; the first where the age is not known."""
@@ -106,6 +111,7 @@ class PriorModel:
         band = np.searchsorted(self.ages_days, ages, side="right") - 1
         return np.array(self.shares)[np.maximum(band, 0)]
 
-    def contributions(self, features: pl.DataFrame) -> Floats:
-        """Give the bias alone, shape (rows, 1): nothing speaks for or against."""
-        return np.asarray(logit(self.predict(features)))[:, None]
+    def explain(self, features: pl.DataFrame) -> tuple[Floats, Floats]:
+        """Give the share of each row, and its log-odds as a bias alone, shape (rows, 2): nothing speaks for or against."""
+        shares = self.predict(features)
+        return shares, np.column_stack([np.zeros(len(shares)), logit(shares)])

@@ -5,6 +5,7 @@ The usual ways of writing are read by Polars over the column at once; each disti
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -56,6 +57,7 @@ class Reading:
         words: normalised word of the file -> text that is read in its place; empty is an empty cell.
         prefix: put before references, for ids of another source.
         bounds: least and greatest number allowed.
+        list_marks: each of which separates the entries of a list.
     """
 
     heading: str
@@ -69,6 +71,7 @@ class Reading:
     words: Mapping[str, str] = dataclasses.field(default_factory=dict)
     prefix: str = ""
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    list_marks: str = ";；、|"
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,20 @@ def _read_word(texts: pl.Series, reading: Reading) -> Column:
 
 
 def _read_number(texts: pl.Series, reading: Reading) -> Column:
+    if reading.factor > 1:
+        # A cell that names its unit has been scaled by it; only the others are in the heading's.
+        return _read_apart(texts, reading, "[万亿]")
+    return _read_scaled(texts, reading)
+
+
+def _read_apart(texts: pl.Series, reading: Reading, own_unit: str) -> Column:
+    signed = texts.str.contains(own_unit)
+    own = _read_scaled(texts.set(~signed, None), replace(reading, factor=1.0))
+    others = _read_scaled(texts.set(signed, None), reading)
+    return Column(own.values.zip_with(own.values.is_not_null(), others.values), {**own.refused, **others.refused})
+
+
+def _read_scaled(texts: pl.Series, reading: Reading) -> Column:
     plain = texts.str.contains(_PLAIN_NUMBER) if reading.decimal_mark == "." else texts.str.contains(r"^[+-]?\d{1,18}$")
     fast = texts.set(~plain, None).cast(pl.Float64, strict=False)
     column = _each(texts, fast, partial(values.read_number, decimal_mark=reading.decimal_mark))
@@ -177,10 +194,7 @@ def _within(texts: pl.Series, column: Column, bounds: tuple[float, float]) -> Co
 
 def _read_share(texts: pl.Series, reading: Reading) -> Column:
     # A cell with its own percent sign is divided by its reader; only the others are by the column's factor.
-    signed = texts.str.contains("[%％]")
-    own = _read_number(texts.set(~signed, None), replace(reading, factor=1.0))
-    others = _read_number(texts.set(signed, None), reading)
-    return Column(own.values.zip_with(own.values.is_not_null(), others.values), {**own.refused, **others.refused})
+    return _read_apart(texts, reading, "[%％]")
 
 
 def _read_integer(texts: pl.Series, reading: Reading) -> Column:
@@ -263,9 +277,10 @@ def _read_moment_text(texts: pl.Series, reading: Reading) -> Column:
     return Column(column.values.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), column.refused)
 
 
-def _read_list(texts: pl.Series, _: Reading) -> Column:
-    column = _read_text(texts, _)
-    parts = column.values.str.replace_all("；", ";", literal=True).str.split(";")
+def _read_list(texts: pl.Series, reading: Reading) -> Column:
+    column = _read_text(texts, reading)
+    first = reading.list_marks[0]
+    parts = column.values.str.replace_all(f"[{re.escape(reading.list_marks)}]", first).str.split(first)
     return Column(
         parts.list.eval(pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != "")), column.refused
     )

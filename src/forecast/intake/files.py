@@ -1,230 +1,204 @@
-"""CSV files: find them, tell how they are written, and read them in chunks of text."""
+"""Files as people have them: find them, tell how they are written, and read them in chunks of text."""
 
-import csv
-import gzip
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
-
-import polars as pl
+from typing import BinaryIO, Literal
 
 from forecast.errors import FileError
+from forecast.intake import archives, workbooks
+from forecast.intake.archives import Part
+from forecast.intake.chunks import Chunk
+from forecast.intake.csvtext import read_csv_chunks, read_records
+from forecast.intake.encodings import copy_as_utf8, find_encoding
+from forecast.intake.layout import Headings, find_headings, find_separator
 
-CHUNK_ROWS = 100_000
-_BATCH_ROWS = 2_000
-ROW = "\x00row"  # column of row numbers in a chunk; no heading can be called so
 _HEAD_BYTES = 65_536
-_OTHER_FORMATS = {
-    b"PK\x03\x04": "an Excel or zip file",
-    b"\xd0\xcf\x11\xe0": "an old Excel file",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF file",
-}
+_HEAD_ROWS = 100
+_UTF8_MARK = b"\xef\xbb\xbf"
+_FOLDER_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet", ".zip")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CsvFile:
-    """A CSV file and how it is written.
+class TableFile:
+    """A table in a file, and how it is written.
 
     Attributes:
-        separator: between cells.
-        encoding: Python's name of it.
+        path: the file as it was given.
+        part: which of its sheets, or the name in a zip archive; empty where the file is the table.
+        content: where its bytes lie, unpacked and, of text, in UTF-8.
+        form: how they are read.
+        separator: between cells of CSV; `sheet` of a workbook.
         headings: of the columns, each different and none empty.
+        heading_row: in which row they are; what is above is not read.
         unnamed: the headings among them that the file left empty.
-        warnings: sentences on what was mended.
-        sha256: of the bytes as they lie on disk.
+        warnings: sentences on what was decided or mended.
+        sha256: of the file, or of the member of an archive.
     """
 
     path: Path
-    separator: str
-    encoding: str
+    part: str
+    content: Path
+    form: Literal["csv", "excel", "parquet"]
+    separator: str = ""
+    sheet: str = ""
     headings: tuple[str, ...]
+    heading_row: int
     unnamed: frozenset[str]
     warnings: tuple[str, ...]
     sha256: str
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some rows of a file, as text.
-
-    `frame` has a column a heading and `ROW`, the row's number as a spreadsheet counts (the heading is row 1). `ragged` are
-    the rows with a wrong number of cells, by number.
-    """
-
-    frame: pl.DataFrame
-    ragged: dict[int, list[str]]
-
     @property
-    def read(self) -> int:
-        """Count the rows."""
-        return len(self.frame) + len(self.ragged)
+    def title(self) -> str:
+        """Name the table in messages and on reports."""
+        return f"{self.path}: {self.part}" if self.part else str(self.path)
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """List the CSV files that paths name; a folder gives those in it by name, without rejects files.
+    """List the files that paths name; a folder gives the tables in it by name, without rejects files.
 
     Raises:
-        FileError: a path is not there, or a folder holds no CSV file.
+        FileError: a path is not there, or a folder holds no table.
     """
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [file for file in sorted(path.iterdir()) if file.name.lower().endswith((".csv", ".csv.gz"))]
-        inside = [file for file in inside if not file.name.endswith(".rejects.csv")]
+        inside = [file for file in sorted(path.iterdir()) if file.name.lower().endswith(_FOLDER_ENDINGS)]
+        # Excel's own mark of an open file is no workbook.
+        inside = [file for file in inside if not file.name.endswith(".rejects.csv") and file.name[:2] != "~$"]
         if not inside:
-            raise FileError(f"no .csv or .csv.gz file lies in {path}; name the files or another folder")
+            raise FileError(f"no .csv, .xlsx, .parquet or .zip file lies in {path}; name the files or another folder")
         found += inside
     return found
 
 
-def open_csv(path: Path) -> CsvFile:
-    """Look at a CSV file: its encoding, separator and headings.
+def open_tables(path: Path, folder: Path, *, encoding: str | None = None) -> list[TableFile]:
+    """Look at a file: the tables in it, and how each is written.
+
+    Args:
+        path: CSV, Excel or Parquet, as it is or packed by gzip or zip.
+        folder: for what has to be unpacked; it has to last as long as the tables are read.
+        encoding: of CSV text, where it is not to be recognised.
 
     Raises:
-        FileError: the file is not there, is empty, or is not CSV.
+        FileError: the file is not there, is empty, or is none of these.
     """
     if not path.is_file():
         raise FileError(f"there is no file {path}; check its name and folder")
-    head = _read_head(path)
-    encoding = _encoding(path, head)
-    separator = _separator(head.decode(encoding, errors="ignore"))
-    with _records(path, separator, encoding) as records:
-        first = next((cells for cells in records if any(cell.strip() for cell in cells)), None)
-    if first is None:
-        raise FileError(f"{path} is empty; expected a line of headings and a line a record")
-    headings, unnamed, warnings = _distinct_headings(first)
-    return CsvFile(
-        path=path,
-        separator=separator,
-        encoding=encoding,
-        headings=headings,
-        unnamed=unnamed,
-        warnings=warnings,
-        sha256=_sha256(path),
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _open_bytes(path: Path) -> Iterator[BinaryIO]:
     try:
-        if path.name.lower().endswith(".gz"):
-            with gzip.open(path) as unpacked:
-                yield unpacked  # type: ignore[misc]  # a GzipFile reads as a BinaryIO does
-        else:
-            with path.open("rb") as plain:
-                yield plain
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise FileError(f"{path} is not a whole gzip file: {error}; fetch or pack it again") from error
+        parts = archives.unpack(path, folder)
+        tables = [table for part in parts for table in _open_part(part, folder, encoding)]
     except OSError as error:
         raise FileError(f"{path} can't be read: {error}; check its permissions") from error
+    if not tables:
+        raise FileError(f"{path} is empty; expected a line of headings and a line a record")
+    return tables
 
 
-def _read_head(path: Path) -> bytes:
-    with _open_bytes(path) as file:
-        return file.read(_HEAD_BYTES)
+def _open_part(part: Part, folder: Path, encoding: str | None) -> list[TableFile]:
+    with part.path.open("rb") as file:
+        head = file.read(8)
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return _open_workbook(part)
+    if head.startswith(b"PAR1"):
+        return [_open_parquet(part)]
+    if head.startswith(b"%PDF"):
+        raise FileError(f"{part.given} is a PDF file, not a table; export it as CSV UTF-8")
+    table = _open_text(part, folder, encoding)
+    return [table] if table else []
 
 
-def _encoding(path: Path, head: bytes) -> str:
-    for signature, name in _OTHER_FORMATS.items():
-        if head.startswith(signature):
-            raise FileError(f"{path} is {name}, not CSV; open it and save it as CSV UTF-8")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if head.count(b"\x00") * 20 > len(head):
-        raise FileError(f"{path} is not text; expected a CSV file in UTF-8")
-    return "utf-8-sig"
+def _open_workbook(part: Part) -> list[TableFile]:
+    names = workbooks.sheet_names(part.path)
+    tables = []
+    for name in names:
+        headings = find_headings(workbooks.read_sheet(part.path, name).head(_HEAD_ROWS).rows())
+        if headings is not None:
+            shown = [part.name] * bool(part.name) + [name] * (len(names) > 1)
+            tables.append(_table(part, headings, form="excel", shown=" / ".join(shown), sheet=name))
+    return tables
 
 
-def _separator(head: str) -> str:
-    # The separator that gives most columns among those under which the rows are as wide as the heading.
-    best, widest = ",", 1
-    for separator in (",", ";", "\t"):
-        rows = list(islice(csv.reader(io.StringIO(head, newline=""), delimiter=separator), 100))
-        widths = [len(row) for row in rows[: len(rows) - 1 or 1] if row]
-        if widths and widths[0] > widest and widths.count(widths[0]) * 2 >= len(widths):
-            best, widest = separator, widths[0]
-    return best
+def _open_parquet(part: Part) -> TableFile:
+    headings = find_headings([workbooks.parquet_headings(part.path)])
+    if headings is None:
+        raise FileError(f"{part.given} has no columns; expected a column a field")
+    return _table(part, headings, form="parquet", shown=part.name)
 
 
-def _distinct_headings(cells: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str], tuple[str, ...]]:
-    headings: list[str] = []
-    unnamed: set[str] = set()
-    warnings: list[str] = []
-    for place, cell in enumerate(cells, start=1):
-        given = cell.strip().replace("\x00", "")
-        heading = name = given or f"column_{place}"
-        copies = 1
-        while heading in headings:
-            copies += 1
-            heading = f"{name} ({copies})"
-        if copies > 1:
-            warnings.append(f'two columns are headed "{name}"; column {place} is called "{heading}"')
-        if not given:
-            unnamed.add(heading)
-        headings.append(heading)
-    return tuple(headings), frozenset(unnamed), tuple(warnings)
+def _open_text(part: Part, folder: Path, encoding: str | None) -> TableFile | None:
+    found = encoding or find_encoding(part.path)
+    content = part.path
+    if found not in {"utf-8", "utf-8-sig"} or encoding:
+        content = folder / f"text{len(list(folder.iterdir()))}"
+        copy_as_utf8(part.path, found, content)
+    with content.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        separator, is_declared = find_separator(head.removeprefix(_UTF8_MARK).decode(errors="ignore"))
+        _skip_mark(file)
+        rows = list(islice(read_records(file, separator, block_bytes=_HEAD_BYTES), _HEAD_ROWS))
+    headings = find_headings(rows, is_declared=is_declared)
+    if headings is None:
+        return None
+    said = () if encoding or found.startswith("utf-8") else (_encoding_warning(found),)
+    return _table(part, headings, form="csv", shown=part.name, content=content, separator=separator, said=said)
 
 
-@contextmanager
-def _records(path: Path, separator: str, encoding: str) -> Iterator[Iterator[list[str]]]:
-    with _open_bytes(path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
-        reader = csv.reader(text, delimiter=separator)
-        try:
-            yield reader
-        except UnicodeDecodeError as error:
-            raise FileError(
-                f"{path} is not UTF-8 near line {reader.line_num + 1}; save it as CSV UTF-8 (in Excel: Save As, CSV UTF-8)"
-            ) from error
-        except csv.Error as error:
-            raise FileError(
-                f"{path} can't be read near line {reader.line_num}: {error}; look for a quotation mark that is never closed"
-            ) from error
+def _encoding_warning(encoding: str) -> str:
+    return f"the text is taken to be {encoding}; if letters look wrong, set encoding in a mapping"
 
 
-def read_chunks(file: CsvFile, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
-    """Read the records of a file, at most `rows` at a time; rows whose cells are all empty are left out.
+def _skip_mark(file: BinaryIO) -> None:
+    file.seek(0)
+    if file.read(len(_UTF8_MARK)) != _UTF8_MARK:
+        file.seek(0)
+
+
+def _table(
+    part: Part,
+    headings: Headings,
+    *,
+    form: Literal["csv", "excel", "parquet"],
+    shown: str,
+    content: Path | None = None,
+    separator: str = "",
+    sheet: str = "",
+    said: tuple[str, ...] = (),
+) -> TableFile:
+    with part.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return TableFile(
+        path=part.given,
+        part=shown,
+        content=content or part.path,
+        form=form,
+        separator=separator,
+        sheet=sheet,
+        headings=headings.names,
+        heading_row=headings.row,
+        unnamed=headings.unnamed,
+        warnings=(*said, *headings.warnings),
+        sha256=digest,
+    )
+
+
+def read_chunks(table: TableFile) -> Iterator[Chunk]:
+    """Read the records of a table; rows whose cells are all empty are left out.
 
     Raises:
-        FileError: the file stops being text or CSV on the way.
+        FileError: the file stops being readable on the way.
     """
-    with _records(file.path, file.separator, file.encoding) as records:
-        numbered = ((number, cells) for number, cells in enumerate(records, start=1) if any(map(str.strip, cells)))
-        next(numbered)  # the headings
-        while chunk := _next_chunk(numbered, file.headings, rows):
-            yield chunk
-
-
-def _next_chunk(numbered: Iterator[tuple[int, list[str]]], headings: Sequence[str], rows: int) -> Chunk | None:
-    # Small batches become columns while they lie in the processor's cache: three times as fast as one large batch.
-    frames: list[pl.DataFrame] = []
-    ragged: dict[int, list[str]] = {}
-    for start in range(0, rows, _BATCH_ROWS):
-        batch = list(islice(numbered, min(_BATCH_ROWS, rows - start)))
-        if not batch:
-            break
-        ragged |= {number: cells for number, cells in batch if len(cells) != len(headings)}
-        frames.append(_frame([row for row in batch if len(row[1]) == len(headings)], headings))
-    return Chunk(pl.concat(frames, rechunk=True), ragged) if frames else None
-
-
-def _frame(batch: list[tuple[int, list[str]]], headings: Sequence[str]) -> pl.DataFrame:
-    columns = list(zip(*(cells for _, cells in batch), strict=True)) or [()] * len(headings)
-    return pl.DataFrame(
-        [
-            pl.Series(ROW, [number for number, _ in batch], dtype=pl.Int64),
-            *(pl.Series(heading, cells, dtype=pl.String) for heading, cells in zip(headings, columns, strict=True)),
-        ]
-    )
+    if table.form == "excel":
+        yield from workbooks.sheet_chunks(
+            table.content, table.sheet, headings=table.headings, skipped=table.heading_row
+        )
+    elif table.form == "parquet":
+        yield from workbooks.parquet_chunks(table.content, headings=table.headings)
+    else:
+        with table.content.open("rb") as file:
+            _skip_mark(file)
+            yield from read_csv_chunks(file, table.separator, headings=table.headings, skipped=table.heading_row)

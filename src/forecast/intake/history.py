@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from forecast.errors import RefusedValueError
 from forecast.intake import vocabulary
+from forecast.intake.chunks import ROW, Chunk
 from forecast.intake.columns import Reading, read_column
 from forecast.intake.fieldtypes import field_type
-from forecast.intake.files import ROW, Chunk
 from forecast.intake.mapping import CUSTOM, custom_name
 from forecast.intake.plan import Plan, plain_texts, with_constants
 from forecast.intake.rejects import Trouble

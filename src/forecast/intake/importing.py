@@ -1,17 +1,24 @@
 """Import files: read, refuse what can't be read, store the rest, and say what was done."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import sqlalchemy as sa
+from psycopg.errors import UniqueViolation
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from forecast.errors import FileError
 from forecast.intake import vocabulary
-from forecast.intake.files import CsvFile, find_files, open_csv, read_chunks
+from forecast.intake.chunks import Chunk, Spool
+from forecast.intake.files import TableFile, find_files, open_tables, read_chunks
 from forecast.intake.history import create_change_staging, stage_changes, store_changes, typed_changes
 from forecast.intake.mapping import Mapping as ColumnMapping
 from forecast.intake.mapping import check_mapping, check_timezone
@@ -20,9 +27,20 @@ from forecast.intake.recognition import recognise_kind
 from forecast.intake.rejects import RejectsFile
 from forecast.intake.report import ImportReport
 from forecast.intake.rows import TypedRows, typed_rows
-from forecast.intake.upsert import Counts, Staging, create_staging, lock_kind, stage, store_staged
+from forecast.intake.upsert import (
+    Counts,
+    Staging,
+    create_staging,
+    holds_source,
+    insert_frame,
+    lock_kind,
+    stage,
+    store_staged,
+)
 from forecast.records import CustomField, ImportRun
 from forecast.store import unit_of_work
+
+T = TypeVar("T")
 
 
 def import_files(
@@ -37,29 +55,33 @@ def import_files(
     rejects_folder: Path,
     dry_run: bool = False,
 ) -> list[ImportReport]:
-    """Import files, and every CSV file of folders; each is a transaction of its own.
+    """Import every table of files and folders, each in a transaction of its own.
 
-    Nothing is imported before every file is recognised. Arguments and errors as of `import_file`.
+    Nothing is imported before every table is recognised.
+
+    Args:
+        engine: the database.
+        paths: files of CSV, Excel or Parquet, as they are or packed by gzip or zip, and folders of them.
+        kind: a key of RECORD_KINDS or `change`; recognised from the headings where it is None. Wins over the mapping's.
+        mapping: what is not to be recognised from the file.
+        source_system: where its ids come from; wins over the mapping's, `import` where neither says.
+        timezone: IANA name for moments without a zone, where the mapping names none.
+        imported_at: now; the moment of changes that the file does not date.
+        rejects_folder: where the files of rejected rows are written.
+        dry_run: whether to store nothing and only report.
+
+    Raises:
+        FileError: a file can't be read.
+        MappingError: the kind of a table is not recognised, or the mapping does not fit it.
     """
-    files = find_files(paths)
-    for path in files:
-        found = open_csv(path)
-        if kind is None and (mapping is None or mapping.kind is None):
-            recognise_kind(found.headings, path)
-    return [
-        import_file(
-            engine,
-            path,
-            kind=kind,
-            mapping=mapping,
-            source_system=source_system,
-            timezone=timezone,
-            imported_at=imported_at,
-            rejects_folder=rejects_folder,
-            dry_run=dry_run,
-        )
-        for path in files
-    ]
+    mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
+    with _work_folder() as folder:
+        tables = [table for path in find_files(paths) for table in open_tables(path, folder, encoding=mapping.encoding)]
+        recognised = [replace(mapping, kind=mapping.kind or recognise_kind(one.headings, one.title)) for one in tables]
+        return [
+            _import_table(engine, table, own, imported_at=imported_at, rejects_folder=rejects_folder, dry_run=dry_run)
+            for table, own in zip(tables, recognised, strict=True)
+        ]
 
 
 def import_file(
@@ -74,37 +96,14 @@ def import_file(
     rejects_folder: Path,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Import a CSV file in one transaction.
-
-    Args:
-        engine: the database.
-        path: a .csv or .csv.gz file.
-        kind: a key of RECORD_KINDS or `change`; recognised from the headings where it is None. Wins over the mapping's.
-        mapping: what is not to be recognised from the file.
-        source_system: where its ids come from; wins over the mapping's, `import` where neither says.
-        timezone: IANA name for moments without a zone, where the mapping names none.
-        imported_at: now; the moment of changes that the file does not date.
-        rejects_folder: where the file of rejected rows is written.
-        dry_run: whether to store nothing and only report.
-
-    Raises:
-        FileError: the file can't be read.
-        MappingError: its kind is not recognised, or the mapping does not fit it.
-    """
-    file = open_csv(path)
+    """Import a file that is one table, in one transaction; arguments and errors as of `import_files`."""
     mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
-    kind = mapping.kind or recognise_kind(file.headings, path)
-    rejects_path = None if dry_run else rejects_folder / f"{_stem(path)}.{file.sha256[:8]}.rejects.csv"
-    with unit_of_work(engine) as session, _rejects_file(rejects_path, file) as rejects:
-        lock_kind(session, kind)
-        plan = make_plan(file, replace(mapping, kind=kind), _declared(session, kind))
-        outcome = _store(session, file, plan, rejects=rejects, imported_at=imported_at)
-        report = _report(file, plan, outcome, rejects=rejects)
-        if dry_run:
-            session.rollback()
-            return replace(report, dry_run=True)
-        _record_run(session, file, report, imported_at)
-    return report
+    with _work_folder() as folder:
+        table = _only_table(path, folder, mapping)
+        own = replace(mapping, kind=mapping.kind or recognise_kind(table.headings, table.title))
+        return _import_table(
+            engine, table, own, imported_at=imported_at, rejects_folder=rejects_folder, dry_run=dry_run
+        )
 
 
 def recognise(
@@ -118,11 +117,55 @@ def recognise(
     """Show how a file would be read, as a mapping to correct; every row is looked at, none is stored.
 
     Raises:
-        FileError: the file can't be read.
+        FileError: the file can't be read, or holds several tables.
         MappingError: its kind is not recognised, or the mapping does not fit it.
     """
     mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
-    return make_plan(open_csv(path), mapping, {}).mapping
+    with _work_folder() as folder:
+        table = _only_table(path, folder, mapping)
+        return make_plan(table, read_chunks(table), mapping, {}).mapping
+
+
+@contextmanager
+def _work_folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="forecast-import-") as name:
+        yield Path(name)
+
+
+def _only_table(path: Path, folder: Path, mapping: ColumnMapping) -> TableFile:
+    tables = open_tables(path, folder, encoding=mapping.encoding)
+    if len(tables) > 1:
+        named = ", ".join(table.part for table in tables)
+        raise FileError(f"{path} holds {len(tables)} tables: {named}; expected one, save each as a file of its own")
+    return tables[0]
+
+
+def _import_table(
+    engine: sa.Engine,
+    table: TableFile,
+    mapping: ColumnMapping,
+    *,
+    imported_at: datetime,
+    rejects_folder: Path,
+    dry_run: bool,
+) -> ImportReport:
+    rejects_path = None if dry_run else rejects_folder / f"{_stem(table)}.{table.sha256[:8]}.rejects.csv"
+    with (
+        unit_of_work(engine) as session,
+        _rejects_file(rejects_path, table) as rejects,
+        _work_folder() as folder,
+    ):
+        chunks = Spool(read_chunks(table), folder)
+        kind = mapping.kind or ""
+        lock_kind(session, kind)
+        plan = make_plan(table, chunks, mapping, _declared(session, kind))
+        outcome = _store(session, chunks, plan, rejects=rejects, imported_at=imported_at)
+        report = _report(table, plan, outcome, rejects=rejects)
+        if dry_run:
+            session.rollback()
+            return replace(report, dry_run=True)
+        _record_run(session, table, report, imported_at)
+    return report
 
 
 def _in_force(
@@ -140,12 +183,14 @@ def _in_force(
     return decided
 
 
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".rejects")
+def _stem(table: TableFile) -> str:
+    # A member's name is a stranger's: only its letters and digits become part of a path.
+    part = re.sub(r"\W+", "-", table.part).strip("-")[-60:]
+    return table.path.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".rejects") + (part and f".{part}")
 
 
 @contextmanager
-def _rejects_file(path: Path | None, file: CsvFile) -> Iterator[RejectsFile]:
+def _rejects_file(path: Path | None, file: TableFile) -> Iterator[RejectsFile]:
     rejects = RejectsFile(path, file.headings)
     try:
         yield rejects
@@ -168,16 +213,18 @@ class _Outcome:
     counts: Counts
 
 
-def _store(session: Session, file: CsvFile, plan: Plan, *, rejects: RejectsFile, imported_at: datetime) -> _Outcome:
+def _store(
+    session: Session, chunks: Iterable[Chunk], plan: Plan, *, rejects: RejectsFile, imported_at: datetime
+) -> _Outcome:
     if plan.kind == "change":
-        return _store_history(session, file, plan, rejects=rejects)
-    return _store_records(session, file, plan, rejects=rejects, imported_at=imported_at)
+        return _store_history(session, chunks, plan, rejects=rejects)
+    return _store_records(session, chunks, plan, rejects=rejects, imported_at=imported_at)
 
 
-def _store_history(session: Session, file: CsvFile, plan: Plan, *, rejects: RejectsFile) -> _Outcome:
+def _store_history(session: Session, chunks: Iterable[Chunk], plan: Plan, *, rejects: RejectsFile) -> _Outcome:
     staged = create_change_staging(session)
     read = 0
-    for chunk in read_chunks(file):
+    for chunk in chunks:
         rows = typed_changes(chunk, plan)
         stage_changes(session, staged, rows.frame)
         rejects.add((number, cells, trouble) for number, (cells, trouble) in rows.refused.items())
@@ -186,13 +233,55 @@ def _store_history(session: Session, file: CsvFile, plan: Plan, *, rejects: Reje
 
 
 def _store_records(
-    session: Session, file: CsvFile, plan: Plan, *, rejects: RejectsFile, imported_at: datetime
+    session: Session, chunks: Iterable[Chunk], plan: Plan, *, rejects: RejectsFile, imported_at: datetime
 ) -> _Outcome:
     _declare(session, plan)
+    target = vocabulary.record_table(plan.kind)
+    if not holds_source(session, target, plan.source_system):
+        try:
+            with session.begin_nested():
+                return _insert_records(session, chunks, plan, rejects=rejects, imported_at=imported_at)
+        except UniqueViolation:
+            # An id comes twice: only the staged way applies rows of one id in their order.
+            rejects.restart()
+    return _upsert_records(session, chunks, plan, rejects=rejects, imported_at=imported_at)
+
+
+def _insert_records(
+    session: Session, chunks: Iterable[Chunk], plan: Plan, *, rejects: RejectsFile, imported_at: datetime
+) -> _Outcome:
+    """Write the rows of a source of which no record is stored, straight into the table."""
+    target = vocabulary.record_table(plan.kind)
+    read = left_out = new = 0
+    for chunk, rows in _typed(chunks, plan, imported_at):
+        insert_frame(session, target, rows.frame, source_system=plan.source_system, imported_at=imported_at)
+        rejects.add((number, cells, trouble) for number, (cells, trouble) in rows.refused.items())
+        read += chunk.read
+        left_out += rows.open_but_closed
+        new += rows.frame.height
+    return _Outcome(read, left_out, Counts(new=new, changed=0, unchanged=0))
+
+
+def _typed(chunks: Iterable[Chunk], plan: Plan, imported_at: datetime) -> Iterator[tuple[Chunk, TypedRows]]:
+    return _one_ahead((chunk, typed_rows(chunk, plan, imported_at)) for chunk in chunks)
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Make the next item while the database takes the last."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
+
+
+def _upsert_records(
+    session: Session, chunks: Iterable[Chunk], plan: Plan, *, rejects: RejectsFile, imported_at: datetime
+) -> _Outcome:
+    """Write rows that may be new, known or repeated."""
     staging = None
     read = left_out = 0
-    for chunk in read_chunks(file):
-        rows = typed_rows(chunk, plan, imported_at)
+    for chunk, rows in _typed(chunks, plan, imported_at):
         staging = staging or _staging(session, plan, rows)
         stage(session, staging, rows.frame)
         rejects.add((number, cells, trouble) for number, (cells, trouble) in rows.refused.items())
@@ -233,10 +322,11 @@ def _declare(session: Session, plan: Plan) -> None:
         session.execute(changed if name in plan.cleared else new.on_conflict_do_nothing())
 
 
-def _report(file: CsvFile, plan: Plan, outcome: _Outcome, *, rejects: RejectsFile) -> ImportReport:
+def _report(file: TableFile, plan: Plan, outcome: _Outcome, *, rejects: RejectsFile) -> ImportReport:
     counts = outcome.counts
     return ImportReport(
         file=file.path,
+        part=file.part,
         kind=plan.kind,
         read=outcome.read,
         new=counts.new,
@@ -265,11 +355,11 @@ def _warnings(outcome: _Outcome) -> Iterator[str]:
         yield f"{outcome.counts.fixed} rows differ in a field that is held to be fixed from creation; the new value is stored without history"
 
 
-def _record_run(session: Session, file: CsvFile, report: ImportReport, imported_at: datetime) -> None:
+def _record_run(session: Session, file: TableFile, report: ImportReport, imported_at: datetime) -> None:
     names = ("read", "new", "changed", "unchanged", "rejected", "changes")
     session.add(
         ImportRun(
-            file=str(file.path),
+            file=file.title,
             sha256=file.sha256,
             kind=report.kind,
             source_system=report.mapping.source_system or "import",

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from forecast.errors import FileError, MappingError
 from forecast.intake import vocabulary
+from forecast.intake.encodings import check_encoding
 from forecast.records import TimeKind
 
 CUSTOM = "custom."
@@ -31,6 +32,7 @@ class Mapping:
         source_system: where the ids come from; `import` leaves them as they are.
         timezone: IANA name for moments without a zone.
         date_order: ymd, dmy or mdy, for dates such as 03/04/2024.
+        encoding: of text files, as Python calls it.
         decimal_mark: `.` or `,`, for amounts such as 1.250.
         columns: heading -> field, `custom.<name>` or `ignore`.
         types: custom field -> number, text, category, date, boolean or list.
@@ -43,6 +45,7 @@ class Mapping:
     source_system: str | None = None
     timezone: str | None = None
     date_order: str | None = None
+    encoding: str | None = None
     decimal_mark: str | None = None
     columns: Table[str, str] = field(default_factory=dict)
     types: Table[str, str] = field(default_factory=dict)
@@ -101,6 +104,8 @@ def check_mapping(mapping: Mapping) -> None:
         _check_choice(f"the type of {name}", value, CUSTOM_TYPES)
     for name, value in mapping.times.items():
         _check_choice(f"the time of {name}", value, get_args(TimeKind))
+    if mapping.encoding is not None:
+        check_encoding(mapping.encoding)
     if mapping.timezone is not None:
         check_timezone(mapping.timezone)
     if mapping.kind is not None:

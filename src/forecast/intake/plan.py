@@ -1,6 +1,7 @@
 """The plan of an import: how every column of one file will be read, decided before a row is."""
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -8,15 +9,24 @@ import polars as pl
 
 from forecast.errors import MappingError
 from forecast.intake import survey, vocabulary
+from forecast.intake.chunks import ROW, Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
 from forecast.intake.doubts import doubts, type_doubts
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
-from forecast.intake.files import ROW, CsvFile, read_chunks
+from forecast.intake.files import TableFile
 from forecast.intake.mapping import CUSTOM, IGNORE, check_mapping
 from forecast.intake.mapping import Mapping as ColumnMapping
 from forecast.intake.recognition import custom_target, match_columns, recognise_kind
 from forecast.intake.survey import Question, SeenColumn, Tally
 from forecast.records import TimeKind
+
+_LIST_MARKS = ";；、|"
+_UNITS = (
+    (re.compile(r"百万|[(（\[][^)）]*\b(?:m|mn|mln|millions?)[)）\]]$", re.IGNORECASE), 1_000_000.0),
+    (re.compile("万"), 10_000.0),
+    (re.compile("亿"), 100_000_000.0),
+    (re.compile(r"千元|[(（\[][^)）]*\b(?:k|thousands?|000s?)[)）\]]$", re.IGNORECASE), 1_000.0),
+)
 
 _CUSTOM_READINGS: Mapping[str, FieldType] = {
     "number": "number",
@@ -72,24 +82,27 @@ class Plan:
         return "external_id" not in self.fields and not named
 
 
-def make_plan(file: CsvFile, mapping: ColumnMapping, declared: Mapping[str, CustomColumn]) -> Plan:
+def make_plan(
+    file: TableFile, chunks: Iterable[Chunk], mapping: ColumnMapping, declared: Mapping[str, CustomColumn]
+) -> Plan:
     """Decide how a file is read, from its headings and one look over all its rows.
 
     Args:
         file: the file.
+        chunks: its rows.
         mapping: what is already decided; its timezone and source_system are those in force.
         declared: the custom fields of the kind that are already known.
 
     Raises:
         MappingError: the kind is not recognised, or the mapping does not fit the file.
     """
-    kind = mapping.kind or recognise_kind(file.headings, file.path)
+    kind = mapping.kind or recognise_kind(file.headings, file.title)
     mapping = replace(mapping, kind=kind)
     check_mapping(mapping)
     matched = match_columns(kind, file.headings, mapping)
     constants = {_constant_heading(field): text for field, text in mapping.constants.items()}
     seen = _look(
-        file, mapping, {_constant_heading(field): field for field in mapping.constants} | matched.columns, constants
+        chunks, mapping, {_constant_heading(field): field for field in mapping.constants} | matched.columns, constants
     )
     foreign = {
         one.heading: custom_target(one.heading, set(matched.columns.values()))
@@ -143,13 +156,13 @@ def with_constants(frame: pl.DataFrame, constants: Mapping[str, str]) -> pl.Data
 
 
 def _look(
-    file: CsvFile, mapping: ColumnMapping, columns: Mapping[str, str], constants: Mapping[str, str]
+    chunks: Iterable[Chunk], mapping: ColumnMapping, columns: Mapping[str, str], constants: Mapping[str, str]
 ) -> list[SeenColumn]:
     """Count in every column that is not ignored what decides how it is read."""
     read = {heading: field for heading, field in columns.items() if field != IGNORE}
 
     def frames() -> Iterator[pl.DataFrame]:
-        for chunk in read_chunks(file):
+        for chunk in chunks:
             yield with_constants(plain_texts(chunk.frame.drop(ROW)), constants)
 
     kind = mapping.kind or ""
@@ -171,7 +184,7 @@ def _question(kind: str, field: str) -> Question | None:
     return None if field == IGNORE else asked.get(field_type(kind, field))
 
 
-def _is_empty(seen: SeenColumn, file: CsvFile, declared: Mapping[str, CustomColumn]) -> bool:
+def _is_empty(seen: SeenColumn, file: TableFile, declared: Mapping[str, CustomColumn]) -> bool:
     """Tell whether a column has nothing to say: no cell filled, and no custom field of that name to clear."""
     if seen.custom is None or seen.tally["count"]:
         return False
@@ -240,14 +253,16 @@ def _reading(seen: SeenColumn, customs: Mapping[str, CustomColumn]) -> Reading:
         words=_words(seen),
         prefix=f"{source}:" if is_reference and source != "import" else "",
         bounds=field_bounds(seen.kind, seen.field),
+        list_marks=_LIST_MARKS if seen.tally["split"] else ",，",
     )
 
 
 def _factor(seen: SeenColumn, kind_of_value: FieldType) -> float:
     if kind_of_value == "share":
         return 0.01 if "%" in seen.heading or "％" in seen.heading or seen.tally.greatest > 1 else 1.0
-    if kind_of_value == "number" and not seen.heading.isascii():
-        return 10_000.0 if "万" in seen.heading else 100_000_000.0 if "亿" in seen.heading else 1.0
+    # In Latin letters a unit may be any: Size (m) is metres. Only money of ours is scaled by one.
+    if kind_of_value == "number" and (seen.custom is None or not seen.heading.isascii()):
+        return next((factor for unit, factor in _UNITS if unit.search(seen.heading)), 1.0)
     return 1.0
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from forecast.errors import MappingError
 from forecast.intake import vocabulary
@@ -21,13 +20,13 @@ class Matched:
     warnings: tuple[str, ...]
 
 
-def recognise_kind(headings: Sequence[str], path: Path) -> str:
-    """Tell the kind of a file by its headings; its name decides only what they leave open.
+def recognise_kind(headings: Sequence[str], title: str) -> str:
+    """Tell the kind of a file by its headings; its title decides only what they leave open.
 
     Raises:
         MappingError: no kind fits, or two fit alike.
     """
-    scores = sorted(((_score(kind, headings, path), kind) for kind in vocabulary.KINDS), reverse=True)
+    scores = sorted(((_score(kind, headings, title), kind) for kind in vocabulary.KINDS), reverse=True)
     (best, kind), (second, other) = scores[:2]
     if best < _LEAST_SCORE:
         found = "the headings " + ", ".join(headings[:12])[:200] + " name no kind of record"
@@ -35,10 +34,10 @@ def recognise_kind(headings: Sequence[str], path: Path) -> str:
         found = f"the headings fit {kind} and {other} alike"
     else:
         return kind
-    raise MappingError(f"{path}: {found}; say which it is with --as, one of {', '.join(vocabulary.KINDS)}")
+    raise MappingError(f"{title}: {found}; say which it is with --as, one of {', '.join(vocabulary.KINDS)}")
 
 
-def _score(kind: str, headings: Sequence[str], path: Path) -> float:
+def _score(kind: str, headings: Sequence[str], title: str) -> float:
     """Weigh each field found by how few kinds know its heading."""
     weights: dict[str, float] = {}
     for heading in headings:
@@ -48,7 +47,8 @@ def _score(kind: str, headings: Sequence[str], path: Path) -> float:
             weights[match.field] = max(weights.get(match.field, 0.0), 1 / knowing)
     if not weights or not vocabulary.has_needed(kind, weights):
         return 0.0
-    hinted = any(hint in path.name.casefold() for hint in vocabulary.file_name_hints(kind))
+    name = title.rpartition("/")[2].casefold()
+    hinted = any(hint in name for hint in vocabulary.file_name_hints(kind))
     return sum(weights.values()) + (0.5 if hinted else 0.0)
 
 

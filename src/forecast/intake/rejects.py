@@ -1,11 +1,16 @@
 """The rows that were refused, written so that they can be corrected and imported again."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+_REMEDY = (
+    "put cells that hold the separator, a quotation mark or a line break in quotation marks; "
+    "where the row is right as it stands here, empty reject_value"
+)
 HEADINGS = ("reject_row", "reject_column", "reject_value", "reject_reason", "reject_remedy")
 
 
@@ -17,6 +22,41 @@ class Trouble:
     value: str
     reason: str
     remedy: str
+
+
+def misshapen(cells: Sequence[str], width: int) -> Trouble:
+    """Say what is wrong with a row that has not a cell a heading; its value is the whole row, so that nothing is lost."""
+    reason = f"has {len(cells)} cells where the headings are {width}"
+    if len(cells) == width:
+        reason = "holds a quotation mark that is never closed"
+    return Trouble("", _as_line(cells), reason, _REMEDY)
+
+
+def _as_line(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+def still_misshapen(headings: Sequence[str], cells: Sequence[str]) -> Trouble | None:
+    """Find the trouble of a row of a rejects file that was refused for its shape and is as it was written there.
+
+    Args:
+        headings: of the file.
+        cells: of the row, stripped.
+    """
+    named = dict(zip(headings, cells, strict=True))
+    if named["reject_column"] or not named["reject_value"]:
+        return None
+    own = [cell for heading, cell in named.items() if heading not in HEADINGS]
+    refused = next(csv.reader(io.StringIO(named["reject_value"], newline="")), [])
+    if [cell.strip() for cell in _fitted(refused, len(own))] != own:
+        return None
+    return Trouble("", named["reject_value"], named["reject_reason"], named["reject_remedy"])
+
+
+def _fitted(cells: Sequence[str], width: int) -> list[str]:
+    return [*cells, *[""] * (width - len(cells))][:width]
 
 
 @dataclass
@@ -44,8 +84,8 @@ class RejectsFile:
                 )
 
     def _own(self, cells: Sequence[str]) -> list[str]:
-        padded = [*cells, *[""] * (len(self.headings) - len(cells))]
-        return [cell for heading, cell in zip(self.headings, padded, strict=False) if heading not in HEADINGS]
+        fitted = _fitted(cells, len(self.headings))
+        return [cell for heading, cell in zip(self.headings, fitted, strict=True) if heading not in HEADINGS]
 
     def _write(self, cells: Sequence[str]) -> None:
         if self._file is None and self.path is not None:
@@ -64,6 +104,12 @@ class RejectsFile:
         if self.path is not None and not self.count:
             self.path.unlink(missing_ok=True)
         return self.path if self.count else None
+
+    def restart(self) -> None:
+        """Forget every row, for a second try at the same file."""
+        self.discard()
+        self._file = None
+        self.count = 0
 
     def discard(self) -> None:
         """Close and remove the file, for an import that failed."""

@@ -9,10 +9,11 @@ from forecast.intake.mapping import Mapping as ColumnMapping
 
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
-    """What became of one file; every row read is new, changed, unchanged or rejected.
+    """What became of one table; every row read is new, changed, unchanged or rejected.
 
     Attributes:
         file: as it was given.
+        part: which of its sheets, or the name in a zip archive; empty where the file is one table.
         kind: of its records.
         read: rows with any text in them, below the headings.
         changes: change rows that were written.
@@ -25,6 +26,7 @@ class ImportReport:
     """
 
     file: Path
+    part: str
     kind: str
     read: int
     new: int

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import polars as pl
 
 from forecast.intake import vocabulary
+from forecast.intake.chunks import ROW, Chunk
 from forecast.intake.columns import ID_CHARACTERS_MAX, read_column
-from forecast.intake.files import ROW, Chunk
 from forecast.intake.mapping import CUSTOM
 from forecast.intake.plan import Plan, plain_texts, with_constants
-from forecast.intake.rejects import HEADINGS, Trouble
+from forecast.intake.rejects import HEADINGS, Trouble, misshapen, still_misshapen
 from forecast.intake.statuses import decide_statuses, open_but_closed
 from forecast.records import record_id
 
@@ -67,7 +67,18 @@ def read_fields(texts: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, dict[int
             for place in bad.arg_true():
                 error = column.refused[texts[reading.heading][place]]
                 troubles.setdefault(place, Trouble(reading.heading, error.value, error.reason, error.remedy))
-    return pl.DataFrame(read), troubles
+    return pl.DataFrame(read), {**troubles, **_uncorrected(texts)}
+
+
+def _uncorrected(texts: pl.DataFrame) -> dict[int, Trouble]:
+    """Find the rows of a rejects file that were misshapen and are as they were: made up to the width, they look whole."""
+    if not set(HEADINGS) <= set(texts.columns):
+        return {}
+    names = [name for name in texts.columns if name != ROW and not name.startswith("(constant ")]
+    suspects = (texts["reject_column"].is_null() & texts["reject_value"].is_not_null()).arg_true()
+    rows = texts.select(pl.col(names).fill_null(""))
+    found = {place: still_misshapen(names, rows.row(place)) for place in suspects}
+    return {place: trouble for place, trouble in found.items() if trouble}
 
 
 def refused_rows(chunk: Chunk, troubles: dict[int, Trouble]) -> dict[int, tuple[Sequence[str], Trouble]]:
@@ -78,12 +89,7 @@ def refused_rows(chunk: Chunk, troubles: dict[int, Trouble]) -> dict[int, tuple[
         numbers[place]: (cells.row(place), trouble) for place, trouble in troubles.items()
     }
     for number, ragged in chunk.ragged.items():
-        reason = f"has {len(ragged)} cells where the headings are {cells.width}"
-        surplus = " | ".join(ragged[cells.width :])
-        refused[number] = (
-            ragged,
-            Trouble("", surplus, reason, "put cells that hold the separator or a line break in quotation marks"),
-        )
+        refused[number] = (ragged, misshapen(ragged, cells.width))
     return dict(sorted(refused.items()))
 
 

@@ -17,7 +17,10 @@ _TEXT = pl.col("text")
 _COUNT = pl.col("count")
 _DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 _CLOCK = r"(T|\s)\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?([AaPp][Mm])?\s?(Z|UTC|[+-]\d{2}:?(\d{2})?)?"
-_NUMBER = r"^[-+]?[¥￥$€£]?\s?(\d{1,15}|\d{1,3}([,. ']\d{2,3})*[,. ']\d{3})([.,]\d+)?\s?%?$"
+_CURRENCY = r"([¥￥$€£]|(USD|EUR|GBP|CNY|RMB|JPY|CHF|AUD|CAD|HKD|INR|SEK|NOK|DKK|SGD|BRL)\b)"
+_DIGITS = r"(\d{1,15}|\d{1,3}([,. ']\d{2,3})*[,. ']\d{3})([.,]\d+)?"
+_SIGNED = rf"[-+]?{_CURRENCY}?\s?[-+]?{_DIGITS}\s?([万亿]?元?|%|{_CURRENCY})"
+_NUMBER = rf"^({_SIGNED}|\({_SIGNED}\))$"
 _LEADING_ZERO = r"^[-+]?0\d"
 _YEAR_LAST = r"^(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}(\D|$)"
 
@@ -90,6 +93,7 @@ def _date_marks() -> dict[str, pl.Expr]:
         "clock": _TEXT.str.contains(":", literal=True),
         "seconds": _TEXT.str.contains(r"^\d{10}$"),
         "milliseconds": _TEXT.str.contains(r"^\d{13}$"),
+        "recent_milliseconds": _TEXT.str.contains(r"^1\d{12}$"),  # 2001 to 2033
     }
 
 
@@ -101,7 +105,8 @@ def _type_marks() -> dict[str, pl.Expr]:
         "number": _TEXT.str.contains(_NUMBER) & ~_TEXT.str.contains(_LEADING_ZERO),
         "boolean": small.is_in(list(vocabulary.boolean_words())),
         "date": _TEXT.str.contains(f"^{_DAY}({_CLOCK})?$"),
-        "split": _TEXT.str.contains("[;；]"),
+        "split": _TEXT.str.contains("[;；、|]"),
+        "sentence": _TEXT.str.contains(r"[。，！？]|\. \w"),
         "spaced": _TEXT.str.contains(r"[^;；\s][\s，。、][^;；\s]"),
     }
 
@@ -135,6 +140,8 @@ def _tally(texts: pl.Series, question: Question | None) -> Tally:
     if question is None or filled.is_empty():
         return Tally({"count": len(filled)}, float("-inf"))
     distinct = filled.rename("text").value_counts()
+    if question != "word":
+        distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
     if question == "word":
         return Tally({f"word:{text}": count for text, count in distinct.rows()} | {"count": len(filled)}, float("-inf"))
     asked = {name: (mark.cast(pl.Int64) * _COUNT).sum() for name, mark in _marks(question).items()}
@@ -152,13 +159,15 @@ def _greatest(texts: pl.Series) -> float:
 
 def custom_type(tally: Tally, *, is_code: bool) -> str:
     """Infer the type of a custom field: every cell must fit, else it is a category, a list or a text."""
+    if not is_code and tally.all_are("recent_milliseconds"):
+        return "date"
     if not is_code and tally.all_are("number"):
         return "number"
     if tally.all_are("boolean") and not tally["number"]:
         return "boolean"
     if tally.all_are("date"):
         return "date"
-    if tally.mostly("split"):
+    if tally.mostly("split") and not tally.mostly("sentence"):
         return "list"
     long = tally["characters"] > 40 * tally["count"]
     sentences = tally["count"] >= 20 and tally["distinct"] > 0.9 * tally["count"] and tally.mostly("spaced")

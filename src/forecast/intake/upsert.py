@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy import CreateTableAs
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.orm import Session
 
@@ -79,7 +80,28 @@ def create_staging(
     ]
     staged = sa.Table("staged_record", sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
     staged.create(session.connection())
+    session.execute(sa.text("SET LOCAL work_mem = '128MB'"))  # a million ids are sorted and joined in memory
     return Staging(target=target, staged=staged, fields=tuple(fields), customs=customs, kept_when_empty=kept_when_empty)
+
+
+def holds_source(session: Session, target: sa.Table, source_system: str) -> bool:
+    """Tell whether any record of a source is stored."""
+    known = sa.exists().where(target.c.source_system == source_system)
+    return bool(session.scalar(sa.select(known)))
+
+
+def insert_frame(
+    session: Session, target: sa.Table, frame: pl.DataFrame, *, source_system: str, imported_at: datetime
+) -> None:
+    """Write typed rows of new records.
+
+    Raises:
+        UniqueViolation: one of the ids is stored.
+    """
+    stored_at = pl.lit(imported_at.isoformat())
+    copy_frame(
+        session, target, frame.drop("row").with_columns(source_system=pl.lit(source_system), stored_at=stored_at)
+    )
 
 
 def stage(session: Session, staging: Staging, frame: pl.DataFrame) -> None:
@@ -104,6 +126,7 @@ def store_staged(
     if content_ids:
         _number_equal_ids(session, staging.staged)
     repeated = _number_turns(session, staging.staged)
+    same = 0 if repeated else _drop_unchanged(session, staging)
     stored = _stage_stored(session, staging)
     if repeated or stored:
         counts = _apply_changes(session, staging, kind=kind, imported_at=imported_at)
@@ -114,7 +137,29 @@ def store_staged(
     if counts.new:
         _insert(session, staging, new, source_system=source_system, imported_at=imported_at)
     session.execute(sa.text("DROP TABLE staged_record"))
-    return counts
+    return replace(counts, unchanged=counts.unchanged + same)
+
+
+def _drop_unchanged(session: Session, staging: Staging) -> int:
+    """Keep only the rows that are new or differ from what is stored; give how many don't.
+
+    They move to a table of their own: most of a usual export is unchanged, and a table of deleted rows is slow to read.
+    """
+    session.execute(sa.text("ANALYZE staged_record"))  # else the planner takes it for empty and joins row by row
+    row, target = staging.staged, staging.target
+    pairs = row.outerjoin(target, target.c.id == row.c.id)
+    given_values = [_kept(staging, row, target, name) for name in staging.fields]
+    known_values = [target.c[name] for name in staging.fields]
+    if staging.customs:
+        given_values.append(_merged(staging, target.c.custom, row.c.custom))
+        known_values.append(target.c.custom)
+    new_or_changed = sa.or_(target.c.id.is_(None), _distinct(given_values, known_values))
+    rest = sa.select(row).select_from(pairs).where(new_or_changed)
+    given = _count_given(session, staging)
+    kept = count_rows(session, CreateTableAs(rest, "staged_rest", temporary=True))
+    session.execute(sa.text("DROP TABLE staged_record"))
+    session.execute(sa.text("ALTER TABLE staged_rest RENAME TO staged_record"))
+    return given - kept
 
 
 def _count_given(session: Session, staging: Staging) -> int:
@@ -216,9 +261,23 @@ def _differs(
     if staging.customs and names is None:
         given.append(_merged(staging, before.c.custom, row.c.custom))
         known.append(before.c.custom)
+    return _distinct(given, known)
+
+
+def _distinct(given: Sequence[sa.ColumnElement[Any]], known: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
     if not given:
         return sa.false()
     return sa.tuple_(*given).op("IS DISTINCT FROM", is_comparison=True)(sa.tuple_(*known))
+
+
+def _kept(staging: Staging, row: sa.FromClause, stored: sa.FromClause, name: str) -> sa.ColumnElement[Any]:
+    """Give what will be stored of a column: what an empty cell must not clear stays, and the first moment of a deletion."""
+    if name in staging.kept_when_empty:
+        return sa.func.coalesce(row.c[name], stored.c[name])
+    if name == "deleted_at":
+        both = sa.and_(row.c.deleted_at.is_not(None), stored.c.deleted_at.is_not(None))
+        return sa.case((both, stored.c.deleted_at), else_=row.c.deleted_at)
+    return row.c[name]
 
 
 def _merged(staging: Staging, stored: sa.ColumnElement[Any], given: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -54,6 +54,8 @@ _TIME = re.compile(
     r"\s*(?P<ampm>[ap]\.?m\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?",
     re.IGNORECASE,
 )
+# Days since the end of 1899, as Excel counts them: those from 1954 to 2118 can be no other date.
+_SERIAL = re.compile(r"[2-7]\d{4}(\.\d{1,12})?")
 _ORDERED = {"ymd": "yymmdd", "dmy": "ddmmyy", "mdy": "mmddyy"}
 
 
@@ -120,6 +122,8 @@ def read_date(text: str, *, date_order: str = "dmy", zone: ZoneInfo) -> date:
 
 def _read_date_and_time(text: str, date_order: str) -> datetime:
     bare = unicodedata.normalize("NFKC", text).strip()
+    if _SERIAL.fullmatch(bare):
+        return datetime(1899, 12, 30) + timedelta(seconds=round(float(bare) * 86_400))  # noqa: DTZ001  # its zone is the column's
     for pattern in _DAYS:
         day = pattern.match(bare)
         rest = _TIME.fullmatch(bare[day.end() :]) if day else None

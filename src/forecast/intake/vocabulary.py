@@ -101,13 +101,17 @@ def _listed(kind: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def match_heading(kind: str, heading: str) -> Match | None:
-    """Find the field that a heading names; what stands in brackets at its end is tried without."""
+    """Find the field that a heading names; what stands in brackets at its end is tried without, so is the kind before it."""
     known = headings(kind)
     exact = known.get(normalise(heading))
     if exact is not None:
         return exact
     bare = known.get(normalise(re.sub(r"[(（\[【][^()（）]*[)）\]】]\s*$", "", heading)))
-    return bare and Match(bare.field, bare.rank + 100)
+    if bare is not None:
+        return Match(bare.field, bare.rank + 100)
+    before, _, rest = heading.partition(" - ")
+    named = known.get(normalise(rest)) if before.casefold() in _table()["prefixes"].get(kind, ()) else None
+    return named and Match(named.field, named.rank + 100)
 
 
 def is_ignored(heading: str) -> bool:

@@ -1,0 +1,44 @@
+"""forecast show and forecast check."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forecast.cli.screen import AsOf, Models, moment_of, now, opened, output
+from forecast.settings import Settings, read_settings
+from forecast.store import unit_of_work
+from forecast.wording import Language
+
+
+def show(
+    kind: Annotated[str, typer.Argument(help="Kind of record, such as opportunity.")],
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the record.")],
+    as_of: AsOf = None,
+) -> None:
+    """Print a record as it was known at a moment, and where each value comes from."""
+    from forecast.insight.known import record_as_known
+    from forecast.insight.known_table import render_known
+
+    settings = read_settings()
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        record = record_as_known(session, kind, record_id=record_id, as_of=moment_of(as_of, settings))
+    output.print(render_known(record, _language(settings)))
+
+
+def check(models: Models = Path("models")) -> None:
+    """Check the stored records: what can't be true, what is missing, what looks like a leak, what can be trained."""
+    from forecast.insight.health import check_health
+    from forecast.insight.health_table import render_health
+    from training.config import read_experiment
+
+    settings = read_settings()
+    experiments = [read_experiment(models, path.parent.name) for path in sorted(models.glob("*/config.toml"))]
+    needed = {experiment.population: experiment.data.closed_min for experiment in experiments}
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        health = check_health(session, now=now(), closed_min=needed)
+    output.print(render_health(health, _language(settings)))
+
+
+def _language(settings: Settings) -> Language:
+    return "zh" if settings.language == "zh" else "en"

@@ -1,0 +1,236 @@
+"""CSV text into chunks: blocks in which every quotation mark is in order at once, the others record by record."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from forecast.errors import FileError
+from forecast.intake.chunks import Chunk, make_chunk
+
+BLOCK_BYTES = 4 << 20
+_RECORD_BYTES_MAX = 64 << 20
+_QUOTE, _NEWLINE, _RETURN = b'"'[0], b"\n"[0], b"\r"[0]
+
+
+@dataclass(frozen=True)
+class _Clean:
+    """Whole records whose quotation marks are in order: where each ends, and how many cells it has."""
+
+    data: bytes
+    ends: NDArray[np.int64]
+    widths: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Careful:
+    """Records that were read one by one; those of `broken`, by place, open a quotation mark that is never closed."""
+
+    records: list[list[str]] = field(default_factory=list)
+    broken: set[int] = field(default_factory=set)
+
+
+def read_records(file: BinaryIO, separator: str, *, block_bytes: int = BLOCK_BYTES) -> Iterator[list[str]]:
+    """Read the records of CSV text in UTF-8, one at a time."""
+    for piece in _pieces(file, separator, block_bytes):
+        if isinstance(piece, _Careful):
+            yield from piece.records
+        else:
+            yield from csv.reader(_lines(piece.data), delimiter=separator)
+
+
+def read_csv_chunks(
+    file: BinaryIO, separator: str, *, headings: Sequence[str], skipped: int, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Chunk]:
+    """Read CSV text in UTF-8 below its first `skipped` records.
+
+    Raises:
+        FileError: a line is longer than 64 MiB.
+    """
+    before = 0
+    for piece in _pieces(file, separator, block_bytes):
+        if isinstance(piece, _Careful):
+            chunk, count = _careful_chunk(piece, headings, before, skipped), len(piece.records)
+        else:
+            chunk, count = _clean_chunk(piece, separator, headings, before, skipped), len(piece.ends)
+        before += count
+        if chunk.read:
+            yield chunk
+
+
+def _pieces(file: BinaryIO, separator: str, block_bytes: int) -> Iterator[_Clean | _Careful]:
+    data = b""
+    while True:
+        # As much again as a record is still short of: else a long cell is looked through once a block.
+        more = file.read(max(block_bytes, len(data)))
+        data += more
+        if not more and not data.endswith((b"\n", b"\r")):
+            data += b"\n" if data else b""
+        if not data:
+            return
+        clean = _clean(data, separator)
+        if clean is not None:
+            yield clean
+            data = data[len(clean.data) :]
+            continue
+        careful, used = _careful(data, separator, is_last=not more)
+        if careful.records:
+            yield careful
+        data = data[used:]
+
+
+def _clean(data: bytes, separator: str) -> _Clean | None:
+    """Cut off the whole records at the start, if every quotation mark in them is where RFC 4180 wants it."""
+    letters = np.frombuffer(data, np.uint8)
+    quotes = letters == _QUOTE
+    has_quotes = bool(quotes.any())
+    inside = np.bitwise_xor.accumulate(quotes) if has_quotes else quotes
+    ends = np.flatnonzero((letters == _NEWLINE) & ~inside)
+    if not ends.size:
+        return None
+    cut = int(ends[-1]) + 1
+    letters, quotes, inside = letters[:cut], quotes[:cut], inside[:cut]
+    if has_quotes and not _quotes_in_order(letters, quotes, inside, ord(separator)):
+        return None
+    returns = np.flatnonzero((letters == _RETURN) & ~inside)
+    if (letters[returns + 1] != _NEWLINE).any():
+        return None
+    separators = np.flatnonzero((letters == ord(separator)) & ~inside)
+    widths = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+    return _Clean(data[:cut], ends, widths)
+
+
+def _quotes_in_order(
+    letters: NDArray[np.uint8], quotes: NDArray[np.bool_], inside: NDArray[np.bool_], separator: int
+) -> bool:
+    opening = np.flatnonzero(quotes & inside)
+    before = letters[opening[opening > 0] - 1]
+    closing = np.flatnonzero(quotes & ~inside)
+    after = letters[closing + 1]  # a record's end follows, at the latest
+    return bool(
+        np.isin(before, [separator, _NEWLINE, _QUOTE]).all()
+        and np.isin(after, [separator, _NEWLINE, _RETURN, _QUOTE]).all()
+    )
+
+
+def _clean_chunk(piece: _Clean, separator: str, headings: Sequence[str], before: int, skipped: int) -> Chunk:
+    numbers = np.arange(before + 1, before + 1 + len(piece.ends))
+    odd = (piece.widths != len(headings)) & (numbers > skipped)
+    starts = np.concatenate([[0], piece.ends[:-1] + 1])
+    letters = np.frombuffer(piece.data, np.uint8)
+    kept = ~odd & (numbers > skipped)
+    if len(headings) == 1:
+        kept &= ~np.isin(letters[starts], [_NEWLINE, _RETURN])
+    ragged = {
+        int(numbers[place]): _one(piece.data[starts[place] : piece.ends[place] + 1], separator)
+        for place in np.flatnonzero(odd)
+    }
+    data = piece.data
+    if not kept.all():
+        lengths = piece.ends + 1 - starts
+        data = letters[np.repeat(kept, lengths)].tobytes()
+    return make_chunk(_frame(data, separator, headings), pl.Series(numbers[kept], dtype=pl.Int64), ragged)
+
+
+def _one(line: bytes, separator: str) -> list[str]:
+    return next(csv.reader(_lines(line), delimiter=separator), [])
+
+
+def _frame(data: bytes, separator: str, headings: Sequence[str]) -> pl.DataFrame:
+    schema = dict.fromkeys(headings, pl.String())
+    if not data:
+        return pl.DataFrame(schema=schema)
+    return pl.read_csv(data, has_header=False, separator=separator, schema=schema, empty_string_is_null=False)
+
+
+def _lines(data: bytes) -> list[str]:
+    # Unlike str.splitlines, which also cuts at letters that a cell may hold.
+    return io.StringIO(data.decode(errors="replace"), newline="").readlines()
+
+
+@dataclass
+class _Lines:
+    """Lines that csv.reader takes, and how far it came; `is_spent` once it asked for one more than there is."""
+
+    lines: list[str]
+    place: int = 0
+    is_spent: bool = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self.place == len(self.lines):
+            self.is_spent = True
+            raise StopIteration
+        self.place += 1
+        return self.lines[self.place - 1]
+
+
+def _careful(data: bytes, separator: str, *, is_last: bool) -> tuple[_Careful, int]:
+    """Read records one by one; give them and how many bytes they took.
+
+    A quotation mark that is never closed, or only by one further down that is no closing one, spoils its own line only.
+    """
+    csv.field_size_limit(_RECORD_BYTES_MAX)
+    lines = _lines(data if is_last else data[: data.rfind(b"\n") + 1])
+    is_full = len(data) >= _RECORD_BYTES_MAX
+    if not lines and is_full:
+        raise FileError(f"a line is longer than {_RECORD_BYTES_MAX >> 20} MiB; expected a line a record")
+    found = _Careful()
+    source = _Lines(lines)
+    reader = csv.reader(source, delimiter=separator)
+    while (start := source.place) < len(lines):
+        cells = _next_record(reader)
+        if source.is_spent and not (is_last or (is_full and not found.records)):
+            source.place = start
+            break
+        if source.is_spent or cells is None or not _is_one_record(lines[start : source.place], separator):
+            cells = lines[start].rstrip("\r\n").split(separator)
+            found.broken.add(len(found.records))
+            source = _Lines(lines, start + 1)
+            reader = csv.reader(source, delimiter=separator)
+        found.records.append(cells)
+    return found, sum(len(line.encode()) for line in lines[: source.place])
+
+
+def _next_record(reader: Iterator[list[str]]) -> list[str] | None:
+    try:
+        return next(reader)
+    except (csv.Error, StopIteration):
+        return None
+
+
+def _is_one_record(lines: list[str], separator: str) -> bool:
+    """Tell whether lines that were read as one record are: a single line always, several if each quotation mark fits."""
+    if len(lines) == 1:
+        return True
+    try:
+        return len(list(csv.reader(lines, delimiter=separator, strict=True))) == 1
+    except csv.Error:
+        return False
+
+
+def _careful_chunk(piece: _Careful, headings: Sequence[str], before: int, skipped: int) -> Chunk:
+    numbered = [
+        (number, cells, place in piece.broken)
+        for place, cells in enumerate(piece.records)
+        if (number := before + 1 + place) > skipped
+    ]
+    whole = [(number, cells) for number, cells, broken in numbered if len(cells) == len(headings) and not broken]
+    ragged = {number: cells for number, cells, broken in numbered if len(cells) != len(headings) or broken}
+    return chunk_of(whole, headings, ragged)
+
+
+def chunk_of(rows: Sequence[tuple[int, Sequence[str]]], headings: Sequence[str], ragged: dict[int, list[str]]) -> Chunk:
+    """Make a chunk of numbered rows of as many cells as there are headings."""
+    columns = list(zip(*(cells for _, cells in rows), strict=True)) or [()] * len(headings)
+    frame = pl.DataFrame(
+        [pl.Series(heading, cells, dtype=pl.String) for heading, cells in zip(headings, columns, strict=True)]
+    )
+    return make_chunk(frame, pl.Series([number for number, _ in rows], dtype=pl.Int64), ragged)

@@ -1,0 +1,67 @@
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from forecast.insight.leaks import find_late_filling, find_separation
+
+DRAW = np.random.default_rng(5)
+WON = (DRAW.random(400) < 0.4).astype(float)
+NOISE = DRAW.normal(size=400)
+DAY = date(2024, 2, 29)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series(np.where(WON == 1, 1.0, -1.0) + NOISE * 0.1),
+        pl.Series(np.where(WON == 1, -3, 3)),
+        pl.Series(WON == 1),
+        pl.Series(["yes" if won else "no" for won in WON]),
+        pl.Series([DAY + timedelta(days=int(won)) for won in WON]),
+        pl.Series([7.0 if won else None for won in WON]),
+        pl.Series([None if won else "why" for won in WON]),
+    ],
+)
+def test_a_column_that_tells_the_outcome_is_found(column):
+    """By its values in either direction, its levels, or by being filled at all."""
+    found = find_separation(column, WON)
+    assert found is not None
+    assert 0.95 < found <= 1
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series(WON + NOISE),
+        pl.Series(NOISE),
+        pl.Series([f"id{number}" for number in range(400)]),
+        pl.Series([None] * 400, dtype=pl.Float64),
+        pl.Series([DAY] * 400),
+    ],
+)
+def test_a_column_that_does_not_is_not(column):
+    """A merely good one, noise, ids of one row each, an empty and a constant one stay."""
+    assert find_separation(column, WON) is None
+
+
+def test_nothing_separates_outcomes_of_one_kind():
+    """Where all was won, there is nothing to tell apart."""
+    assert find_separation(pl.Series(NOISE), np.ones(400)) is None
+
+
+def test_a_column_filled_after_closing_is_found_with_both_shares():
+    """Half of all closed rows more than of open ones is suspicious."""
+    known = np.arange(400) < 200
+    column = pl.Series([1.0 if number < 200 or number % 4 == 0 else None for number in range(400)])
+    assert find_late_filling(column, known) == (1.0, 0.25)
+    assert find_late_filling(column, ~known) is None
+    assert find_late_filling(pl.Series(known).replace_strict({True: 1, False: 2}), known) is None
+
+
+def test_filling_can_not_be_compared_where_all_or_none_are_closed():
+    """Without both, there is no gap."""
+    column = pl.Series([1.0] * 400)
+    assert find_late_filling(column, np.ones(400, dtype=bool)) is None
+    assert find_late_filling(column, np.zeros(400, dtype=bool)) is None

@@ -1,0 +1,53 @@
+"""Fixtures: a company in a database, one run of training on it, and hosts to release it on."""
+
+import shutil
+
+import pytest
+from learning import BRIEF, LENIENT, SILENT, UNTIL, import_company, open_database
+from mlflow import MlflowClient
+
+from forecast.demo import simulate_company
+from forecast.history import read_history
+from forecast.settings import Settings
+from forecast.store import unit_of_work
+from training.pipeline import train_win_model
+
+
+@pytest.fixture(scope="session")
+def company_engine(server, tmp_path_factory):
+    """Open a database that holds a small company; tests of training only read it."""
+    with open_database(server) as engine:
+        import_company(engine, simulate_company(3, UNTIL, opportunities=400), tmp_path_factory.mktemp("export"))
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def history(company_engine):
+    """The company's history."""
+    with unit_of_work(company_engine) as session:
+        return read_history(session, until=UNTIL)
+
+
+@pytest.fixture(scope="session")
+def run(history):
+    """A run whose candidate passed its gates, which were lenient."""
+    found = train_win_model(history, LENIENT, until=UNTIL, version_id="first", live=None, budget=BRIEF, listener=SILENT)
+    assert found.promotable, found.verdict
+    return found
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory):
+    """MLflow's empty database, whose making takes seconds."""
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def settings(tmp_path, empty_mlflow, company_engine):
+    """Settings of a host on which nothing was trained yet."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(empty_mlflow, home / "mlflow.db")
+    return Settings(home=home, database_url=company_engine.url.render_as_string(hide_password=False))

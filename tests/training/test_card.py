@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import pytest
+from learning import EXPERIMENT, MODELS, UNTIL
+
+from training.card import write_card
+from training.gates import decide_gates, verdict
+from training.guard import Suspicion
+
+
+@pytest.fixture(scope="module")
+def card(run):
+    """The card of a run with a warning and a feature left out."""
+    odd = replace(
+        run,
+        warnings=["only 9 won and 8 lost opportunities"],
+        suspicions=[Suspicion(feature="custom_final_price", reason="filled on 100% of closed")],
+    )
+    return write_card(odd, run.candidate, MODELS)
+
+
+def section(card, heading):
+    """Give what stands under a heading."""
+    (found,) = [part for part in card.split("\n## ") if part.startswith(heading + "\n")]
+    return found
+
+
+def test_the_card_begins_with_the_version_and_its_verdict(card):
+    """What it is and whether it may be served is read first."""
+    assert card.startswith("# win_probability, version first\n\nPromoted: every gate passed.\n\n")
+
+
+def test_the_human_part_is_in_the_card(card):
+    """What people wrote about use and limits stands in every card, word for word."""
+    assert (MODELS / "win_probability" / "card.md").read_text(encoding="utf-8").strip() in card
+
+
+def test_a_model_without_a_human_part_still_has_a_card(run, tmp_path):
+    """The generated part does not wait for the written one."""
+    assert "## Data" in write_card(run, run.candidate, tmp_path)
+
+
+def test_the_card_says_what_data_were_learnt_from(card, run):
+    """The moment of knowledge, counts, digest and basis are those of the run."""
+    data = section(card, "Data")
+    assert f"Nothing recorded at or after {UNTIL.isoformat()} was used." in data
+    assert f"{run.dataset.keys.height} snapshot rows" in data
+    assert run.dataset.digest() in data
+    assert "Basis: own." in data
+
+
+def test_the_card_has_the_figures_of_the_version_and_its_yardsticks(card, run):
+    """Every figure of every yardstick is in the table, and the number of rows it was measured on."""
+    accuracy = section(card, "Accuracy")
+    for who in ("model", "logistic", "clock", "prior"):
+        assert f"| {run.metrics[f'{who}_log_loss']:.4f} |" in accuracy
+        assert f" {run.metrics[f'{who}_auc']:.4f} |" in accuracy
+    assert f"On the {len(run.judged.won)} newest rows" in accuracy
+    assert "live version" not in accuracy
+
+
+def test_the_card_has_every_gate_with_its_number_and_sentence(run):
+    """Passed and failed gates alike are listed, and the failed stand out."""
+    gates = decide_gates(run.judged, replace(EXPERIMENT.gates, auc_max=0.5), seed=1)
+    failed = replace(run, gates=gates, verdict=verdict(gates))
+    listed = section(write_card(failed, run.candidate, MODELS), "Gates")
+    for gate in gates:
+        assert f"{gate.number}. {'passed' if gate.passed else '**failed**'}: {gate.name}. {gate.sentence}." in listed
+    assert "9. **failed**: not too good to be true." in listed
+
+
+def test_warnings_and_features_left_out_are_told(card):
+    """A reader of the figures learns what is rough about them, and what the guard left out and why."""
+    assert "- only 9 won and 8 lost opportunities." in section(card, "Warnings")
+    assert "- `custom_final_price`: filled on 100% of closed." in section(card, "Features left out as suspicious")
+
+
+def test_a_run_without_a_candidate_has_no_figures(run):
+    """The card of a prior claims no accuracy and no gates."""
+    early = replace(
+        run, candidate=None, judged=None, metrics={}, gates=[], warnings=[], verdict="not promoted: too few"
+    )
+    card = write_card(early, run.prior, MODELS)
+    assert "Basis: prior." in section(card, "Data")
+    assert not any(heading in card for heading in ("## Accuracy", "## Gates", "## Warnings", "## Features left out"))

@@ -1,0 +1,152 @@
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from learning import BRIEF, EXPERIMENT, LENIENT, MODELS, SILENT, STRICT, UNTIL
+from mlflow import MlflowClient
+
+from forecast.errors import ConflictError, GateError, NotFoundError, TooLittleHistoryError
+from forecast.policies import find_thresholds
+from forecast.registry import find_live, get_live_version, list_versions
+from forecast.store import unit_of_work
+from training.release import promote_version, roll_back_version, train_and_register
+
+NAME = "win_probability"
+pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
+NOW = UNTIL + timedelta(days=1)
+
+
+@pytest.fixture
+def train(settings, company_engine):
+    """Train and register on this host; each time an hour later."""
+    hours = itertools.count()
+
+    def trained(experiment, *, engine=company_engine, promote=True):
+        return train_and_register(
+            engine,
+            settings,
+            experiment,
+            models=MODELS,
+            until=UNTIL,
+            now=NOW + timedelta(hours=next(hours)),
+            budget=replace(BRIEF, trials=1),
+            promote=promote,
+            listener=SILENT,
+        )
+
+    return trained
+
+
+@pytest.fixture
+def champion(settings):
+    """Tell which version MLflow's alias points to."""
+
+    def told():
+        found = MlflowClient(settings.tracking_uri).get_model_version_by_alias(NAME, "champion")
+        return found.tags["version"]
+
+    return told
+
+
+def live(settings):
+    """Tell which version is live on this host."""
+    return find_live(settings.models_folder, NAME)["version"]
+
+
+def test_a_candidate_that_passes_is_served(settings, train, champion):
+    """It goes live with its verdict, is champion in the register, and its folder holds version and card."""
+    release = train(LENIENT)
+    assert release.run.promotable
+    assert release.live == live(settings) == champion() == release.run.candidate.version
+    assert find_live(settings.models_folder, NAME)["why"] == "promoted: every gate passed"
+    served = get_live_version(settings.models_folder, NAME)
+    assert served.basis == "own"
+    assert served.bundle["gates"] == [gate.to_json() for gate in release.run.gates]
+    assert (release.folder / "card.md").read_text(encoding="utf-8").startswith(f"# {NAME}, version {release.live}")
+
+
+def test_where_the_first_candidate_fails_the_share_won_is_served(settings, train, champion):
+    """The candidate is kept with its failed gate, the prior goes live with the reason, and nobody is misled."""
+    release = train(STRICT)
+    assert release.run.verdict.startswith("not promoted: gate 9 (not too good to be true): AUC ")
+    assert release.live == live(settings) == champion() == release.run.prior.version
+    assert get_live_version(settings.models_folder, NAME).basis == "prior"
+    assert find_live(settings.models_folder, NAME)["why"] == release.run.verdict
+    assert list_versions(settings.models_folder, NAME) == [release.run.candidate.version, release.run.prior.version]
+    card = (release.folder / "card.md").read_text(encoding="utf-8")
+    assert "**failed**: not too good to be true" in card
+
+
+def test_a_version_of_our_own_stays_when_a_later_candidate_fails(settings, train, champion):
+    """A failed candidate replaces nothing that is better than the share won."""
+    first = train(LENIENT)
+    second = train(STRICT)
+    assert not second.run.promotable
+    assert second.live == live(settings) == champion() == first.run.candidate.version
+    assert second.run.candidate.version in list_versions(settings.models_folder, NAME)
+
+
+def test_a_passing_candidate_replaces_a_prior(settings, train, champion):
+    """Once something is learnt it is served in place of the share won."""
+    train(STRICT)
+    second = train(LENIENT)
+    assert live(settings) == champion() == second.run.candidate.version
+
+
+def test_without_promotion_nothing_goes_live(settings, train):
+    """A version may be trained and registered only."""
+    release = train(LENIENT, promote=False)
+    assert release.live is None
+    assert find_live(settings.models_folder, NAME) is None
+    assert list_versions(settings.models_folder, NAME) == [release.run.candidate.version]
+
+
+def test_a_version_that_failed_is_served_only_for_a_reason(settings, train, champion):
+    """Promoting it by hand is refused with the gate's sentence; a reason is kept where it is served all the same."""
+    release = train(STRICT)
+    failed = release.run.candidate.version
+    with pytest.raises(GateError, match=f"version {failed} failed gates: AUC .*--despite-gates"):
+        promote_version(settings, NAME, failed, now=NOW, despite_gates=None)
+    assert live(settings) == champion() == release.run.prior.version
+    promote_version(settings, NAME, failed, now=NOW, despite_gates="the board wants to see it")
+    assert live(settings) == champion() == failed
+    why = find_live(settings.models_folder, NAME)["why"]
+    assert why == "despite failed gates: the board wants to see it"
+
+
+def test_a_version_that_passed_needs_no_reason(settings, train, champion):
+    """What was trained without promotion can be promoted by hand later."""
+    version = train(LENIENT, promote=False).run.candidate.version
+    promote_version(settings, NAME, version, now=NOW, despite_gates=None)
+    assert live(settings) == champion() == version
+    assert find_live(settings.models_folder, NAME)["why"] == "promoted by hand"
+
+
+def test_a_version_that_is_not_there_is_not_promoted(settings, train, champion):
+    """The sentence lists the versions there are, and what is live stays."""
+    release = train(LENIENT)
+    with pytest.raises(NotFoundError, match=f'has no version "missing" on this host; there are: {release.live}'):
+        promote_version(settings, NAME, "missing", now=NOW, despite_gates=None)
+    assert live(settings) == champion() == release.live
+
+
+def test_rolling_back_goes_through_what_was_live(settings, train, champion):
+    """Each step back serves the version before, here and in the register, until there is none."""
+    first, second = train(STRICT), train(LENIENT)
+    failed = first.run.candidate.version
+    promote_version(settings, NAME, failed, now=NOW, despite_gates="to try")
+    for expected in (second.run.candidate.version, first.run.prior.version):
+        assert roll_back_version(settings, NAME, now=NOW) == expected
+        assert live(settings) == champion() == expected
+    with pytest.raises(ConflictError, match="no earlier live version"):
+        roll_back_version(settings, NAME, now=NOW)
+    assert live(settings) == champion() == first.run.prior.version
+
+
+def test_the_first_training_proposes_grades(engine, train):
+    """Where no grades were decided they are proposed; later trainings leave them."""
+    with unit_of_work(engine) as session:
+        assert find_thresholds(session) is None
+    with pytest.raises(TooLittleHistoryError, match=r"no opportunity had closed before .*; import closed ones"):
+        train(EXPERIMENT, engine=engine)

@@ -1,0 +1,132 @@
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from learning import BRIEF, EXPERIMENT, UNTIL, draw_dataset
+from scipy.special import expit
+
+from forecast.errors import InputError
+from forecast.metrics import log_losses
+from training.folds import choosing_folds
+from training.tune import Budget, out_of_fold, search_recipe
+
+
+def folds_of(dataset):
+    """Cut all that is known into folds."""
+    return choosing_folds(dataset, dataset.lesson(UNTIL), 4, gap_days=0, seed=1).folds
+
+
+def search(dataset, *, budget=BRIEF, left_out=frozenset(), on_trial=lambda *_: None, experiment=EXPERIMENT):
+    """Search on these folds."""
+    return search_recipe(dataset, folds_of(dataset), experiment, left_out=left_out, budget=budget, on_trial=on_trial)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """A data set in which wins follow one feature."""
+    return draw_dataset()
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """What the listener of the long search heard."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def long_search(dataset, heard):
+    """A search long enough to give up on some trials."""
+    budget = Budget(trials=25, timeout_seconds=600)
+    return search(dataset, budget=budget, on_trial=lambda number, best: heard.append((number, best)))
+
+
+def test_a_search_is_found_again(dataset):
+    """The same data and seed give the same recipe, the same losses and the same predictions."""
+    first, again = search(dataset), search(dataset)
+    assert first.recipe == again.recipe
+    assert first.trials == again.trials
+    np.testing.assert_array_equal(first.log_odds, again.log_odds)
+
+
+def test_the_budget_is_kept(long_search, heard):
+    """There are no more trials than the budget has, and each is told of."""
+    assert 1 <= len(long_search.trials) <= 25
+    assert [number for number, _ in heard] == list(range(1, 26))
+
+
+def test_trials_that_fall_behind_are_given_up(long_search):
+    """Trials that lose on the first folds are not finished, and have no loss to compare."""
+    assert len(long_search.trials) < 25
+
+
+def test_the_listener_hears_the_best_loss_so_far(long_search, heard):
+    """What is shown while it runs never rises, and ends at the best finished trial."""
+    bests = [best for _, best in heard]
+    assert bests == sorted(bests, reverse=True)
+    assert bests[-1] == min(long_search.trials)
+
+
+def test_time_ends_a_search(dataset):
+    """When the time is up no further trial begins; the first always ends, so that there is a recipe."""
+    begun = time.monotonic()
+    found = search(dataset, budget=Budget(trials=100_000, timeout_seconds=0.5))
+    assert time.monotonic() - begun < 30
+    assert 1 <= len(found.trials) < 1000
+    assert len(search(dataset, budget=Budget(trials=5, timeout_seconds=0.0)).trials) == 1
+
+
+def test_a_search_has_at_least_one_trial():
+    """A budget without trials is refused with a sentence."""
+    with pytest.raises(InputError, match="0 trials find nothing; give at least 1"):
+        Budget(trials=0, timeout_seconds=10)
+
+
+def test_every_parameter_of_the_space_is_searched_within_its_bounds(long_search):
+    """The recipe has a value for each parameter of config.toml, whole where it counts something."""
+    space = EXPERIMENT.search.space
+    assert long_search.recipe.parameters.keys() == space.keys()
+    for name, value in long_search.recipe.parameters.items():
+        assert space[name].low <= value <= space[name].high
+        assert isinstance(value, int) == (space[name].scale == "log-int")
+
+
+def test_predictions_for_judged_rows_are_of_the_recipe_found(dataset, long_search):
+    """Each row judged in a fold has the log-odds of the recipe fitted on that fold's earlier rows, no other has any."""
+    folds = folds_of(dataset)
+    np.testing.assert_allclose(long_search.log_odds, out_of_fold(dataset, folds, long_search.recipe), atol=1e-9)
+    judged = np.any([fold.judged.used for fold in folds], axis=0)
+    np.testing.assert_array_equal(~np.isnan(long_search.log_odds), judged)
+    np.testing.assert_array_equal(long_search.judged.used, judged)
+
+
+def test_the_mix_is_the_best_of_those_tried(dataset, long_search):
+    """No other share of trees has a lower loss on the judged rows."""
+    judged, folds = long_search.judged, folds_of(dataset)
+
+    def loss(log_odds):
+        losses = log_losses(judged.won[judged.used], expit(log_odds[judged.used]))
+        return np.sum(judged.weight[judged.used] * losses)
+
+    trees, logistic = (
+        out_of_fold(dataset, folds, replace(long_search.recipe, boosting_share=share)) for share in (1.0, 0.0)
+    )
+    losses = [loss(share * trees + (1 - share) * logistic) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert loss(long_search.log_odds) == pytest.approx(min(losses))
+
+
+def test_what_is_left_out_is_not_searched_with(dataset):
+    """Without the feature that wins follow, the best loss is that of knowing nothing."""
+    blind = search(dataset, left_out=frozenset({"size"}))
+    assert blind.recipe.left_out == {"size"}
+    assert min(blind.trials) > min(search(dataset).trials) + 0.05
+
+
+def test_outcomes_of_other_rows_say_nothing(dataset):
+    """What became of rows in no fold changes nothing."""
+    folds = folds_of(dataset)
+    outside = ~np.any([fold.fit.used | fold.judged.used for fold in folds], axis=0)
+    assert outside.any()
+    changed = replace(dataset, keys=dataset.keys.with_columns(won=np.where(outside, 1, dataset.keys["won"].to_numpy())))
+    found = search_recipe(changed, folds, EXPERIMENT, left_out=frozenset(), budget=BRIEF, on_trial=lambda *_: None)
+    assert found.recipe == search(dataset).recipe
