@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from forecast.grades import Grade
 
@@ -31,7 +31,18 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
-class ActivityIn(Schema):
+class Posted(Schema):
+    """A value that comes in."""
+
+    @field_validator("*")
+    @classmethod
+    def _without_nul(cls, value: object) -> object:
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("a text with a NUL character can't be kept")
+        return value
+
+
+class ActivityIn(Posted):
     """Something done or planned on the opportunity; one counts once it was entered (`created_at`, else `occurred_at`)."""
 
     type: str | None = None
@@ -42,7 +53,7 @@ class ActivityIn(Schema):
     duration_minutes: float | None = None
 
 
-class ChangeIn(Schema):
+class ChangeIn(Posted):
     """One change of one field, `custom.<name>` for a custom one; values as text."""
 
     field: str
@@ -51,7 +62,7 @@ class ChangeIn(Schema):
     new_value: str | None = None
 
 
-class OpportunityIn(Schema):
+class OpportunityIn(Posted):
     """An open opportunity as it stands now, with its history as far as the caller has it."""
 
     id: Annotated[str, Field(min_length=1)]

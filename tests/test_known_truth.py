@@ -35,7 +35,7 @@ def train(history, until=UNTIL):
 @pytest.fixture(scope="module")
 def company():
     """A company large enough for its truth to be found."""
-    return simulate_company(2, UNTIL, opportunities=1500)
+    return simulate_company(2, UNTIL, opportunities=2500)
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def fit_version(history, name):
     labels = won.drop_nulls().cast(pl.Float64).to_numpy()
     encoding = fit_encoding(known)
     data = training_set(encoding, encoding.matrix(known), labels, labels * 0 + 1)
-    trees = Boosting.of(fit_boosting(data, {"num_leaves": 7, "learning_rate": 0.1}, rounds=40, seed=1))
+    trees = Boosting.of(fit_boosting(data, {"num_leaves": 15, "learning_rate": 0.1}, rounds=120, seed=1))
     model = WinModel(encoding=encoding, boosting=trees, logistic=None, boosting_share=1.0, slope=0.9, shift=0.1)
     usual = {
         name: float(value)

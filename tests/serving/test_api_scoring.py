@@ -297,12 +297,14 @@ def test_the_caller_chooses_the_language(client, query, header, language):
 
 def test_an_activity_moves_the_score(client, live):
     """What is posted with an opportunity reaches the model."""
-    calls = [{"type": "visit", "occurred_at": f"2026-09-{day:02d}T08:00:00Z"} for day in range(1, 14)]
+    calls = [
+        {"type": "call", "direction": "inbound", "occurred_at": f"2026-09-{day:02d}T08:00:00Z"} for day in range(1, 14)
+    ]
     plain, busy = (
         client.post(SCORE, json={"opportunities": [{**IDENTITY, "activities": activities}]}).json()["scores"][0]
         for activities in ([], calls)
     )
-    assert "activity_count" in live.estimator.encoding.features
+    assert "inbound_activity_count" in live.estimator.encoding.features
     assert plain["probability"] != busy["probability"]
 
 
