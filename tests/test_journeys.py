@@ -283,7 +283,6 @@ def features_then(engine):
     return opportunity_features(take_snapshot(history, subjects), plan_features(history, ()))
 
 
-@pytest.mark.xfail(strict=True, reason="a date that was imported before the closing is hidden as if closing had set it")
 def test_a_closing_that_overwrites_nothing_changes_no_past(engine, tmp_path):
     """A date imported while the opportunity was open is known not to come from its closing."""
     file = tmp_path / "opportunities.csv"

@@ -118,12 +118,16 @@ def small(server, tmp_path_factory):
 
 
 def keep(history, won, lost):
-    """Keep so many won and lost opportunities, and the open ones."""
+    """Keep so many won and lost opportunities, of all times, and the open ones."""
     status = pl.col("status")
-    kept = history.closings.filter(
-        (status == "open")
-        | ((status == "won") & ((status == "won").cum_sum() <= won))
-        | ((status == "lost") & ((status == "lost").cum_sum() <= lost))
+    kept = (
+        history.closings.sample(fraction=1.0, shuffle=True, seed=1)
+        .filter(
+            (status == "open")
+            | ((status == "won") & ((status == "won").cum_sum() <= won))
+            | ((status == "lost") & ((status == "lost").cum_sum() <= lost))
+        )
+        .sort("opportunity_id")
     )
     return replace(
         history,
@@ -146,11 +150,19 @@ def test_a_tiny_company_gets_its_share_won(small, won, lost):
     assert all(0 < share < 1 for share in run.prior.estimator.shares)
 
 
-def test_forty_of_each_are_enough_to_try(small):
-    """From there on a version is trained and judged, with a warning that it is rough."""
-    run = train(keep(small, 40, 40))
+def test_a_small_company_is_tried(small):
+    """Where there is enough to judge by time, a version is trained and judged, with a warning that it is rough."""
+    run = train(keep(small, 90, 150))
     assert run.candidate is not None
-    assert any(warning.startswith("only 40 won and 40 lost opportunities: ") for warning in run.warnings)
+    assert run.gates
+    assert any(warning.startswith("only 90 won and 150 lost opportunities: ") for warning in run.warnings)
+
+
+def test_a_history_too_short_to_be_judged_by_time_is_not_promoted(small):
+    """Forty of each are enough to try, but where no later part can be held out nothing is claimed of the future."""
+    run = train(keep(small, 40, 40))
+    assert run.candidate is None
+    assert run.verdict.startswith("not promoted: too few outcomes were known early enough to judge by time; ")
 
 
 def test_a_company_that_closed_nothing_has_no_share(small):

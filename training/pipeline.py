@@ -17,12 +17,13 @@ from forecast.snapshot import History, take_snapshot
 from training.config import Experiment
 from training.dataset import Dataset, Lesson, build_dataset
 from training.fit import Recipe, calibrate, fit_prior, fit_recipe
-from training.folds import Fold, Folds, choosing_folds, newest_part
+from training.folds import Fold, choosing_folds, newest_part
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.guard import Suspicion, find_leaks
 from training.tune import Budget, Search, out_of_fold, search_recipe
 
 CLOCK = frozenset({"age_days", "quarter_end_days", "created_weekday", "created_hour"})
+TOO_LATE = "too few outcomes were known early enough"
 MOVING = frozenset({"age_days", "quarter_end_days", "stage_days", "expected_close_days"})
 """What goes on with the calendar; of records that are only seen at one moment, nothing can be learnt from it."""
 
@@ -112,7 +113,10 @@ def train_win_model(
     folds = choosing_folds(seen, test.fit, rules.folds, gap_days=rules.gap_days, seed=seed)
     if not folds.folds or not test.judged.used.any():
         return replace(run, verdict="not promoted: the history is too short to hold anything out; import more")
-    run.warnings.extend(_order_warnings(dataset, held_out, folds))
+    if dataset.dated and not held_out.ordered:
+        return replace(run, verdict=f"not promoted: {TOO_LATE} to judge by time; import a longer history, or wait")
+    if dataset.dated and not folds.ordered:
+        run.warnings.append(f"{TOO_LATE} to choose the recipe by time: it is chosen on random opportunities")
     left_out = frozenset(suspicion.feature for suspicion in run.suspicions)
     if not dataset.timed:
         left_out |= MOVING
@@ -182,18 +186,6 @@ def _warnings(dataset: Dataset, experiment: Experiment, closed: tuple[int, int])
             "closed opportunities without a closing date: their outcome is taken as known from their creation, and they "
             "count in no win rate"
         )
-    return found
-
-
-def _order_warnings(dataset: Dataset, held_out: Folds, folds: Folds) -> list[str]:
-    if not dataset.dated:
-        return []
-    reason = "too few outcomes were known early enough to hold out by time, so random opportunities are held out:"
-    found = []
-    if not held_out.ordered:
-        found.append(f"{reason} the gates say nothing of how the future differs from the past")
-    if not folds.ordered:
-        found.append(f"{reason} in the folds on which the recipe is chosen")
     return found
 
 

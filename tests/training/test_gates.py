@@ -87,6 +87,18 @@ def test_being_equal_is_enough_only_where_no_worse_is_asked(good, yardstick, exp
     assert failed(replace(good, **{yardstick: good.ours})) == expected
 
 
+@pytest.mark.parametrize(("confidence", "passed"), [(0.6, True), (0.95, False)])
+def test_a_gain_that_may_be_chance_is_not_enough(good, log_odds, confidence, passed):
+    """A version a little better than its yardstick beats it only where no more confidence is asked for than there is."""
+    few = Judged(
+        **{name: getattr(good, name)[:60] for name in ("won", "weight", "groups", "prior", "clock", "logistic")},
+        ours=expit(0.5 * log_odds + np.random.default_rng(6).normal(0, 0.8, 1500))[:60],
+        live=None,
+    )
+    gate = decide_gates(few, replace(RULES, confidence=confidence), seed=1)[0]
+    assert gate.passed == passed, gate.sentence
+
+
 def test_each_loss_is_judged_by_itself(good):
     """A few rows on which ours was far too sure spoil the log loss and hardly the Brier score."""
     ours = good.ours.copy()

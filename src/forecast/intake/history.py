@@ -16,7 +16,8 @@ from forecast.intake.mapping import CUSTOM, custom_name
 from forecast.intake.plan import Plan, plain_texts, with_constants
 from forecast.intake.rejects import Trouble
 from forecast.intake.rows import TypedRows, read_fields, refused_rows, without
-from forecast.intake.upsert import Counts, count_rows
+from forecast.intake.staging import Counts
+from forecast.intake.upsert import count_rows
 from forecast.records import RECORD_KINDS, Change, record_id
 from forecast.store import copy_frame
 

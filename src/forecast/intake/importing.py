@@ -27,9 +27,8 @@ from forecast.intake.recognition import recognise_kind
 from forecast.intake.rejects import RejectsFile
 from forecast.intake.report import ImportReport
 from forecast.intake.rows import TypedRows, typed_rows
+from forecast.intake.staging import Counts, Staging
 from forecast.intake.upsert import (
-    Counts,
-    Staging,
     create_staging,
     holds_source,
     insert_frame,

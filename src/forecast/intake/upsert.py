@@ -5,7 +5,7 @@ is turn 0, so that one comparison, of each row with the turn before it, finds ev
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,47 +15,13 @@ from sqlalchemy import CreateTableAs
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.orm import Session
 
+from forecast.intake.staging import Counts, Staging
 from forecast.records import Change, TimeKind
 from forecast.store import copy_frame
 
 _BOOKKEEPING = ("row", "turn")
 _IDENTITY = ("id", "external_id")
 _IMPORT_LOCK = 7_305_002
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """What became of the rows that could be stored; `changes` are change rows, `fixed` rows that differ in a fixed field."""
-
-    new: int
-    changed: int
-    unchanged: int
-    changes: int = 0
-    fixed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Staging:
-    """The temporary table of one file.
-
-    Attributes:
-        target: the table of the records.
-        staged: the temporary table: row, turn, id, external_id, the fields, and custom where the file has custom fields.
-        fields: columns that the file fills.
-        customs: custom fields that the file fills, with when each is known.
-        kept_when_empty: columns whose empty cells leave what is stored.
-    """
-
-    target: sa.Table
-    staged: sa.Table
-    fields: tuple[str, ...]
-    customs: Mapping[str, TimeKind]
-    kept_when_empty: frozenset[str]
-
-    @property
-    def compared(self) -> tuple[str, ...]:
-        """Give the columns in which a row may differ from the turn before it."""
-        return (*self.fields, "custom") if self.customs else self.fields
 
 
 def lock_kind(session: Session, kind: str) -> None:
@@ -303,21 +269,30 @@ def _count(session: Session, staging: Staging) -> Counts:
 
 
 def _record_changes(session: Session, staging: Staging, *, kind: str, imported_at: datetime) -> int:
-    """Write a change row for each tracked field in which a row differs from the turn before it."""
+    """Write a change row for each tracked field in which a row differs from the turn before it.
+
+    A field that closing overwrites gets one even if it stayed as it was: it tells that the value stood before.
+    """
     row, before, pairs = _pairs(staging)
     tracked = [name for name in staging.fields if staging.target.c[name].info["time"] == "tracked"]
     values: list[tuple[sa.ColumnElement[Any], ...]] = [
-        (sa.literal(name), sa.cast(before.c[name], sa.Text), sa.cast(row.c[name], sa.Text)) for name in tracked
+        (
+            sa.literal(name),
+            sa.cast(before.c[name], sa.Text),
+            sa.cast(row.c[name], sa.Text),
+            _stood_at_closing(staging, name, row, before),
+        )
+        for name in tracked
     ]
     values += [
-        (sa.literal(f"custom.{name}"), before.c.custom.op("->>")(name), row.c.custom.op("->>")(name))
+        (sa.literal(f"custom.{name}"), before.c.custom.op("->>")(name), row.c.custom.op("->>")(name), sa.false())
         for name, time in staging.customs.items()
         if time == "tracked"
     ]
     if not values:
         return 0
     columns = [sa.column(name, sa.Text) for name in ("field", "old_value", "new_value")]
-    change = sa.values(*columns, name="change_of").data(values).lateral()
+    change = sa.values(*columns, sa.column("stood", sa.Boolean), name="change_of").data(values).lateral()
     query = (
         sa.select(
             sa.literal(kind),
@@ -329,11 +304,20 @@ def _record_changes(session: Session, staging: Staging, *, kind: str, imported_a
             sa.literal("import"),
         )
         .select_from(pairs.join(change, sa.true()))
-        .where(_differs(staging, row, before), change.c.old_value.is_distinct_from(change.c.new_value))
+        .where(
+            _differs(staging, row, before),
+            sa.or_(change.c.old_value.is_distinct_from(change.c.new_value), change.c.stood),
+        )
         .order_by(row.c.row)
     )
     names = ["kind", "record_id", "field", "changed_at", "old_value", "new_value", "origin"]
     return count_rows(session, insert(Change).from_select(names, query).on_conflict_do_nothing())
+
+
+def _stood_at_closing(staging: Staging, name: str, row: sa.FromClause, before: sa.FromClause) -> sa.ColumnElement[bool]:
+    if "status" not in staging.fields or not staging.target.c[name].info.get("overwritten_on_close"):
+        return sa.false()
+    return sa.and_(before.c.status == "open", row.c.status != "open", before.c[name].is_not(None))
 
 
 def _changed_at(
