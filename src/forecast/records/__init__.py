@@ -2,6 +2,7 @@
 
 from forecast.records.accounts import Account, Contact
 from forecast.records.audit import ApiKey, AuditEvent, ImportRun
+from forecast.records.merging import Merge
 from forecast.records.orders import Order, OrderLine, Product, Quote
 from forecast.records.people import Person, Team
 from forecast.records.pipeline import Activity, Campaign, Change, CustomField, Lead, Opportunity, Pipeline, Stage
@@ -49,6 +50,7 @@ __all__ = [
     "GradePolicy",
     "ImportRun",
     "Lead",
+    "Merge",
     "Opportunity",
     "Order",
     "OrderLine",

@@ -34,7 +34,8 @@ class Pipeline(Record):
 class Stage(Record):
     """A stage of a pipeline.
 
-    `kind` is open, won or lost; `name` is what an opportunity's `stage` column holds.
+    `kind` is open, won or lost; `name` is what an opportunity's `stage` column holds. `required_fields` are fields of an
+    opportunity, separated by commas, that must be filled in this stage and those after it.
     """
 
     __tablename__ = "stage"
@@ -45,6 +46,9 @@ class Stage(Record):
     kind: Mapped[str] = tracked(Text)
     usual_days: Mapped[float | None] = tracked(Float)
     quiet_days_max: Mapped[int | None] = tracked(Integer)
+    required_fields: Mapped[str | None] = tracked(Text)
+    playbook_en: Mapped[str | None] = tracked(Text)
+    playbook_zh: Mapped[str | None] = tracked(Text)
 
 
 class Lead(Record):
