@@ -1,8 +1,11 @@
 """The model card: the human part from models/<name>/card.md, the generated part from the run."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from forecast.registry import Version
+from training.gates import Gate
 from training.pipeline import Run
 
 _METRICS = {
@@ -23,12 +26,20 @@ _WHO = {
 
 
 def write_card(run: Run, version: Version, models: Path) -> str:
-    """Give the card of a version as Markdown."""
+    """Give the card of a version of a win model as Markdown."""
+    sections = [_data(version), _figures(run), gates_section(run.gates), _left_out(run), warnings_section(run.warnings)]
+    return compose_card(version, run.verdict, models, sections)
+
+
+def compose_card(version: Version[Any], verdict: str, models: Path, sections: Sequence[str]) -> str:
+    """Give a card of any model: title, verdict, the human part, then the sections that are not empty."""
     human = models / version.name / "card.md"
-    parts = [f"# {version.name}, version {version.version}", run.verdict[0].upper() + run.verdict[1:] + "."]
-    if human.exists():
-        parts.append(human.read_text(encoding="utf-8").strip())
-    parts += [_data(version), _figures(run), _gates(run), _left_out(run), _warnings(run)]
+    parts = [
+        f"# {version.name}, version {version.version}",
+        verdict[0].upper() + verdict[1:] + ".",
+        human.read_text(encoding="utf-8").strip() if human.exists() else "",
+        *sections,
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -60,10 +71,10 @@ def _figures(run: Run) -> str:
     return "## Accuracy\n\n" + note + "\n\n" + "\n".join([head, *rows])
 
 
-def _gates(run: Run) -> str:
+def gates_section(gates: Sequence[Gate]) -> str:
+    """List the gates with what was found; empty where there are none."""
     lines = [
-        f"{gate.number}. {'passed' if gate.passed else '**failed**'}: {gate.name}. {gate.sentence}."
-        for gate in run.gates
+        f"{gate.number}. {'passed' if gate.passed else '**failed**'}: {gate.name}. {gate.sentence}." for gate in gates
     ]
     return "## Gates\n\n" + "\n".join(lines) if lines else ""
 
@@ -73,5 +84,6 @@ def _left_out(run: Run) -> str:
     return "## Features left out as suspicious\n\n" + "\n".join(lines) if lines else ""
 
 
-def _warnings(run: Run) -> str:
-    return "## Warnings\n\n" + "\n".join(f"- {warning}." for warning in run.warnings) if run.warnings else ""
+def warnings_section(warnings: Sequence[str]) -> str:
+    """List what a reader of the figures must know; empty where there is nothing."""
+    return "## Warnings\n\n" + "\n".join(f"- {warning}." for warning in warnings) if warnings else ""

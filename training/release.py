@@ -1,8 +1,10 @@
 """Train and register a version, promote it, roll back: MLflow's register and the versions on this host, together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -26,17 +28,42 @@ from forecast.store import unit_of_work
 from training.card import write_card
 from training.config import Experiment
 from training.pipeline import Listener, Run, train_win_model
-from training.tracking import log_run, move_champion
+from training.plots import gain_figure, reliability_figure
+from training.tracking import Report, log_run, move_champion
 from training.tune import Budget
 
 
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """A run that was registered; `live` is the id of the version that serves now."""
+class Releasable(Protocol):
+    """What a run of any model has, so that it can be released."""
 
-    run: Run
+    @property
+    def prior(self) -> Version[Any]:
+        """What is served where nothing was learnt."""
+
+    @property
+    def candidate(self) -> Version[Any] | None:
+        """The version it trained; None where there was too little to learn from."""
+
+    @property
+    def verdict(self) -> str:
+        """A sentence: promoted, or not and why."""
+
+    @property
+    def promotable(self) -> bool:
+        """Whether the candidate passed every gate."""
+
+
+R = TypeVar("R", bound=Releasable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Generic[R]):
+    """A run that was registered; `live` is the id of the version that serves now, `released` what went live by it."""
+
+    run: R
     live: str | None
     folder: Path
+    released: Version[Any] | None
 
 
 def train_and_register(
@@ -50,47 +77,90 @@ def train_and_register(
     budget: Budget,
     promote: bool,
     listener: Listener,
-) -> Release:
+) -> Release[Run]:
     """Train on what was known at `until`, register the version, and serve it if `promote` and it passed its gates.
 
     Where it did not pass and no version learnt from these records is live, the share won so far is served.
     """
     with unit_of_work(engine) as session:
         history = read_history(session, until=until)
-    live = find_live(settings.models_folder, experiment.name)
-    live_version = get_live_version(settings.models_folder, experiment.name) if live else None
     run = train_win_model(
         history,
         experiment,
         until=until,
         version_id=now.strftime("%Y%m%dT%H%M%S.%fZ"),
-        live=live_version,
+        live=find_live_version(settings, experiment.name),
         budget=budget,
         listener=listener,
     )
     listener.step("registering")
-    folder = _register(settings, run, run.candidate or run.prior, models)
-    serving = _release(settings, run, live_version, models, now=now) if promote else None
-    _decide_usual_thresholds(engine, history, serving or run.candidate or run.prior, until)
-    found = find_live(settings.models_folder, experiment.name)
-    return Release(run=run, live=found["version"] if found else None, folder=folder)
+    release = release_run(settings, run, lambda version: win_report(run, version, models), now=now, promote=promote)
+    _decide_usual_thresholds(engine, history, release.released or run.candidate or run.prior, until)
+    return release
 
 
-def _register(settings: Settings, run: Run, version: Version, models: Path) -> Path:
-    card = write_card(run, version, models)
-    folder = write_version(settings.models_folder, version, card)
-    log_run(settings, run, version, card)
+def win_report(run: Run, version: Version, models: Path) -> Report:
+    """Tell of a version of a win model: its card, the recipe, the search and the rows it was judged on."""
+    recipe = version.bundle.get("recipe", {})
+    judged = run.judged
+    return Report(
+        card=write_card(run, version, models),
+        verdict=run.verdict,
+        metrics=run.metrics,
+        sample=run.dataset.features.head(20),
+        parameters={
+            **{f"lightgbm_{name}": value for name, value in recipe.get("parameters", {}).items()},
+            **{name: value for name, value in recipe.items() if name != "parameters"},
+        },
+        curves={"search_log_loss": run.search.trials} if run.search is not None else {},
+        figures={}
+        if judged is None
+        else {"reliability.html": reliability_figure(judged), "gain.html": gain_figure(judged)},
+    )
+
+
+def find_live_version(settings: Settings, name: str) -> Version[Any] | None:
+    """Read the version that is live on this host; None where none is."""
+    return get_live_version(settings.models_folder, name) if find_live(settings.models_folder, name) else None
+
+
+def release_run(
+    settings: Settings,
+    run: R,
+    report: Callable[[Version[Any]], Report],
+    *,
+    now: datetime,
+    promote: bool,
+) -> Release[R]:
+    """Register what a run of any model trained, and serve it if `promote` and it passed its gates.
+
+    Where it did not pass and no version learnt from these records is live, the run's prior is served.
+    """
+    trained = run.candidate or run.prior
+    folder = _register(settings, trained, report)
+    released = _release(settings, run, report, now=now) if promote else None
+    found = find_live(settings.models_folder, trained.name)
+    return Release(run=run, live=found["version"] if found else None, folder=folder, released=released)
+
+
+def _register(settings: Settings, version: Version[Any], report: Callable[[Version[Any]], Report]) -> Path:
+    told = report(version)
+    folder = write_version(settings.models_folder, version, told.card)
+    log_run(settings, version, told)
     return folder
 
 
-def _release(settings: Settings, run: Run, live: Version | None, models: Path, *, now: datetime) -> Version | None:
+def _release(
+    settings: Settings, run: Releasable, report: Callable[[Version[Any]], Report], *, now: datetime
+) -> Version[Any] | None:
     """Serve the candidate if it passed; else the prior, unless a version of our own is live. Give what went live."""
+    live = find_live_version(settings, run.prior.name)
     if run.candidate is not None and run.promotable:
         released = run.candidate
     elif live is None or live.basis == "prior":
         released = run.prior
         if run.candidate is not None:
-            _register(settings, run, released, models)
+            _register(settings, released, report)
     else:
         return None
     move_champion(settings, released.name, released.version)

@@ -4,7 +4,9 @@ import io
 import logging
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, redirect_stderr
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -14,19 +16,44 @@ os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # it would log the uv.l
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
-import pandas as pd
+import plotly.graph_objects as go
+import polars as pl
 from mlflow import MlflowClient
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
 
 from forecast.errors import NotFoundError
-from forecast.registry import Version, write_version_files
+from forecast.registry import Estimator, Version, write_version_files
 from forecast.settings import Settings
-from training.pipeline import Run
-from training.plots import gain_figure, reliability_figure
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+FEATURE_MODEL = Path(__file__).with_name("pyfunc.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is told of a version besides its files.
+
+    Attributes:
+        card: the model card, Markdown.
+        verdict: a sentence: promoted, or not and why.
+        metrics: on rows that it had not seen.
+        sample: the first rows of what it learnt from.
+        parameters: what was decided, besides `data` and `until` of the bundle.
+        curves: values by step, such as the search's losses, by name.
+        figures: by name of their page.
+        loaded_by: the file that MLflow runs to load the version.
+    """
+
+    card: str
+    verdict: str
+    metrics: Mapping[str, float]
+    sample: pl.DataFrame
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    figures: Mapping[str, go.Figure] = field(default_factory=dict)
+    loaded_by: Path = FEATURE_MODEL
 
 
 def _connect(settings: Settings, name: str) -> MlflowClient:
@@ -42,46 +69,34 @@ def _connect(settings: Settings, name: str) -> MlflowClient:
     return client
 
 
-def log_run(settings: Settings, run: Run, version: Version, card: str) -> str:
-    """Log a run with its figures and register the version it trained as challenger; give MLflow's run id."""
+def log_run(settings: Settings, version: Version[Estimator], report: Report) -> str:
+    """Log the run of a version with its figures and register the version as challenger; give MLflow's run id."""
     client = _connect(settings, version.name)
     with mlflow.start_run(run_name=version.version) as active:
-        mlflow.set_tags({"version": version.version, "basis": version.basis, "verdict": run.verdict[:5000]})
-        mlflow.log_params(_parameters(version))
-        mlflow.log_metrics({name: value for name, value in run.metrics.items() if value == value})  # noqa: PLR0124 - not NaN
-        if run.search is not None:
-            for step, loss in enumerate(run.search.trials):
-                mlflow.log_metric("search_log_loss", loss, step=step)
-        mlflow.log_text(card, "card.md")
-        if run.judged is not None:
-            mlflow.log_figure(reliability_figure(run.judged), "reliability.html")
-            mlflow.log_figure(gain_figure(run.judged), "gain.html")
-        frame = _sample(run)
+        mlflow.set_tags({"version": version.version, "basis": version.basis, "verdict": report.verdict[:5000]})
+        mlflow.log_params({**report.parameters, **version.bundle["data"], "until": version.bundle["until"]})
+        mlflow.log_metrics({name: value for name, value in report.metrics.items() if value == value})  # noqa: PLR0124 - not NaN
+        for name, curve in report.curves.items():
+            for step, value in enumerate(curve):
+                mlflow.log_metric(name, value, step=step)
+        mlflow.log_text(report.card, "card.md")
+        for page, figure in report.figures.items():
+            mlflow.log_figure(figure, page)
+        frame = report.sample.to_pandas()
         mlflow.log_input(from_pandas(frame, name=version.name, digest=version.bundle["data"]["digest"][:36]))
-        registered = _log_model(version, card)
+        registered = _log_model(version, report)
         client.set_model_version_tag(version.name, registered, "version", version.version)
         client.set_registered_model_alias(version.name, CHALLENGER, registered)
         return str(active.info.run_id)
 
 
-def _sample(run: Run) -> pd.DataFrame:
-    return run.dataset.features.head(20).to_pandas()
-
-
-def _parameters(version: Version) -> dict[str, object]:
-    recipe = version.bundle.get("recipe", {})
-    flat = {f"lightgbm_{name}": value for name, value in recipe.get("parameters", {}).items()}
-    rest = {name: value for name, value in recipe.items() if name != "parameters"}
-    return {**flat, **rest, **version.bundle["data"], "until": version.bundle["until"]}
-
-
-def _log_model(version: Version, card: str) -> str:
+def _log_model(version: Version[Estimator], report: Report) -> str:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        write_version_files(Path(folder), version, card)
+        write_version_files(Path(folder), version, report.card)
         stack.enter_context(redirect_stderr(io.StringIO()))  # MLflow prints there what no log level silences
         info = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            python_model=str(report.loaded_by),
             artifacts={"version": folder},
             pip_requirements=[
                 f"{package}=={installed_version(package)}" for package in ("lightgbm", "polars", "pandas")

@@ -4,32 +4,53 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol
+
+from typing_extensions import TypeVar
 
 from forecast.errors import ConflictError, NotFoundError
 from forecast.estimators.win import PriorModel, WinModel
 from forecast.features import FeaturePlan
 
-TREES_FILE = "model.txt"
 BUNDLE_FILE = "bundle.json"
 CARD_FILE = "card.md"
 FORMAT = 1
 
 
+class Estimator(Protocol):
+    """What predicts: it can be written as JSON values and text files, and says by its kind who reads them."""
+
+    kind: ClassVar[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all but the text files as JSON values."""
+
+    def texts(self) -> dict[str, str]:
+        """Give what is long, such as trees, as text by name of file; each name ends in .txt."""
+
+
+E_co = TypeVar("E_co", bound=Estimator, covariant=True, default=WinModel | PriorModel)
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str]], Estimator]] = {
+    WinModel.kind: WinModel.from_json,
+    PriorModel.kind: PriorModel.from_json,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
-class Version:
-    """A model version, ready to score.
+class Version(Generic[E_co]):
+    """A model version, ready to score; of the win model unless another estimator is named.
 
     Attributes:
         name: of the model, such as win_probability.
         version: its id, sortable by time of training.
         basis: `own` where learnt from this company's records, `prior` where the share won so far is served.
         estimator: what predicts.
-        plan: the features it needs.
+        plan: the features of opportunities or leads that it needs.
         usual: for each numeric feature its median among won opportunities, for reasons.
         bundle: everything else that was written down in training.
     """
@@ -37,13 +58,13 @@ class Version:
     name: str
     version: str
     basis: str
-    estimator: WinModel | PriorModel
-    plan: FeaturePlan
-    usual: Mapping[str, float]
+    estimator: E_co
+    plan: FeaturePlan = field(default_factory=FeaturePlan)
+    usual: Mapping[str, float] = field(default_factory=dict)
     bundle: Mapping[str, Any]
 
 
-def write_version(models_folder: Path, version: Version, card: str) -> Path:
+def write_version(models_folder: Path, version: Version[Estimator], card: str) -> Path:
     """Write a version into its folder, whole or not at all.
 
     Raises:
@@ -64,21 +85,16 @@ def write_version(models_folder: Path, version: Version, card: str) -> Path:
     return target
 
 
-def write_version_files(folder: Path, version: Version, card: str) -> None:
-    """Write the files of a version: trees, bundle and card."""
-    estimator = version.estimator
-    if isinstance(estimator, WinModel):
-        fitted: dict[str, Any] = {"kind": "win", **estimator.to_json()}
-        if estimator.boosting is not None:
-            (folder / TREES_FILE).write_text(estimator.boosting.text, encoding="utf-8")
-    else:
-        fitted = {"kind": "prior", "ages_days": list(estimator.ages_days), "shares": list(estimator.shares)}
+def write_version_files(folder: Path, version: Version[Estimator], card: str) -> None:
+    """Write the files of a version: bundle, card and the estimator's texts."""
+    for name, text in version.estimator.texts().items():
+        (folder / name).write_text(text, encoding="utf-8")
     bundle = {
         "format": FORMAT,
         "name": version.name,
         "version": version.version,
         "basis": version.basis,
-        "estimator": fitted,
+        "estimator": {"kind": version.estimator.kind, **version.estimator.to_json()},
         "plan": version.plan.to_json(),
         "usual": dict(version.usual),
         **version.bundle,
@@ -89,7 +105,7 @@ def write_version_files(folder: Path, version: Version, card: str) -> None:
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
-def read_version(folder: Path) -> Version:
+def read_version(folder: Path) -> Version[Any]:
     """Read a version from its folder.
 
     Raises:
@@ -100,20 +116,15 @@ def read_version(folder: Path) -> Version:
         bundle = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFoundError(f"no model version in {folder}; see `forecast models`") from error
-    if bundle.pop("format") != FORMAT:
-        raise ConflictError(f"{folder} was written by another version of forecast; train again or upgrade")
     fitted = bundle.pop("estimator")
-    trees = folder / TREES_FILE
-    estimator: WinModel | PriorModel
-    if fitted["kind"] == "prior":
-        estimator = PriorModel(ages_days=tuple(fitted["ages_days"]), shares=tuple(fitted["shares"]))
-    else:
-        estimator = WinModel.from_json(fitted, trees.read_text(encoding="utf-8") if trees.exists() else None)
+    if bundle.pop("format") != FORMAT or fitted["kind"] not in _READERS:
+        raise ConflictError(f"{folder} was written by another version of forecast; train again or upgrade")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.txt")}
     return Version(
         name=bundle.pop("name"),
         version=bundle.pop("version"),
         basis=bundle.pop("basis"),
-        estimator=estimator,
+        estimator=_READERS[fitted.pop("kind")](fitted, texts),
         plan=FeaturePlan.from_json(bundle.pop("plan")),
         usual=bundle.pop("usual"),
         bundle=bundle,
@@ -148,7 +159,7 @@ def find_live(models_folder: Path, name: str) -> dict[str, Any] | None:
     return live
 
 
-def get_live_version(models_folder: Path, name: str) -> Version:
+def get_live_version(models_folder: Path, name: str) -> Version[Any]:
     """Read the live version.
 
     Raises:

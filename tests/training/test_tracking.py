@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from forecast.errors import NotFoundError
 from forecast.registry import read_version, write_version
 from training.card import write_card
+from training.release import win_report
 from training.tracking import log_run, move_champion
 
 NAME = "win_probability"
@@ -29,7 +30,7 @@ def client(settings):
 @pytest.fixture
 def logged(settings, run):
     """The run as it was logged: MLflow's id of it."""
-    return log_run(settings, run, run.candidate, write_card(run, run.candidate, MODELS))
+    return log_run(settings, run.candidate, win_report(run, run.candidate, MODELS))
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_prior_can_be_loaded_too(settings, run, no_pickle):  # noqa: ARG001
     early = replace(
         run, candidate=None, search=None, judged=None, metrics={}, gates=[], verdict="not promoted: too few"
     )
-    log_run(settings, early, run.prior, "# card")
+    log_run(settings, run.prior, win_report(early, run.prior, MODELS))
     features = run.dataset.features
     model = mlflow.pyfunc.load_model(f"models:/{NAME}@challenger")
     np.testing.assert_array_equal(model.predict(features.to_pandas()).to_numpy(), run.prior.estimator.predict(features))
@@ -135,7 +136,7 @@ def test_the_stores_of_two_hosts_do_not_mix(settings, run, logged, tmp_path, emp
     other.home.mkdir()
     (other.home / "mlflow.db").write_bytes(empty_mlflow.read_bytes())
     second = replace(run.candidate, version="second")
-    log_run(other, run, second, "# card")
+    log_run(other, second, win_report(run, second, MODELS))
     for host, version in ((settings, "first"), (other, "second")):
         (found,) = MlflowClient(host.tracking_uri).search_model_versions(f"name='{NAME}'")
         assert found.tags["version"] == version

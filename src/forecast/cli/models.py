@@ -1,7 +1,7 @@
 """forecast train, models, promote and rollback."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,6 +12,8 @@ from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
+    from training.gates import Gate
+    from training.pipeline import Run
     from training.release import Release
 
 _MEASURED = ("auc", "log_loss", "brier", "calibration_error", "calibration_slope", "lift_10")
@@ -72,7 +74,7 @@ def _progress() -> Progress:
     )
 
 
-def _print_release(release: "Release") -> None:
+def _print_release(release: "Release[Run]") -> None:
     run = release.run
     for warning in run.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
@@ -84,10 +86,15 @@ def _print_release(release: "Release") -> None:
             if f"{who}_auc" in run.metrics:
                 table.add_row(who, *(f"{run.metrics[f'{who}_{metric}']:.4f}" for metric in _MEASURED))
         output.print(table)
-    for gate in run.gates:
+    print_verdict(release, run.gates)
+
+
+def print_verdict(release: "Release[Any]", gates: "list[Gate]") -> None:
+    """Print how a run of any model ended: its gates, the verdict and what is live."""
+    for gate in gates:
         mark = "[green]passed[/green]" if gate.passed else "[red]failed[/red]"
         console.print(f"gate {gate.number} {mark}: {escape(gate.name)}: {escape(gate.sentence)}")
-    output.print(escape(run.verdict))
+    output.print(escape(release.run.verdict))
     output.print(f"live: {release.live or 'none'}; written to {release.folder}")
 
 
@@ -108,8 +115,8 @@ def list_models() -> None:
                 identity,
                 version.basis,
                 version.bundle["until"][:16],
-                f"{metrics['model_auc']:.3f}" if metrics else "",
-                f"{metrics['model_log_loss']:.4f}" if metrics else "",
+                f"{metrics['model_auc']:.3f}" if "model_auc" in metrics else "",
+                f"{metrics['model_log_loss']:.4f}" if "model_log_loss" in metrics else "",
                 f"{passed} of {len(gates)}" if gates else "",
                 f"since {live['since'][:16]}" if live and live["version"] == identity else "",
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,8 @@ from forecast.estimators.boosting import Boosting
 from forecast.estimators.encoding import Encoding
 from forecast.estimators.logistic import Logistic
 from forecast.metrics import Floats
+
+TREES_FILE = "model.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ class WinModel:
         boosting_share: weight of the trees, 0-1.
         slope, shift: the calibration.
     """
+
+    kind: ClassVar[str] = "win"
 
     encoding: Encoding
     boosting: Boosting | None
@@ -75,12 +79,16 @@ class WinModel:
             "shift": self.shift,
         }
 
+    def texts(self) -> dict[str, str]:
+        """Give the trees in LightGBM's own text, by name of file."""
+        return {TREES_FILE: self.boosting.text} if self.boosting is not None else {}
+
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], trees: str | None) -> Self:
-        """Read what `to_json` gave, and the trees' text."""
+    def from_json(cls, values: Mapping[str, Any], texts: Mapping[str, str]) -> Self:
+        """Read what `to_json` and `texts` gave."""
         return cls(
             encoding=Encoding.from_json(values["encoding"]),
-            boosting=Boosting(trees) if trees is not None else None,
+            boosting=Boosting(texts[TREES_FILE]) if TREES_FILE in texts else None,
             logistic=Logistic.from_json(values["logistic"]) if values["logistic"] else None,
             boosting_share=values["boosting_share"],
             slope=values["slope"],
@@ -96,6 +104,8 @@ class PriorModel:
         ages_days: lower bounds of the age bands, ascending.
         shares: share won in each band, 0-1.
     """
+
+    kind: ClassVar[str] = "prior"
 
     ages_days: tuple[float, ...]
     shares: tuple[float, ...]
@@ -115,3 +125,16 @@ class PriorModel:
         """Give the share of each row, and its log-odds as a bias alone, shape (rows, 2): nothing speaks for or against."""
         shares = self.predict(features)
         return shares, np.column_stack([np.zeros(len(shares)), logit(shares)])
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the bands as JSON values."""
+        return {"ages_days": list(self.ages_days), "shares": list(self.shares)}
+
+    def texts(self) -> dict[str, str]:
+        """Give nothing: there are no trees."""
+        return {}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], texts: Mapping[str, str]) -> Self:  # noqa: ARG003 - as all estimators
+        """Read what `to_json` gave."""
+        return cls(ages_days=tuple(values["ages_days"]), shares=tuple(values["shares"]))
