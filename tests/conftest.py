@@ -24,6 +24,9 @@ def server() -> Iterator[sa.Engine]:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     admin = open_engine(Settings(home=home)).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # no test outlives a power cut
+            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
         connection.execute(sa.text("CREATE DATABASE migrated"))
     template = sa.create_engine(admin.url.set(database="migrated"))
     migrate(template)
@@ -37,7 +40,7 @@ def engine(server) -> Iterator[sa.Engine]:
     """Open a database of this test's own, built by the migrations and empty."""
     name = f"test_{uuid.uuid4().hex}"
     with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE migrated"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy"))
     own = sa.create_engine(server.url.set(database=name), connect_args={"options": "-c timezone=UTC"})
     yield own
     own.dispose()

@@ -84,7 +84,7 @@ def open_database(server):
     """Open a database of its own, empty and migrated, for fixtures that live longer than a test."""
     name = f"learning_{uuid.uuid4().hex}"
     with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE migrated"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy"))
     own = sa.create_engine(server.url.set(database=name), connect_args={"options": "-c timezone=UTC"})
     yield own
     own.dispose()

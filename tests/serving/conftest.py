@@ -113,7 +113,7 @@ def fit_version(history, name):
 def open_database(server, name, template):
     """Make a database from a template."""
     with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
     return sa.create_engine(server.url.set(database=name), connect_args={"options": "-c timezone=UTC"})
 
 
