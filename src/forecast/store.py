@@ -26,6 +26,7 @@ Statement = sa.Select[*tuple[Any, ...]]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_001
+_BLOCK_BYTES = 256 * 1024
 
 
 def open_engine(settings: Settings) -> sa.Engine:
@@ -199,3 +200,16 @@ def copy_frame(session: Session, table: sa.TableClause, frame: pl.DataFrame) -> 
     with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)') as copy:
         for part in frame.iter_slices(50_000):
             copy.write(part.write_csv(include_header=False))
+
+
+def copy_blocks(session: Session, statement: Statement) -> Iterator[bytes]:
+    """Read what a SELECT gives as CSV with headings, a block of many rows at a time."""
+    query = statement.compile(dialect=session.get_bind().dialect, compile_kwargs={"render_postcompile": True})
+    block = bytearray()
+    with _cursor(session).copy(f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER)", query.params or None) as copy:
+        for row in copy:
+            block += row
+            if len(block) >= _BLOCK_BYTES:
+                yield bytes(block)
+                block.clear()
+    yield bytes(block)

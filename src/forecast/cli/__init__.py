@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
+from forecast.cli.exporting import export
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, rollback, train
 from forecast.cli.records import check, show
@@ -22,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("import")(import_files)
+app.command()(export)
 app.command()(check)
 app.command()(show)
 app.command()(train)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from forecast.errors import RefusedValueError
+from forecast.formulas import unguarded
 from forecast.intake import values, vocabulary
 
 FieldType = Literal[
@@ -122,7 +123,7 @@ def _each(texts: pl.Series, fast: pl.Series, read: Callable[[str], Any]) -> Colu
 def _read_text(texts: pl.Series, _: Reading) -> Column:
     bad = texts.filter(texts.str.contains("\x00", literal=True).fill_null(value=False)).unique()
     refused = {text: RefusedValueError(text, "holds a zero byte", "write it without") for text in bad}
-    return Column(_without(texts, refused), refused)
+    return Column(unguarded(_without(texts, refused)), refused)
 
 
 def _read_reference(texts: pl.Series, reading: Reading) -> Column:

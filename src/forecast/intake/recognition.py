@@ -133,7 +133,8 @@ def _open_match(kind: str, heading: str, columns: dict[str, str]) -> vocabulary.
 
 
 def custom_target(heading: str, taken: Collection[str]) -> str:
-    """Make the custom field of a heading, of a name that is not taken."""
+    """Make the custom field of a heading, of a name that is not taken; our own exports write it as `custom.<name>`."""
+    heading = heading.removeprefix(CUSTOM)
     name = custom_name(heading)
     copies = 1
     while f"{CUSTOM}{name}" in taken:

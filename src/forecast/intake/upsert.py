@@ -141,7 +141,7 @@ def _apply_changes(session: Session, staging: Staging, *, kind: str, imported_at
     changes = 0
     if counts.changed:
         changes = _record_changes(session, staging, kind=kind, imported_at=imported_at)
-        _update(session, staging)
+        _update(session, staging, imported_at)
     return replace(counts, unchanged=counts.unchanged + settled, changes=changes)
 
 
@@ -344,7 +344,7 @@ def _last(staging: Staging) -> sa.Subquery:
     )
 
 
-def _update(session: Session, staging: Staging) -> None:
+def _update(session: Session, staging: Staging, imported_at: datetime) -> None:
     target, last, stored = staging.target, _last(staging), staging.staged.alias("stored")
     written: dict[str, sa.ColumnElement[Any]] = {name: last.c[name] for name in staging.fields}
     if staging.customs:
@@ -353,7 +353,9 @@ def _update(session: Session, staging: Staging) -> None:
         return
     changed = sa.and_(stored.c.id == last.c.id, stored.c.turn == 0, _differs(staging, last, stored))
     session.execute(
-        sa.update(target).where(target.c.id == last.c.id, changed).values(**written, version=target.c.version + 1)
+        sa.update(target)
+        .where(target.c.id == last.c.id, changed)
+        .values(**written, version=target.c.version + 1, stored_at=imported_at)
     )
 
 

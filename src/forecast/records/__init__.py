@@ -1,5 +1,8 @@
 """The base records of the CRM layer, one file a subject."""
 
+import sqlalchemy as sa
+
+from forecast.errors import NotFoundError
 from forecast.records.accounts import Account, Contact
 from forecast.records.audit import ApiKey, AuditEvent, ImportRun
 from forecast.records.merging import Merge
@@ -35,6 +38,18 @@ RECORD_KINDS: dict[str, type[Record]] = {
     )
 }
 
+
+def get_table(kind: str) -> sa.Table:
+    """Give the table of a kind of record.
+
+    Raises:
+        NotFoundError: there is no such kind.
+    """
+    if kind not in RECORD_KINDS:
+        raise NotFoundError(f'"{kind}" is no kind of record; there are: {", ".join(sorted(RECORD_KINDS))}')
+    return Table.metadata.tables[kind]
+
+
 __all__ = [
     "RECORD_KINDS",
     "Account",
@@ -65,5 +80,6 @@ __all__ = [
     "Table",
     "Team",
     "TimeKind",
+    "get_table",
     "record_id",
 ]

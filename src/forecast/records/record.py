@@ -62,6 +62,7 @@ class Record(Table):
 
     `id` is `external_id` for the default source "import", `source:external_id` for any other; records refer to each
     other by it. No foreign key is enforced: files arrive in any order, and a reference to what has not come yet is kept.
+    `stored_at` is when it was last written here, `version` how often; `modified_at` is what its source says.
     """
 
     __abstract__ = True

@@ -1,0 +1,26 @@
+"""forecast export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from forecast.cli.screen import console, opened
+from forecast.settings import read_settings
+from forecast.store import unit_of_work
+
+
+def export(
+    kind: Annotated[str, typer.Argument(help="Kind of record, such as opportunity.")],
+    out: Annotated[Path, typer.Option(help="File to write, ending in .csv or .parquet.")],
+    include_deleted: Annotated[
+        bool, typer.Option("--include-deleted", help="Deleted records too, with the column deleted_at.")
+    ] = False,
+) -> None:
+    """Write all records of a kind to a file; CSV opens in spreadsheets and imports again as it was."""
+    from forecast.export import write_export
+
+    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+        count = write_export(session, kind, out, include_deleted=include_deleted)
+    console.print(f"{count} records of kind {escape(kind)} are in {escape(str(out))}")
