@@ -189,7 +189,7 @@ def test_what_cannot_be_scored_is_refused_with_its_reason(world, version):
         ]
     )
     refused = refused_subjects(history, subjects)
-    reasons = ["no such opportunity", "created at 2024", "closed at 2024", "closed at an unknown moment", "no moment"]
+    reasons = ["no such record", "created at 2024", "closed at 2024", "closed at an unknown moment", "no moment"]
     assert [reason for reason in reasons if not refused["reason"].str.contains(reason).any()] == []
     assert refused.height == 5
     found = scored(world, version, subjects)

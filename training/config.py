@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from forecast.errors import InputError
+from forecast.population import Target
 
 Scale = Literal["linear", "log", "log-int"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -75,6 +76,8 @@ class Experiment:
 
     name: str
     population: str
+    target: Target = "won"
+    horizon_days: AboveZero | None = None
     seed: int
     ages_days: Annotated[tuple[float, ...], Field(min_length=1)]
     rates: tuple[str, ...]

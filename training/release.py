@@ -12,6 +12,7 @@ from forecast.errors import GateError
 from forecast.grades import usual_thresholds
 from forecast.history import read_history
 from forecast.policies import decide_thresholds, find_thresholds
+from forecast.population import population_of
 from forecast.registry import (
     Version,
     find_live,
@@ -83,7 +84,7 @@ def train_and_register(
     Where it did not pass and no version learnt from these records is live, the share won so far is served.
     """
     with unit_of_work(engine) as session:
-        history = read_history(session, until=until)
+        history = read_history(session, population=population_of(experiment.text), until=until)
     run = train_win_model(
         history,
         experiment,
@@ -95,7 +96,7 @@ def train_and_register(
     )
     listener.step("registering")
     release = release_run(settings, run, lambda version: win_report(run, version, models), now=now, promote=promote)
-    _decide_usual_thresholds(engine, history, release.released or run.candidate or run.prior, until)
+    _decide_usual_thresholds(engine, history, release.released or run.candidate or run.prior, until=until)
     return release
 
 
@@ -168,15 +169,17 @@ def _release(
     return released
 
 
-def _decide_usual_thresholds(engine: sa.Engine, history: History, version: Version, until: datetime) -> None:
-    """Where no grade policy was decided yet, propose one from the share won and the open pipeline."""
+def _decide_usual_thresholds(engine: sa.Engine, history: History, version: Version, *, until: datetime) -> None:
+    """Where no grade policy was decided yet, propose one from the share won and the open records."""
+    pipeline = population_of(version.bundle["config"]).policy
     with unit_of_work(engine) as session:
-        if find_thresholds(session) is not None:
+        if find_thresholds(session, pipeline) is not None:
             return
         data = version.bundle["data"]
         base_rate = data["won"] / (data["won"] + data["lost"])
         amounts = take_snapshot(history, known_opportunities(history, until)).rows["amount"]
-        decide_thresholds(session, usual_thresholds(base_rate, amounts * base_rate), f"training {version.version}")
+        thresholds = usual_thresholds(base_rate, amounts * base_rate)
+        decide_thresholds(session, thresholds, f"training {version.version}", pipeline_id=pipeline)
 
 
 def promote_version(settings: Settings, name: str, version: str, *, now: datetime, despite_gates: str | None) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from forecast.records import Account, Activity, Change, CustomField, Opportunity, Person, Product, Stage
+from forecast.lead_history import LEAD_TYPES, lead_columns, lead_frames, name_lead_changes
+from forecast.population import OPPORTUNITIES, Population
+from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product, Stage
 from forecast.snapshot import CHANGE_TYPES, History, cut_history
 from forecast.store import Statement, read_frame
 
@@ -27,34 +29,58 @@ OPPORTUNITY_COLUMNS = tuple(
 OVERWRITTEN_ON_CLOSE = frozenset(
     column.name for column in Opportunity.__table__.columns if column.info.get("overwritten_on_close")
 )
+Reference = InstrumentedAttribute[str | None]
 _ACCOUNT_ATTRIBUTES = (
     "industry", "region", "country", "channel", "size", "employees", "annual_revenue", "founded_year",
 )  # fmt: skip
 
 
-def read_history(session: Session, *, until: datetime | None = None) -> History:
-    """Read opportunities and their surroundings, cut by `cut_history` at `until` where one is given.
+def read_history(session: Session, *, population: Population = OPPORTUNITIES, until: datetime | None = None) -> History:
+    """Read the records of a population and their surroundings, cut by `cut_history` at `until` where one is given.
 
-    Tombstoned records are left out.
+    Leads stand in the place of opportunities, in the same shape. Tombstoned records are left out.
     """
+    history = _opportunity_history(session) if population.kind == "opportunity" else _lead_history(session, population)
+    return history if until is None else cut_history(history, until)
+
+
+def _opportunity_history(session: Session) -> History:
     custom = _custom_columns(session, "opportunity")
     account_custom = _custom_columns(session, "account", prefix="account_")
     opportunities = _read_opportunities(session, custom)
     identity = [pl.col("id").alias("opportunity_id"), "status", "closed_at", "won_amount"]
-    history = History(
+    return History(
         opportunities=opportunities.rename({"id": "opportunity_id"}).drop("status", "closed_at", "won_amount"),
         closings=opportunities.select(identity),
         changes=_read_changes(session, "opportunity", ""),
         account_changes=_read_changes(session, "account", "account_"),
-        activities=_read_activities(session),
+        activities=_read_activities(session, Activity.opportunity_id),
         accounts=_read_accounts(session, account_custom),
-        people=read_frame(session, _attributes(Person, "owner_", ("team_id", "title", "manager_id"))),
-        products=read_frame(session, _attributes(Product, "product_", ("family", "line", "list_price"))),
+        people=_read_people(session),
+        products=_read_products(session),
         stages=read_stages(session),
         custom_types={name: kind for name, (_, kind) in {**custom, **account_custom}.items()},
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
     )
-    return history if until is None else cut_history(history, until)
+
+
+def _lead_history(session: Session, population: Population) -> History:
+    custom = _custom_columns(session, "lead")
+    found = lead_frames(session, population, _read_leads(session, custom))
+    accounts = _read_accounts(session, {}).clear()
+    return History(
+        opportunities=found.leads,
+        closings=found.closings,
+        departures=found.departures,
+        changes=name_lead_changes(_read_changes(session, "lead", "")),
+        account_changes=pl.DataFrame(schema=CHANGE_TYPES),
+        activities=_read_activities(session, Activity.lead_id),
+        accounts=accounts.drop("account_industry", "account_region"),
+        people=_read_people(session),
+        products=_read_products(session),
+        stages=read_stages(session).clear(),
+        custom_types={**LEAD_TYPES, **{name: kind for name, (_, kind) in custom.items()}},
+    )
 
 
 def read_stages(session: Session) -> pl.DataFrame:
@@ -93,6 +119,20 @@ def _read_opportunities(session: Session, custom: Mapping[str, tuple[str, str]])
     return read_frame(session, statement).sort("id")
 
 
+def _read_leads(session: Session, custom: Mapping[str, tuple[str, str]]) -> pl.DataFrame:
+    statement = (
+        sa.select(
+            *lead_columns(OPPORTUNITY_COLUMNS),
+            Lead.status,
+            Lead.closed_at,
+            *_custom_expressions(Lead, custom),
+        )
+        .outerjoin(Campaign, Campaign.id == Lead.campaign_id)
+        .where(Lead.deleted_at.is_(None))
+    )
+    return read_frame(session, statement).sort("id")
+
+
 def _read_changes(session: Session, kind: str, prefix: str) -> pl.DataFrame:
     statement = (
         sa.select(*(getattr(Change, name) for name in CHANGE_TYPES), Change.id)
@@ -103,13 +143,24 @@ def _read_changes(session: Session, kind: str, prefix: str) -> pl.DataFrame:
     return read_frame(session, statement).drop("id").with_columns(named.alias("field"))
 
 
-def _read_activities(session: Session) -> pl.DataFrame:
+def _read_activities(session: Session, record: Reference) -> pl.DataFrame:
     known_at = sa.func.coalesce(Activity.created_at, Activity.occurred_at)
-    names: Sequence[str] = ("opportunity_id", "occurred_at", "type", "direction", "person_id", "duration_minutes")
-    statement = sa.select(*(getattr(Activity, name) for name in names), known_at.label("known_at"), Activity.id).where(
-        Activity.opportunity_id.is_not(None), Activity.deleted_at.is_(None)
-    )
+    names: Sequence[str] = ("occurred_at", "type", "direction", "person_id", "duration_minutes")
+    statement = sa.select(
+        record.label("opportunity_id"),
+        *(getattr(Activity, name) for name in names),
+        known_at.label("known_at"),
+        Activity.id,
+    ).where(record.is_not(None), Activity.deleted_at.is_(None))
     return read_frame(session, statement).sort("occurred_at", "id").drop("id")
+
+
+def _read_people(session: Session) -> pl.DataFrame:
+    return read_frame(session, _attributes(Person, "owner_", ("team_id", "title", "manager_id")))
+
+
+def _read_products(session: Session) -> pl.DataFrame:
+    return read_frame(session, _attributes(Product, "product_", ("family", "line", "list_price")))
 
 
 def _attributes(table: type[Any], prefix: str, names: Sequence[str]) -> Statement:

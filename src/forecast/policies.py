@@ -23,10 +23,13 @@ def find_thresholds(session: Session, pipeline_id: str = "default") -> GradeThre
     )
 
 
-def decide_thresholds(session: Session, thresholds: GradeThresholds, decided_by: str) -> None:
-    """Put thresholds in force for the default pipeline; earlier ones are kept."""
+def decide_thresholds(
+    session: Session, thresholds: GradeThresholds, decided_by: str, *, pipeline_id: str = "default"
+) -> None:
+    """Put thresholds in force for a pipeline; earlier ones are kept."""
     session.add(
         GradePolicy(
+            pipeline_id=pipeline_id,
             probability_high=thresholds.probability_high,
             probability_medium=thresholds.probability_medium,
             expected_value_high=thresholds.expected_value_high,

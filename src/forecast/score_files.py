@@ -9,8 +9,8 @@ from forecast.errors import FileError, InputError
 from forecast.moments import read_moment
 
 
-def read_subjects(path: Path, timezone: str) -> pl.DataFrame:
-    """Read a CSV with columns `opportunity_id` (or `id`) and `as_of`.
+def read_subjects(path: Path, timezone: str, *, kind: str = "opportunity") -> pl.DataFrame:
+    """Read a CSV with columns `opportunity_id` (`lead_id` for leads; or `id`) and `as_of`.
 
     Returns:
         `opportunity_id, as_of` in the file's order.
@@ -19,15 +19,16 @@ def read_subjects(path: Path, timezone: str) -> pl.DataFrame:
         FileError: there is no such file, or it is not a CSV.
         InputError: a column is missing, or a moment can't be read.
     """
+    key = f"{kind}_id"
     try:
         frame = pl.read_csv(path, infer_schema=False)
     except FileNotFoundError as error:
-        raise FileError(f"{path} is not there; give a CSV with the columns opportunity_id and as_of") from error
+        raise FileError(f"{path} is not there; give a CSV with the columns {key} and as_of") from error
     except pl.exceptions.PolarsError as error:
         raise FileError(f"{path} is not a readable CSV: {error}") from error
-    if "opportunity_id" not in frame.columns and "id" in frame.columns:
-        frame = frame.rename({"id": "opportunity_id"})
-    missing = {"opportunity_id", "as_of"} - set(frame.columns)
+    if key not in frame.columns and "id" in frame.columns:
+        frame = frame.rename({"id": key})
+    missing = {key, "as_of"} - set(frame.columns)
     if missing:
         raise InputError(f"{path} has no column {' and no '.join(sorted(missing))}; found {', '.join(frame.columns)}")
     moments = []
@@ -36,18 +37,20 @@ def read_subjects(path: Path, timezone: str) -> pl.DataFrame:
             moments.append(read_moment(text or "", timezone))
         except InputError as error:
             raise InputError(f"{path}, row {row}, column as_of: {error}") from error
-    return frame.select("opportunity_id", pl.Series("as_of", moments, dtype=pl.Datetime("us", "UTC")))
+    return frame.select(
+        pl.col(key).alias("opportunity_id"), pl.Series("as_of", moments, dtype=pl.Datetime("us", "UTC"))
+    )
 
 
-def write_scores_file(scores: pl.DataFrame, path: Path) -> None:
-    """Write scores as CSV; reasons are JSON lists."""
+def write_scores_file(scores: pl.DataFrame, path: Path, *, kind: str = "opportunity") -> None:
+    """Write scores as CSV, with `opportunity_id` or `lead_id`; reasons are JSON lists."""
     moment = pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
     reasons = [
         pl.Series(name, [json.dumps(value, ensure_ascii=False) for value in scores[name].to_list()], dtype=pl.String)
         for name in ("reasons_for", "reasons_against")
     ]
     scores.select(
-        "opportunity_id",
+        pl.col("opportunity_id").alias(f"{kind}_id"),
         moment,
         "probability",
         "grade",

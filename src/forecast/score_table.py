@@ -12,8 +12,8 @@ from forecast.store import copy_frame
 _COLUMNS = ("as_of", "probability", "basis", "version", "expected_value", "grade")
 
 
-def write_scores(session: Session, scores: pl.DataFrame, *, model: str) -> None:
-    """Add scores of opportunities as `scoring.score_opportunities` gives them.
+def write_scores(session: Session, scores: pl.DataFrame, *, model: str, kind: str = "opportunity") -> None:
+    """Add scores of opportunities, or of another kind of record, as `scoring.score_opportunities` gives them.
 
     A score of an earlier moment than the newest one kept is history at once. Scoring the same record, version and moment
     again replaces nothing and adds nothing.
@@ -22,21 +22,22 @@ def write_scores(session: Session, scores: pl.DataFrame, *, model: str) -> None:
     session.execute(sa.text("CREATE TEMPORARY TABLE new_score (LIKE score INCLUDING DEFAULTS) ON COMMIT DROP"))
     session.execute(sa.text("ALTER TABLE new_score ALTER COLUMN id DROP NOT NULL"))
     new = sa.table("new_score", *(sa.column(column.name, column.type) for column in Score.__table__.columns))
-    copy_frame(session, new, _rows(scores.unique(["opportunity_id", "as_of", "version"], maintain_order=True), model))
+    rows = scores.unique(["opportunity_id", "as_of", "version"], maintain_order=True)
+    copy_frame(session, new, _rows(rows, model, kind))
     session.execute(_DROP_KNOWN)
     session.execute(_OUTDATE)
     session.execute(_ADD)
     session.execute(sa.text("DROP TABLE new_score"))
 
 
-def _rows(scores: pl.DataFrame, model: str) -> pl.DataFrame:
+def _rows(scores: pl.DataFrame, model: str, kind: str) -> pl.DataFrame:
     reasons: list[str] = [
         json.dumps({"for": supporting, "against": opposing}, ensure_ascii=False)
         for supporting, opposing in scores.select("reasons_for", "reasons_against").iter_rows()
     ]
     return scores.select(
         pl.lit(model).alias("model"),
-        pl.lit("opportunity").alias("kind"),
+        pl.lit(kind).alias("kind"),
         pl.col("opportunity_id").alias("record_id"),
         *_COLUMNS,
         pl.Series("reasons", reasons, dtype=pl.String),

@@ -82,11 +82,14 @@ def refused_subjects(history: History, subjects: pl.DataFrame) -> pl.DataFrame:
             how="left",
             maintain_order="left",
         )
+        .join(_departures(history), on="opportunity_id", how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("stored").is_null())
-            .then(pl.lit("no such opportunity; import it first"))
+            .then(pl.lit("no such record; import it first"))
             .when(pl.col("as_of").is_null())
             .then(pl.lit("no moment was asked for; give as_of"))
+            .when(pl.col("left_at") < pl.col("as_of"))
+            .then(pl.format("converted at {}, before the moment asked for", pl.col("left_at").dt.strftime(moment)))
             .when(pl.col("created_at") > pl.col("as_of"))
             .then(pl.format("created at {}, after the moment asked for", pl.col("created_at").dt.strftime(moment)))
             .when(pl.col("closed_at") < pl.col("as_of"))
@@ -98,6 +101,12 @@ def refused_subjects(history: History, subjects: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("reason").is_not_null())
         .select("opportunity_id", "as_of", "reason")
     )
+
+
+def _departures(history: History) -> pl.DataFrame:
+    if history.departures is not None:
+        return history.departures
+    return pl.DataFrame(schema={"opportunity_id": pl.String, "left_at": pl.Datetime("us", "UTC")})
 
 
 def _reasons(features: pl.DataFrame, parts: Floats, version: Version) -> tuple[pl.Series, pl.Series]:

@@ -47,6 +47,8 @@ class History:
             opportunity says nothing of the time before.
         earlier: all closings with the columns they closed with, where `closings_as_closed` prepared them from a larger
             history that these opportunities are scored against; missing where this history is the whole.
+        departures: `opportunity_id, left_at` of those that left the population before their outcome, such as leads that
+            became opportunities; missing where none can.
     """
 
     opportunities: pl.DataFrame
@@ -61,6 +63,7 @@ class History:
     custom_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     overwritten_on_close: frozenset[str] = frozenset()
     earlier: pl.DataFrame | None = None
+    departures: pl.DataFrame | None = None
 
     def with_outcomes_hidden(self, opportunity_ids: pl.Series) -> "History":
         """Give the same history in which these opportunities are still open."""
@@ -332,6 +335,7 @@ def cut_history(history: History, until: datetime) -> History:
         activities=history.activities.filter(pl.col("known_at") < until),
         accounts=_as_of_one_moment(history.accounts, history.account_changes, "account_id", until),
         overwritten_on_close=frozenset(),
+        departures=None if history.departures is None else history.departures.filter(pl.col("left_at") < until),
     )
 
 
@@ -352,13 +356,22 @@ def _open_unless(known: pl.Expr, closings: pl.DataFrame) -> pl.DataFrame:
 def known_opportunities(history: History, as_of: datetime) -> pl.DataFrame:
     """List the opportunities that existed and had not closed at `as_of`, as subjects of a snapshot."""
     created = history.opportunities.select("opportunity_id", "created_at")
-    return (
+    known = (
         created.join(history.closings, on="opportunity_id")
         .filter(pl.col("created_at").is_null() | (pl.col("created_at") < as_of))
         .filter((pl.col("status") == "open") | (pl.col("closed_at") >= as_of))
         .sort("opportunity_id")
         .select("opportunity_id", pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of"))
     )
+    return _without_departed(history, known)
+
+
+def _without_departed(history: History, subjects: pl.DataFrame) -> pl.DataFrame:
+    """Leave out subjects that had left the population before their moment."""
+    if history.departures is None:
+        return subjects
+    left = history.departures.join(subjects, on="opportunity_id").filter(pl.col("left_at") < pl.col("as_of"))
+    return subjects.join(left, on=["opportunity_id", "as_of"], how="anti", maintain_order="left")
 
 
 def opportunities_at_ages(history: History, ages_days: Sequence[float]) -> pl.DataFrame:
@@ -369,7 +382,7 @@ def opportunities_at_ages(history: History, ages_days: Sequence[float]) -> pl.Da
     ages = pl.DataFrame({"age_days": [float(age) for age in ages_days]}, schema={"age_days": pl.Float64})
     as_of = pl.col("created_at") + pl.duration(microseconds=(pl.col("age_days") * 86_400_000_000).cast(pl.Int64))
     closed_sometime = (pl.col("status") != "open") & pl.col("closed_at").is_null()
-    return (
+    subjects = (
         history.opportunities.select("opportunity_id", "created_at")
         .join(history.closings, on="opportunity_id")
         .join(ages, how="cross")
@@ -382,3 +395,4 @@ def opportunities_at_ages(history: History, ages_days: Sequence[float]) -> pl.Da
         .sort("opportunity_id", "as_of")
         .select("opportunity_id", "as_of")
     )
+    return _without_departed(history, subjects)

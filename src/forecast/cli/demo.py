@@ -16,6 +16,7 @@ from forecast.store import unit_of_work
 
 DEMO_SEED = 20240229
 DEMO_TRIALS = 15
+DEMO_LEAD_TRIALS = 5
 DEMO_KEY_FILE = "demo-key.txt"
 
 
@@ -38,8 +39,16 @@ def demo(
     if find_live(settings.models_folder, "win_probability") is None:
         _say(f"forecast train win_probability --trials {DEMO_TRIALS}", "learn what wins, judge it, serve it")
         train(trials=DEMO_TRIALS, models=models)
+    if find_live(settings.models_folder, "lead_conversion") is None:
+        _say(
+            f"forecast train lead_conversion --trials {DEMO_LEAD_TRIALS}",
+            "the same for leads: which become opportunities",
+        )
+        train("lead_conversion", trials=DEMO_LEAD_TRIALS, models=models)
     _say("forecast score", "every open opportunity gets a probability, a grade and reasons")
     score()
+    _say("forecast score lead_conversion", "every open lead too")
+    score("lead_conversion")
     key = _demo_key(settings)
     _say("done", f"the key of the API is {key} (kept in {settings.home / DEMO_KEY_FILE})")
     address = f"http://{settings.host}:{settings.port}"

@@ -15,12 +15,15 @@ from forecast.store import unit_of_work
 def score(
     model: ModelName = "win_probability",
     as_of: AsOf = None,
-    at: Annotated[Path | None, typer.Option(help="CSV of opportunity_id, as_of: score each as it was then.")] = None,
+    at: Annotated[
+        Path | None, typer.Option(help="CSV of opportunity_id (or lead_id), as_of: score each as it was then.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write a CSV instead of the score table.")] = None,
 ) -> None:
-    """Score all open opportunities, or given ones as they were at given moments."""
+    """Score all open opportunities or leads, or given ones as they were at given moments."""
     from forecast.history import read_history
     from forecast.policies import DEFAULT_THRESHOLDS, find_thresholds
+    from forecast.population import population_of
     from forecast.registry import get_live_version
     from forecast.score_files import read_subjects, write_scores_file
     from forecast.score_table import write_scores
@@ -31,17 +34,20 @@ def score(
         raise InputError("--as-of and --at exclude each other: the file of --at has the moments")
     settings = read_settings()
     version = get_live_version(settings.models_folder, model)
+    population = population_of(version.bundle["config"])
     moment = moment_of(as_of, settings)
     with opened(settings) as engine, unit_of_work(engine) as session:
-        history = read_history(session, until=None if at else moment)
-        subjects = read_subjects(at, settings.timezone) if at else known_opportunities(history, moment)
-        thresholds = find_thresholds(session) or DEFAULT_THRESHOLDS
+        history = read_history(session, population=population, until=None if at else moment)
+        subjects = (
+            read_subjects(at, settings.timezone, kind=population.kind) if at else known_opportunities(history, moment)
+        )
+        thresholds = find_thresholds(session, population.policy) or DEFAULT_THRESHOLDS
         scores = score_opportunities(history, version, subjects, thresholds=thresholds)
         refused = refused_subjects(history, subjects)
         if out is None:
-            write_scores(session, scores, model=model)
+            write_scores(session, scores, model=model, kind=population.kind)
         else:
-            write_scores_file(scores, out)
+            write_scores_file(scores, out, kind=population.kind)
     where = "the score table" if out is None else str(out)
     console.print(f"{scores.height} scores by {version.version} (basis: {version.basis}) into {where}")
     for opportunity_id, asked, reason in refused.head(5).iter_rows():
