@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from forecast.settings import Settings, read_settings
 from forecast.store import migrate, open_engine
-from serving.api import data_health, health, models, opportunities, scoring
+from serving.api import data_health, health, leads, models, opportunities, scoring
 from serving.deps import Desk, require_key
 from serving.errors import PROBLEM_JSON, answer_errors
 from serving.live import LiveModels
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     app.add_middleware(RequestIdentity)
     answer_errors(app)
     with_key = APIRouter(dependencies=[Depends(require_key)], responses=_ANSWERS)
-    for resource in (scoring, opportunities, models, data_health):
+    for resource in (scoring, opportunities, leads, models, data_health):
         with_key.include_router(resource.router)
     app.include_router(with_key)
     app.include_router(health.router)

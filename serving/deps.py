@@ -22,6 +22,7 @@ from serving.live import Live, LiveModels
 from serving.surroundings import SurroundingsCache
 
 MODEL = "win_probability"
+LEAD_MODEL = "lead_conversion"
 
 _bearer = HTTPBearer(auto_error=False, description="`Authorization: Bearer fc_…`")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="`X-API-Key: fc_…`")
@@ -116,11 +117,21 @@ def _weight(parameter: str) -> float:
 
 
 def get_live(desk: DeskDep) -> Live:
-    """Give the live version; without one, the service can't do its work (503)."""
+    """Give the live version of the win model; without one, the service can't do its work (503)."""
+    return _get_live(desk, MODEL)
+
+
+def get_live_lead_model(desk: DeskDep) -> Live:
+    """Give the live version of the lead model; 503 without one."""
+    return _get_live(desk, LEAD_MODEL)
+
+
+def _get_live(desk: Desk, model: str) -> Live:
     try:
-        return desk.live.get(MODEL)
+        return desk.live.get(model)
     except NotFoundError as error:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
 
 
 LiveDep = Annotated[Live, Depends(get_live)]
+LiveLeadDep = Annotated[Live, Depends(get_live_lead_model)]

@@ -18,6 +18,7 @@ from serving.schemas import ITEMS_MAX, FieldProblem, Problem
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEMS_SHOWN_MAX = 100
+_ITEMS = frozenset({"opportunities", "leads"})
 
 STATUSES: Mapping[type[errors.ForecastError], HTTPStatus] = MappingProxyType(
     {
@@ -43,6 +44,9 @@ _EXPECTED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "string_too_short": ("text that is not empty", "give it"),
         "datetime": ("a moment", "write 2026-03-01T09:30:00+08:00"),
         "date": ("a date", "write 2026-03-01"),
+        "nul_character": ("text without a NUL character", "write it without"),
+        "string_unicode": ("text", "write it without half surrogate pairs"),
+        "finite_number": ("a number", "write 12.5, or null where there is none"),
         "value_error": ("a moment or a date as text", "write 2026-03-01T09:30:00+08:00, or 2026-03-01 for a date"),
         "decimal": ("an amount with at most 18 digits", "write 125000.00"),
         "float": ("a number", "write 12.5"),
@@ -58,15 +62,15 @@ _EXPECTED: Mapping[str, tuple[str, str]] = MappingProxyType(
 class InvalidItemsError(errors.InputError):
     """Items of a call can't be scored; `problems` says which and why."""
 
-    def __init__(self, problems: Sequence[FieldProblem]) -> None:
-        super().__init__(describe(problems))
+    def __init__(self, problems: Sequence[FieldProblem], items: str = "opportunities") -> None:
+        super().__init__(describe(problems, items))
         self.problems = list(problems)
 
 
-def describe(problems: Sequence[FieldProblem]) -> str:
-    """Say the first problem in a sentence, and how many more there are."""
+def describe(problems: Sequence[FieldProblem], items: str = "opportunities") -> str:
+    """Say the first problem in a sentence, and how many more there are; `items` is what the call has many of."""
     first = problems[0]
-    place = first.field if first.index is None else f"opportunities[{first.index}].{first.field}"
+    place = first.field if first.index is None else f"{items}[{first.index}].{first.field}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     found = json.dumps(first.found, ensure_ascii=False, default=str)
     return f"{place}: found {found}, expected {first.expected}; {first.remedy}{more}"
@@ -115,8 +119,9 @@ def _answer_own(_: Request, error: Exception) -> JSONResponse:
 def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    problems = [_field_problem(found) for found in error.errors()]
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, describe(problems), problems)
+    problems = [field_problem(found) for found in error.errors()]
+    items = next((part for part in error.errors()[0]["loc"] if part in _ITEMS), "opportunities")
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, describe(problems, items), problems)
 
 
 def _answer_http(_: Request, error: Exception) -> JSONResponse:
@@ -137,10 +142,11 @@ def _answer_unholdable(_: Request, __: Exception) -> JSONResponse:
     )
 
 
-def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
+def field_problem(found: Mapping[str, Any]) -> FieldProblem:
+    """Say in our words what pydantic found."""
     place = [part for part in found["loc"] if part not in {"body", "query", "path", "header"}]
     index = None
-    if len(place) > 1 and place[0] == "opportunities" and isinstance(place[1], int):
+    if len(place) > 1 and place[0] in _ITEMS and isinstance(place[1], int):
         index, place = place[1], place[2:]
     expected, remedy = _expected(found)
     return FieldProblem(index=index, field=_path(place), found=_found(found), expected=expected, remedy=remedy)

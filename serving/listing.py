@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from forecast.errors import InputError, NotFoundError
 from forecast.grades import Grade
@@ -32,12 +32,12 @@ class Filters:
 class Cursor:
     """Where a page ended; the next begins right after, whatever was added or removed in between."""
 
-    expected_value: float | None
-    opportunity_id: str
+    value: float | None
+    record_id: str
 
     def to_text(self) -> str:
         """Give the cursor as callers carry it."""
-        return base64.urlsafe_b64encode(json.dumps([self.expected_value, self.opportunity_id]).encode()).decode()
+        return base64.urlsafe_b64encode(json.dumps([self.value, self.record_id]).encode()).decode()
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -47,9 +47,8 @@ class Cursor:
             InputError: it gave something else.
         """
         try:
-            expected_value, opportunity_id = json.loads(base64.urlsafe_b64decode(text.encode()))
-            value = None if expected_value is None else float(expected_value)
-            return cls(expected_value=value, opportunity_id=str(opportunity_id))
+            value, record_id = json.loads(base64.urlsafe_b64decode(text.encode()))
+            return cls(value=None if value is None else float(value), record_id=str(record_id))
         except (ValueError, TypeError, binascii.Error) as error:
             raise InputError(
                 f'cursor: found "{text}", expected the next_cursor of an earlier answer; leave it out to start again'
@@ -69,7 +68,7 @@ class Stored:
     def cursor(self) -> Cursor:
         """Where a page that ends here ends."""
         value = self.score.expected_value if self.score else None
-        return Cursor(expected_value=value, opportunity_id=self.opportunity.id)
+        return Cursor(value=value, record_id=self.opportunity.id)
 
 
 def list_open(session: Session, filters: Filters, after: Cursor | None, limit: int) -> list[Stored]:
@@ -81,7 +80,7 @@ def list_open(session: Session, filters: Filters, after: Cursor | None, limit: i
         .limit(limit)
     )
     if after is not None:
-        statement = statement.where(_comes_after(after))
+        statement = statement.where(comes_after(after, Score.expected_value, Opportunity.id))
     return [_stored(row) for row in session.execute(statement)]
 
 
@@ -101,11 +100,11 @@ def get_stored(session: Session, opportunity_id: str) -> Stored:
     return _stored(row)
 
 
-def past_scores(session: Session, opportunity_id: str) -> Sequence[Score]:
-    """List the newest scores of an opportunity, newest first."""
+def past_scores(session: Session, record_id: str, *, model: str = MODEL) -> Sequence[Score]:
+    """List the newest scores of a record, newest first."""
     statement = (
         sa.select(Score)
-        .where(Score.model == MODEL, Score.record_id == opportunity_id)
+        .where(Score.model == model, Score.record_id == record_id)
         .order_by(Score.as_of.desc(), Score.id.desc())
         .limit(PAST_SCORES_MAX)
     )
@@ -138,9 +137,12 @@ def _conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
     return [column == value for column, value in asked if value is not None]
 
 
-def _comes_after(cursor: Cursor) -> sa.ColumnElement[bool]:
-    value, later_id = Score.expected_value, Opportunity.id > cursor.opportunity_id
-    if cursor.expected_value is None:
+def comes_after(
+    cursor: Cursor, value: InstrumentedAttribute[Any], record_id: InstrumentedAttribute[str]
+) -> sa.ColumnElement[bool]:
+    """Keep what comes after a cursor where rows are sorted by value, highest first, missing last, then by id."""
+    later_id = record_id > cursor.record_id
+    if cursor.value is None:
         return sa.and_(value.is_(None), later_id)
-    same = sa.and_(value == cursor.expected_value, later_id)
-    return sa.or_(value < cursor.expected_value, same, value.is_(None))
+    same = sa.and_(value == cursor.value, later_id)
+    return sa.or_(value < cursor.value, same, value.is_(None))

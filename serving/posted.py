@@ -1,4 +1,4 @@
-"""Posted opportunities as a history: the frames that snapshots are cut from."""
+"""Posted opportunities or leads as a history: the frames that snapshots are cut from."""
 
 import json
 from collections import Counter
@@ -15,10 +15,11 @@ import polars as pl
 
 from forecast.errors import InputError
 from forecast.history import OPPORTUNITY_COLUMNS
+from forecast.lead_history import name_lead_changes
 from forecast.snapshot import CHANGE_TYPES, History
 from forecast.store import frame_type
 from serving.errors import shown
-from serving.schemas import ActivityIn, FieldProblem, OpportunityIn
+from serving.schemas import ActivityIn, FieldProblem, LeadIn, OpportunityIn
 
 CENT = Decimal("0.01")
 COLUMN_TYPES: Mapping[str, pl.DataType] = MappingProxyType(
@@ -27,6 +28,7 @@ COLUMN_TYPES: Mapping[str, pl.DataType] = MappingProxyType(
 CUSTOM_TYPES: Mapping[str, pl.DataType] = MappingProxyType(
     {"number": pl.Float64(), "boolean": pl.Boolean(), "date": pl.Date()}
 )
+Item = OpportunityIn | LeadIn
 _MOMENT = pl.Datetime("us", "UTC")
 _ACTIVITY_TYPES = pl.Schema(
     {
@@ -37,6 +39,17 @@ _ACTIVITY_TYPES = pl.Schema(
         "person_id": pl.String(),
         "duration_minutes": pl.Float64(),
         "known_at": _MOMENT,
+    }
+)
+_LEAD_COLUMN_TYPES = pl.Schema(
+    {
+        "opportunity_id": pl.String(),
+        "account_industry": pl.String(),
+        "account_region": pl.String(),
+        "lead_title": pl.String(),
+        "email_known": pl.Boolean(),
+        "phone_known": pl.Boolean(),
+        "campaign_channel": pl.String(),
     }
 )
 _CUSTOM_EXPECTED = {
@@ -62,7 +75,7 @@ def utc(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def find_problems(
-    items: Sequence[OpportunityIn], *, as_of: datetime, custom_types: Mapping[str, str], zone: ZoneInfo
+    items: Sequence[Item], *, as_of: datetime, custom_types: Mapping[str, str], zone: ZoneInfo
 ) -> list[FieldProblem]:
     """List what keeps items from being scored; empty where all can be."""
     return [
@@ -72,7 +85,7 @@ def find_problems(
     ] + _duplicates(items)
 
 
-def _late_creation(index: int, item: OpportunityIn, as_of: datetime, zone: ZoneInfo) -> Iterator[FieldProblem]:
+def _late_creation(index: int, item: Item, as_of: datetime, zone: ZoneInfo) -> Iterator[FieldProblem]:
     if item.created_at and utc(item.created_at, zone) > as_of:
         yield FieldProblem(
             index=index,
@@ -83,7 +96,7 @@ def _late_creation(index: int, item: OpportunityIn, as_of: datetime, zone: ZoneI
         )
 
 
-def _unreadable_custom(index: int, item: OpportunityIn, custom_types: Mapping[str, str]) -> Iterator[FieldProblem]:
+def _unreadable_custom(index: int, item: Item, custom_types: Mapping[str, str]) -> Iterator[FieldProblem]:
     for name, value in item.custom.items():
         kind = custom_types.get(f"custom_{name}", "")
         try:
@@ -96,15 +109,15 @@ def _unreadable_custom(index: int, item: OpportunityIn, custom_types: Mapping[st
             )
 
 
-def _duplicates(items: Sequence[OpportunityIn]) -> list[FieldProblem]:
+def _duplicates(items: Sequence[Item]) -> list[FieldProblem]:
     counts = Counter(item.id for item in items)
     return [
         FieldProblem(
             index=index,
             field="id",
             found=item.id,
-            expected="an id that no other opportunity of the call has",
-            remedy="send each opportunity once; score other moments of it in calls of their own",
+            expected="an id that no other record of the call has",
+            remedy="send each record once; score other moments of it in calls of their own",
         )
         for index, item in enumerate(items)
         if counts[item.id] > 1
@@ -154,21 +167,67 @@ def posted_history(
 ) -> History:
     """Put items in the place of a history's opportunities; all of them are open."""
     account_ids = pl.Series([item.account_id for item in items], dtype=pl.String).implode()
-    opportunities = _opportunities(items, custom_types, zone)
+    account_changes = surroundings.account_changes.filter(pl.col("record_id").is_in(account_ids))
+    records = _records(items, custom_types, zone)
+    return _with_records(replace(surroundings, account_changes=account_changes), records, items, custom_types, zone)
+
+
+def posted_lead_history(
+    items: Sequence[LeadIn],
+    surroundings: History,
+    *,
+    custom_types: Mapping[str, str],
+    channels: Mapping[str, str],
+    zone: ZoneInfo,
+) -> History:
+    """Put leads in the place of a history's leads; all of them are open.
+
+    Args:
+        channels: of campaigns by their id.
+    """
+    records = _records(items, custom_types, zone).join(_lead_columns(items, channels), on="opportunity_id")
+    history = _with_records(surroundings, records, items, custom_types, zone)
+    return replace(history, changes=name_lead_changes(history.changes))
+
+
+def _lead_columns(items: Sequence[LeadIn], channels: Mapping[str, str]) -> pl.DataFrame:
+    """Give what `lead_history` reads besides the columns that leads share with opportunities."""
+    rows = [
+        (
+            item.id,
+            item.industry,
+            item.region,
+            item.title,
+            item.email is not None,
+            item.phone is not None,
+            channels.get(item.campaign_id or ""),
+        )
+        for item in items
+    ]
+    return pl.DataFrame(rows, schema=_LEAD_COLUMN_TYPES, orient="row")
+
+
+def _with_records(
+    surroundings: History,
+    records: pl.DataFrame,
+    items: Sequence[Item],
+    custom_types: Mapping[str, str],
+    zone: ZoneInfo,
+) -> History:
     return replace(
         surroundings,
-        opportunities=opportunities,
-        closings=_open_closings(opportunities["opportunity_id"], surroundings.closings.schema),
+        opportunities=records.sort("opportunity_id"),
+        closings=_open_closings(records["opportunity_id"].sort(), surroundings.closings.schema),
         changes=_changes(items, zone),
-        account_changes=surroundings.account_changes.filter(pl.col("record_id").is_in(account_ids)),
         activities=_activities(items, zone),
         custom_types=custom_types,
     )
 
 
-def _opportunities(items: Sequence[OpportunityIn], custom_types: Mapping[str, str], zone: ZoneInfo) -> pl.DataFrame:
+def _records(items: Sequence[Item], custom_types: Mapping[str, str], zone: ZoneInfo) -> pl.DataFrame:
+    """Give the columns of opportunities, empty where an item has none, and the custom fields."""
     columns = {
-        name: pl.Series(name, [_stored(getattr(item, name), zone) for item in items], dtype=kind)
+        name: pl.Series(name, [_stored(getattr(item, name, None), zone) for item in items], dtype=kind)
         for name, kind in COLUMN_TYPES.items()
     }
     custom = {
@@ -180,7 +239,7 @@ def _opportunities(items: Sequence[OpportunityIn], custom_types: Mapping[str, st
         for column, kind in custom_types.items()
         if column.startswith("custom_")
     }
-    return pl.DataFrame({**columns, **custom}).rename({"id": "opportunity_id"}).sort("opportunity_id")
+    return pl.DataFrame({**columns, **custom}).rename({"id": "opportunity_id"})
 
 
 def _stored(value: Any, zone: ZoneInfo) -> Any:
@@ -195,7 +254,7 @@ def _open_closings(opportunity_ids: pl.Series, schema: pl.Schema) -> pl.DataFram
     return open_.with_columns(pl.lit(None, schema[name]).alias(name) for name in ("closed_at", "won_amount"))
 
 
-def _changes(items: Sequence[OpportunityIn], zone: ZoneInfo) -> pl.DataFrame:
+def _changes(items: Sequence[Item], zone: ZoneInfo) -> pl.DataFrame:
     rows = [
         (item.id, change_column(change.field), utc(change.changed_at, zone), change.old_value, change.new_value)
         for item in items
@@ -209,7 +268,7 @@ def change_column(field: str) -> str:
     return f"custom_{field.removeprefix('custom.')}" if field.startswith("custom.") else field
 
 
-def _activities(items: Sequence[OpportunityIn], zone: ZoneInfo) -> pl.DataFrame:
+def _activities(items: Sequence[Item], zone: ZoneInfo) -> pl.DataFrame:
     activities = [activity for item in items for activity in item.activities]
     columns: dict[str, list[Any]] = {
         name: [getattr(activity, name) for activity in activities]

@@ -1,20 +1,24 @@
 """Shapes of requests and answers of the API."""
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from forecast.grades import Grade
 
 ITEMS_MAX = 1000
 
+_NUMBER = re.compile(r"\s*[+-]?[\d._]+\s*")
+
 
 def _text(value: object) -> object:
     """Refuse bare numbers: whether they count seconds or milliseconds can only be guessed."""
-    if isinstance(value, int | float):
-        raise ValueError("a number is not a moment")  # noqa: TRY004 - pydantic collects ValueError only
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise ValueError("a number is not a moment")
     return value
 
 
@@ -38,7 +42,7 @@ class Posted(Schema):
     @classmethod
     def _without_nul(cls, value: object) -> object:
         if isinstance(value, str) and "\0" in value:
-            raise ValueError("a text with a NUL character can't be kept")
+            raise PydanticCustomError("nul_character", "text without a NUL character")
         return value
 
 
@@ -95,6 +99,28 @@ class OpportunityIn(Posted):
     changes: list[ChangeIn] = Field(default_factory=list)
 
 
+class LeadIn(Posted):
+    """An open lead as it stands now, with its history as far as the caller has it."""
+
+    id: Annotated[str, Field(min_length=1)]
+    source_system: str = "import"
+    external_id: str | None = None
+    created_at: Moment | None = None
+    name: str | None = None
+    company: str | None = None
+    title: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    industry: str | None = None
+    region: str | None = None
+    owner_id: str | None = None
+    source: str | None = None
+    campaign_id: str | None = None
+    custom: Annotated[dict[str, Any], Field(description="Custom fields by name.")] = Field(default_factory=dict)
+    activities: list[ActivityIn] = Field(default_factory=list)
+    changes: list[ChangeIn] = Field(default_factory=list)
+
+
 _EXAMPLE: dict[str, Any] = {
     "as_of": None,
     "opportunities": [
@@ -136,6 +162,13 @@ class ScoreRequest(Schema):
     opportunities: Annotated[list[OpportunityIn], Field(min_length=1, max_length=ITEMS_MAX)]
 
 
+class LeadScoreRequest(Schema):
+    """Leads to be scored; a moment without a zone is read in FORECAST_TIMEZONE."""
+
+    as_of: Annotated[Moment | None, Field(description="Nothing known at or after it counts. Default: now.")] = None
+    leads: Annotated[list[LeadIn], Field(min_length=1, max_length=ITEMS_MAX)]
+
+
 class Money(Schema):
     """An amount with its currency, where that is known."""
 
@@ -175,16 +208,16 @@ class Identified(Schema):
     id: str
 
 
-class ScoredOpportunity(Score, Identified):
-    """The score of one opportunity of the call."""
+class ScoredRecord(Score, Identified):
+    """The score of one opportunity or lead of the call."""
 
     warnings: list[str]
 
 
 class ScoreAnswer(Schema):
-    """Scores in the order of the opportunities given."""
+    """Scores in the order of the records given."""
 
-    scores: list[ScoredOpportunity]
+    scores: list[ScoredRecord]
 
 
 class OpportunityRow(Schema):
@@ -211,7 +244,7 @@ class OpportunityPage(Schema):
 
 
 class PastScore(Schema):
-    """A score in the history of an opportunity."""
+    """A score in the history of a record."""
 
     as_of: datetime
     scored_at: datetime
@@ -257,7 +290,7 @@ class Health(Schema):
 
 
 class FieldProblem(Schema):
-    """What is wrong with one field; `index` counts the call's opportunities from 0."""
+    """What is wrong with one field; `index` counts the call's records from 0."""
 
     index: int | None
     field: str

@@ -9,9 +9,13 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from forecast.history import read_history
+from forecast.population import OPPORTUNITIES, Kind, Population
 from forecast.snapshot import History, closings_as_closed
 
-_LOOKED_UP = {"owner_id": "people", "account_id": "accounts", "product_id": "products", "stage": "stages"}
+_LOOKED_UP: Mapping[Kind, Mapping[str, str]] = {
+    "opportunity": {"owner_id": "people", "account_id": "accounts", "product_id": "products", "stage": "stages"},
+    "lead": {"owner_id": "people"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,7 @@ class Surroundings:
 
     Attributes:
         history: without opportunities of its own; `earlier` holds all closings.
-        seen: values that occur in stored records, for `owner_id`, `account_id`, `product_id` and `stage`.
+        seen: values that occur in stored records, for `owner_id`, and of opportunities `account_id`, `product_id`, `stage`.
         read_at: when they were read.
     """
 
@@ -29,22 +33,24 @@ class Surroundings:
     read_at: datetime
 
 
-def read_surroundings(session: Session, read_at: datetime) -> Surroundings:
-    """Read the surroundings from the database."""
-    history = read_history(session)
+def read_surroundings(session: Session, population: Population, read_at: datetime) -> Surroundings:
+    """Read the surroundings of a population from the database."""
+    history = read_history(session, population=population)
     empty = replace(
         history,
         opportunities=history.opportunities.clear(),
         closings=history.closings.clear(),
         changes=history.changes.clear(),
         activities=history.activities.clear(),
+        departures=None,
         earlier=closings_as_closed(history),
     )
-    return Surroundings(history=empty, seen={name: _seen(history, name) for name in _LOOKED_UP}, read_at=read_at)
+    seen = {name: _seen(history, name, frame) for name, frame in _LOOKED_UP[population.kind].items()}
+    return Surroundings(history=empty, seen=seen, read_at=read_at)
 
 
-def _seen(history: History, name: str) -> frozenset[str]:
-    listed: pl.DataFrame = getattr(history, _LOOKED_UP[name])
+def _seen(history: History, name: str, frame: str) -> frozenset[str]:
+    listed: pl.DataFrame = getattr(history, frame)
     values = pl.concat([history.opportunities[name], listed[name].rename(name)]).drop_nulls().unique()
     return frozenset(values)
 
@@ -56,24 +62,25 @@ class SurroundingsCache:
         self._clock = clock
         self._age_max = age_max
         self._lock = threading.Lock()
-        self._held: Surroundings | None = None
+        self._held: dict[Population, Surroundings] = {}
 
-    def get(self, session: Session) -> Surroundings:
-        """Give surroundings that are fresh, or being read anew by another request."""
-        held = self._held
+    def get(self, session: Session, population: Population = OPPORTUNITIES) -> Surroundings:
+        """Give a population's surroundings that are fresh, or being read anew by another request."""
+        held = self._held.get(population)
         if held is not None and (self._is_fresh(held) or not self._lock.acquire(blocking=False)):
             return held
         if held is None:
             self._lock.acquire()
         try:
-            return self._read_unless_fresh(session)
+            return self._read_unless_fresh(session, population)
         finally:
             self._lock.release()
 
     def _is_fresh(self, held: Surroundings) -> bool:
         return self._clock() - held.read_at <= self._age_max
 
-    def _read_unless_fresh(self, session: Session) -> Surroundings:
-        if self._held is None or not self._is_fresh(self._held):
-            self._held = read_surroundings(session, self._clock())
-        return self._held
+    def _read_unless_fresh(self, session: Session, population: Population) -> Surroundings:
+        held = self._held.get(population)
+        if held is None or not self._is_fresh(held):
+            held = self._held[population] = read_surroundings(session, population, self._clock())
+        return held

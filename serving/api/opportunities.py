@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from forecast.records import Opportunity
-from forecast.records import Score as ScoreRecord
 from serving.deps import LanguageDep, SessionDep
 from serving.listing import Cursor, Filters, Stored, get_stored, list_open, past_scores
-from serving.reasons import Speaker, StoredReason, money, read_speaker
-from serving.schemas import OpportunityAnswer, OpportunityPage, OpportunityRow, PastScore, Score
+from serving.reasons import Speaker, money, read_speaker
+from serving.schemas import OpportunityAnswer, OpportunityPage, OpportunityRow
+from serving.stored_scores import stored_past_score, stored_reasons, stored_score
 
 router = APIRouter()
 
@@ -36,7 +36,7 @@ def list_opportunities(
     after = Cursor.from_text(cursor) if cursor else None
     found = list_open(session, filters, after, limit + 1)
     page = found[:limit]
-    speaker = read_speaker(session, language, [reason for stored in page for reason in _reasons(stored.score)])
+    speaker = read_speaker(session, language, [reason for stored in page for reason in stored_reasons(stored.score)])
     return OpportunityPage(
         opportunities=[_row(stored, speaker) for stored in page],
         next_cursor=page[-1].cursor.to_text() if len(found) > limit else None,
@@ -47,14 +47,14 @@ def list_opportunities(
 def read_opportunity(opportunity_id: str, session: SessionDep, language: LanguageDep) -> OpportunityAnswer:
     """Give an opportunity as stored, its latest score, and its newest 50 scores, newest first."""
     stored = get_stored(session, opportunity_id)
-    speaker = read_speaker(session, language, _reasons(stored.score))
+    speaker = read_speaker(session, language, stored_reasons(stored.score))
     currency = stored.opportunity.currency
     return OpportunityAnswer(
         opportunity=_columns(stored.opportunity),
         account_name=stored.account_name,
         owner_name=stored.owner_name,
-        score=_score(stored.score, currency, speaker),
-        score_history=[_past(score, currency) for score in past_scores(session, opportunity_id)],
+        score=stored_score(stored.score, currency, speaker),
+        score_history=[stored_past_score(score, currency) for score in past_scores(session, opportunity_id)],
     )
 
 
@@ -71,37 +71,8 @@ def _row(stored: Stored, speaker: Speaker) -> OpportunityRow:
         stage=opportunity.stage,
         amount=money(opportunity.amount, opportunity.currency),
         expected_close_on=opportunity.expected_close_on,
-        score=_score(stored.score, opportunity.currency, speaker),
+        score=stored_score(stored.score, opportunity.currency, speaker),
     )
-
-
-def _score(score: ScoreRecord | None, currency: str | None, speaker: Speaker) -> Score | None:
-    if score is None:
-        return None
-    return Score(
-        **_said(score, currency),
-        reasons_for=speaker.say(score.reasons.get("for", [])),
-        reasons_against=speaker.say(score.reasons.get("against", [])),
-    )
-
-
-def _past(score: ScoreRecord, currency: str | None) -> PastScore:
-    return PastScore(**_said(score, currency), scored_at=score.scored_at)
-
-
-def _said(score: ScoreRecord, currency: str | None) -> dict[str, Any]:
-    return {
-        "as_of": score.as_of,
-        "probability": score.probability,
-        "grade": score.grade,
-        "expected_value": money(score.expected_value, currency),
-        "basis": score.basis,
-        "model_version": score.version,
-    }
-
-
-def _reasons(score: ScoreRecord | None) -> list[StoredReason]:
-    return [*score.reasons.get("for", []), *score.reasons.get("against", [])] if score else []
 
 
 def _columns(opportunity: Opportunity) -> dict[str, Any]:

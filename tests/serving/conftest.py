@@ -4,6 +4,7 @@ import json
 import uuid
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -17,7 +18,8 @@ from forecast.estimators.win import WinModel
 from forecast.features import opportunity_features, plan_features
 from forecast.history import read_history
 from forecast.outcomes import opportunity_outcomes
-from forecast.records import Account, Activity, Change, CustomField, Opportunity, Person, Product, Stage
+from forecast.population import Population
+from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product, Stage
 from forecast.registry import Version, make_live, write_version
 from forecast.settings import Settings
 from forecast.snapshot import opportunities_at_ages, take_snapshot
@@ -31,6 +33,9 @@ with warnings.catch_warnings():
 
 NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)
 MODEL = "win_probability"
+LEAD_MODEL = "lead_conversion"
+LEADS = Population(kind="lead", target="converted", horizon_days=90)
+LEAD_CONFIG = 'population = "lead"\ntarget = "converted"\nhorizon_days = 90\n[data]\nclosed_min = 40\n'
 CUSTOM = {"budget_confirmed": "boolean", "buying_process": "category"}
 
 
@@ -78,6 +83,8 @@ def store_company(engine, company):
         Person: company.people,
         Product: company.products,
         Stage: company.stages,
+        Campaign: company.campaigns,
+        Lead: company.leads,
         Opportunity: custom_json(company.opportunities),
         Activity: company.activities,
     }
@@ -89,10 +96,10 @@ def store_company(engine, company):
             session.add(CustomField(kind="opportunity", name=name, type=kind, time="fixed", label=name.capitalize()))
 
 
-def fit_version(history, name):
+def fit_version(history, name, model_name=MODEL, ages=(0.0, 30.0, 90.0)):
     """Learn a small version from a history."""
     plan = plan_features(history, ("owner_id", "account_id", "source", "product_id"))
-    subjects = opportunities_at_ages(history, [0.0, 30.0, 90.0])
+    subjects = opportunities_at_ages(history, ages)
     features = opportunity_features(take_snapshot(history, subjects), plan)
     won = opportunity_outcomes(history, features.select("opportunity_id", "as_of"))["won"]
     known = features.filter(won.is_not_null())
@@ -107,7 +114,7 @@ def fit_version(history, name):
         if (value := known.filter(pl.Series(labels == 1))[name].median()) is not None
     }
     bundle = {"metrics": {"model_auc": 0.7}, "gates": [], "until": NOW.isoformat()}
-    return Version(name=MODEL, version=name, basis="own", estimator=model, plan=plan, usual=usual, bundle=bundle)
+    return Version(name=model_name, version=name, basis="own", estimator=model, plan=plan, usual=usual, bundle=bundle)
 
 
 def open_database(server, name, template):
@@ -152,6 +159,26 @@ def live(settings, version):
     write_version(settings.models_folder, version, "# card")
     make_live(settings.models_folder, MODEL, version.version, since=NOW - timedelta(days=1), why="passed its gates")
     return version
+
+
+@pytest.fixture(scope="session")
+def lead_version(server, version):
+    """Learn one version of leads from the company for all tests."""
+    assert version.name == MODEL
+    engine = sa.create_engine(server.url.set(database="company"), connect_args={"options": "-c timezone=UTC"})
+    with unit_of_work(engine) as session:
+        history = read_history(session, population=LEADS, until=NOW)
+    engine.dispose()
+    found = fit_version(history, "20260915T000001Z", LEAD_MODEL, (0.0, 3.0, 14.0))
+    return replace(found, bundle={**found.bundle, "config": LEAD_CONFIG})
+
+
+@pytest.fixture
+def live_leads(settings, lead_version):
+    """Serve the version of leads."""
+    write_version(settings.models_folder, lead_version, "# card")
+    make_live(settings.models_folder, LEAD_MODEL, lead_version.version, since=NOW, why="passed its gates")
+    return lead_version
 
 
 class Clock:

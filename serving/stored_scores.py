@@ -1,0 +1,39 @@
+"""Rows of the score table as answers."""
+
+from typing import Any
+
+from forecast.records import Score as ScoreRecord
+from serving.reasons import Speaker, StoredReason, money
+from serving.schemas import PastScore, Score
+
+
+def stored_score(score: ScoreRecord | None, currency: str | None, speaker: Speaker) -> Score | None:
+    """Give a stored score with its reasons; None where there is none."""
+    if score is None:
+        return None
+    return Score(
+        **_said(score, currency),
+        reasons_for=speaker.say(score.reasons.get("for", [])),
+        reasons_against=speaker.say(score.reasons.get("against", [])),
+    )
+
+
+def stored_past_score(score: ScoreRecord, currency: str | None) -> PastScore:
+    """Give a stored score without its reasons."""
+    return PastScore(**_said(score, currency), scored_at=score.scored_at)
+
+
+def stored_reasons(score: ScoreRecord | None) -> list[StoredReason]:
+    """List all reasons of a stored score."""
+    return [*score.reasons.get("for", []), *score.reasons.get("against", [])] if score else []
+
+
+def _said(score: ScoreRecord, currency: str | None) -> dict[str, Any]:
+    return {
+        "as_of": score.as_of,
+        "probability": score.probability,
+        "grade": score.grade,
+        "expected_value": money(score.expected_value, currency),
+        "basis": score.basis,
+        "model_version": score.version,
+    }
