@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
+from forecast.cli.duplicates import duplicates, merge, unmerge
 from forecast.cli.exporting import export
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, rollback, train
@@ -26,6 +27,9 @@ app.command("import")(import_files)
 app.command()(export)
 app.command()(check)
 app.command()(show)
+app.command()(duplicates)
+app.command()(merge)
+app.command()(unmerge)
 app.command()(train)
 app.command("models")(list_models)
 app.command()(promote)

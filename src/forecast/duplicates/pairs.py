@@ -7,6 +7,8 @@ import polars as pl
 BLOCK_ROWS_MAX = 50
 TYPO_LETTERS = (7, 40)
 
+# Hashes are looked at in so many parts, so that a million names fit in memory.
+_PARTS = 16
 _PAIR = pl.Schema({"left": pl.Int64(), "right": pl.Int64()})
 
 
@@ -52,8 +54,9 @@ def _one_letter_apart(records: pl.DataFrame, spelled: str) -> pl.DataFrame:
     longest = int(names.select(letters.max()).item() or 0)
     variants = [names.select("row", pl.col("key").hash().alias("key"))]
     variants += [_without_letter(names.filter(letters > place), place) for place in range(longest)]
-    hashed = pl.concat(variants).unique()
-    return pl.concat(_sharing(hashed.filter(pl.col("key").is_duplicated())))
+    hashed = pl.concat(variants)
+    parts = (hashed.filter(pl.col("key") % _PARTS == part).unique() for part in range(_PARTS))
+    return pl.concat([pair for part in parts for pair in _sharing(part)])
 
 
 def _without_letter(names: pl.DataFrame, place: int) -> pl.DataFrame:

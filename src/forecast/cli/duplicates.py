@@ -1,0 +1,127 @@
+"""forecast duplicates, merge and unmerge."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from forecast.cli.screen import console, now, opened, output
+from forecast.settings import Settings, read_settings
+from forecast.store import unit_of_work
+from forecast.wording import Language
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from forecast.records import Merge
+
+PAIRS_SHOWN = 30
+ACTOR = "command line"
+
+
+def duplicates(
+    kind: Annotated[Literal["accounts", "leads"], typer.Argument(help="What to look through.")],
+    out: Annotated[Path | None, typer.Option(help="Write all pairs to this CSV.")] = None,
+    confidence_min: Annotated[
+        float, typer.Option("--min", min=0, max=1, help="Leave out pairs of less confidence.")
+    ] = 0.5,
+) -> None:
+    """Propose records that are probably the same, with reasons; nothing is merged."""
+    from forecast.duplicates import find_duplicates
+
+    settings = read_settings()
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        found = find_duplicates(session, kind.removesuffix("s"), confidence_min=confidence_min)
+    language = _language(settings)
+    if out is not None:
+        _write_pairs(found, out, language)
+    else:
+        _print_pairs(found, kind.removesuffix("s"), language)
+    count = found["group_id"].n_unique()
+    console.print(f"{found.height} pairs in {count} groups{f' are in {out}' if out else ''}", markup=False)
+
+
+def _language(settings: Settings) -> Language:
+    return "zh" if settings.language == "zh" else "en"
+
+
+def _write_pairs(found: "pl.DataFrame", out: Path, language: Language) -> None:
+    import polars as pl
+
+    from forecast.duplicates import say_evidence
+
+    reasons = [", ".join(say_evidence(one, language) for one in evidence) for evidence in found["evidence"]]
+    found.drop("evidence").with_columns(pl.Series("reasons", reasons, dtype=pl.String)).write_csv(out)
+
+
+def _print_pairs(found: "pl.DataFrame", kind: str, language: Language) -> None:
+    from forecast.duplicates import say_evidence
+
+    shown = found.head(PAIRS_SHOWN)
+    table = Table("keep", "other", "confidence", "why", show_lines=True)
+    for row in shown.iter_rows(named=True):
+        table.add_row(
+            escape(f"{row['id']}\n{row['name'] or ''}"),
+            escape(f"{row['other_id']}\n{row['other_name'] or ''}"),
+            f"{row['confidence']:.2f}",
+            "\n".join(say_evidence(one, language) for one in row["evidence"]),
+        )
+    if shown.height:
+        output.print(table)
+        first = shown.row(0, named=True)
+        console.print(f"merge them so: forecast merge {kind} {first['id']} {first['other_id']}", markup=False)
+    if found.height > shown.height:
+        console.print(f"the first {shown.height} of {found.height} are shown; --out FILE.csv writes all")
+
+
+def merge(
+    kind: Annotated[Literal["account", "lead"], typer.Argument(help="Kind of the records.")],
+    keep: Annotated[str, typer.Argument(metavar="KEEP", help="Id of the record that stays.")],
+    others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Ids of the records merged into it.")],
+    fill: Annotated[
+        list[str] | None, typer.Option(help="Field whose blank is filled from the others; may be given again; or all.")
+    ] = None,
+) -> None:
+    """Merge records: what points at the others points at the one that stays; can be undone."""
+    from forecast.merging import merge_records
+
+    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+        for done in merge_records(session, kind, keep_id=keep, other_ids=others, fill=fill or (), by=ACTOR, at=now()):
+            console.print(_said(done), markup=False)
+
+
+def _said(merge: "Merge") -> str:
+    moved = ", ".join(f"{len(ids)} {name}" for name, ids in merge.details["moved"].items() if ids)
+    filled = ", ".join(merge.details["filled"])
+    return (
+        f'merge {merge.id}: {merge.kind} "{merge.merged_id}" into "{merge.kept_id}"; '
+        f"repointed: {moved or 'nothing'}; filled: {filled or 'nothing'}; undo with: forecast unmerge {merge.id}"
+    )
+
+
+def unmerge(
+    merge_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="Number of the merge.")] = None,
+) -> None:
+    """Undo a merge; without a number, list those that can be undone."""
+    from forecast.merging import list_merges, undo_merge
+
+    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+        if merge_id is None:
+            _print_merges(list_merges(session))
+            return
+        undone = undo_merge(session, merge_id, by=ACTOR, at=now())
+    console.print(f"merge {merge_id} is undone, {undone.restored} references are restored", markup=False)
+    for sentence in undone.left:
+        console.print(f"[yellow]not restored:[/yellow] {escape(sentence)}")
+
+
+def _print_merges(merges: "Sequence[Merge]") -> None:
+    table = Table("id", "kind", "kept", "merged", "when", "by")
+    for one in merges:
+        cells = (str(one.id), one.kind, one.kept_id, one.merged_id, f"{one.merged_at:%Y-%m-%d %H:%M}", one.merged_by)
+        table.add_row(*map(escape, cells))
+    output.print(table if table.rows else "no merge is in force")
