@@ -16,7 +16,7 @@ from forecast.store import Statement, copy_blocks, frame_type
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # without it, spreadsheets take Chinese for something else
 
-_LEFT_OUT = frozenset({"id", "source_system", "external_id", "version", "stored_at", "custom"})
+_LEFT_OUT = frozenset({"id", "source_system", "external_id", "version", "stored_at", "import_digest", "custom"})
 _SQL_TYPES: dict[str, sa.types.TypeEngine[Any]] = {"number": sa.Float(), "boolean": sa.Boolean()}
 
 

@@ -5,8 +5,9 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
+import numpy as np
 import platformdirs
 import polars as pl
 import psycopg
@@ -16,6 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from forecast.errors import StoreError
@@ -196,10 +198,76 @@ def copy_rows(session: Session, table: sa.Table, columns: Sequence[str], rows: I
 
 def copy_frame(session: Session, table: sa.TableClause, frame: pl.DataFrame) -> None:
     """Write a frame into a table by COPY; its columns are the table's by name."""
-    names = ", ".join(f'"{column}"' for column in frame.columns)
+    for part in frame.iter_slices(50_000):
+        copy_csv(session, table, part.columns, as_csv(part))
+
+
+def as_csv(frame: pl.DataFrame) -> bytes:
+    """Write a frame as COPY takes it."""
+    buffer = io.BytesIO()
+    frame.write_csv(buffer, include_header=False)
+    return buffer.getvalue()
+
+
+def copy_csv(session: Session, table: sa.TableClause, columns: Sequence[str], rows: bytes) -> None:
+    """Write rows as `as_csv` gives them into columns of a table."""
+    names = ", ".join(f'"{column}"' for column in columns)
     with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)') as copy:
-        for part in frame.iter_slices(50_000):
-            copy.write(part.write_csv(include_header=False))
+        copy.write(rows)
+
+
+def read_integers(session: Session, statement: sa.Select[int]) -> NDArray[np.int64]:
+    """Read the one bigint column that a SELECT gives, of which none may be NULL; ten bytes a row more than it holds."""
+    query = statement.compile(dialect=session.get_bind().dialect, compile_kwargs={"render_postcompile": True})
+    buffer = io.BytesIO()
+    with _cursor(session).copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", query.params or None) as copy:
+        for block in copy:
+            buffer.write(block)
+    # Before the rows are 19 bytes of header, behind them two of an end mark; each row says its width and its cell's.
+    rows = np.frombuffer(buffer.getbuffer()[19:-2], dtype=[("cells", ">i2"), ("bytes", ">i4"), ("value", ">i8")])
+    return rows["value"].astype(np.int64)
+
+
+@contextmanager
+def without_indexes(session: Session, table: sa.Table) -> Iterator[None]:
+    """Leave out the indexes of an empty table while it is filled, then build them at once.
+
+    Others wait for the table until the transaction ends. One that they are using, or that is not empty, is left as it is.
+
+    Raises:
+        UniqueViolation: at the end, where two rows have one key.
+    """
+    remade = _indexes(session, table) if _lock_if_empty(session, table) else {}
+    for drop in remade:
+        session.execute(sa.text(drop))
+    yield
+    cursor = _cursor(session)
+    cursor.execute("SET LOCAL maintenance_work_mem = '128MB'")
+    for make in remade.values():
+        cursor.execute(make)
+
+
+def _lock_if_empty(session: Session, table: sa.Table) -> bool:
+    try:
+        with session.begin_nested():
+            session.execute(sa.text(f'LOCK TABLE "{table.name}" IN ACCESS EXCLUSIVE MODE NOWAIT'))
+    except sa.exc.OperationalError:
+        return False
+    return not session.scalar(sa.select(sa.exists().select_from(table)))
+
+
+def _indexes(session: Session, table: sa.Table) -> dict[str, LiteralString]:
+    """Give the statements that drop the indexes of a table and make them again; keys among them are constraints."""
+    name = f'"{table.name}"'
+    found = sa.text(
+        "SELECT CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass)"
+        " ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, c.conname) END AS drop,"
+        " CASE WHEN c.oid IS NULL THEN pg_get_indexdef(i.indexrelid)"
+        " ELSE format('ALTER TABLE %s ADD CONSTRAINT %I %s', i.indrelid::regclass, c.conname, pg_get_constraintdef(c.oid))"
+        " END AS make FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid"
+        " WHERE i.indrelid = CAST(:table AS regclass)"
+    )
+    return {row.drop: row.make for row in session.execute(found, {"table": name})}
 
 
 def copy_blocks(session: Session, statement: Statement) -> Iterator[bytes]:

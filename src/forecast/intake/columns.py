@@ -225,13 +225,19 @@ def _read_date(texts: pl.Series, reading: Reading) -> Column:
 def _read_moment(texts: pl.Series, reading: Reading) -> Column:
     if reading.epoch_unit:
         return _read_epoch(texts, reading)
-    fast = _strptime(texts, _ZONED_FORMATS, _MOMENT)
-    left = texts.set(fast.is_not_null(), None)
-    local = _strptime(left, _local_formats(reading.date_order), pl.Datetime("us"))
+    ways = [partial(_strptime, formats=_ZONED_FORMATS, dtype=_MOMENT), partial(_read_local, reading=reading)]
+    fast = pl.Series(texts.name, [None], dtype=_MOMENT).new_from_index(0, len(texts))
+    for way in ways if ways[0](texts.drop_nulls().head(1)).count() else reversed(ways):
+        if fast.null_count() > texts.null_count():
+            fast = fast.zip_with(fast.is_not_null(), way(texts.set(fast.is_not_null(), None)))
+    return _each(texts, fast, partial(values.read_moment, date_order=reading.date_order, zone=reading.zone))
+
+
+def _read_local(texts: pl.Series, reading: Reading) -> pl.Series:
+    local = _strptime(texts, _local_formats(reading.date_order), pl.Datetime("us"))
     # An hour that the clocks skipped is left to the slow way, which reads it as the clock before the change would.
     placed = local.dt.replace_time_zone(reading.zone.key, non_existent="null", ambiguous="earliest")
-    fast = fast.zip_with(fast.is_not_null(), placed.dt.convert_time_zone("UTC"))
-    return _each(texts, fast, partial(values.read_moment, date_order=reading.date_order, zone=reading.zone))
+    return placed.dt.convert_time_zone("UTC")
 
 
 def _local_formats(date_order: str) -> tuple[str, ...]:
@@ -251,7 +257,8 @@ def _local_formats(date_order: str) -> tuple[str, ...]:
 def _strptime(texts: pl.Series, formats: tuple[str, ...], dtype: pl.Date | pl.Datetime) -> pl.Series:
     """Read what any of the formats reads, each tried on what the earlier ones left; years of four digits only."""
     found = pl.Series(texts.name, [None], dtype=dtype).new_from_index(0, len(texts))
-    for form in formats:
+    first = texts.drop_nulls().head(1)
+    for form in sorted(formats, key=lambda form: first.str.strptime(dtype, form, strict=False).null_count()):
         left = texts.set(found.is_not_null(), None)
         if left.null_count() == len(left):
             break

@@ -24,7 +24,7 @@ class _Clean:
 
     data: bytes
     ends: NDArray[np.int64]
-    widths: NDArray[np.int64]
+    widths: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -88,34 +88,41 @@ def _clean(data: bytes, separator: str) -> _Clean | None:
     """Cut off the whole records at the start, if every quotation mark in them is where RFC 4180 wants it."""
     letters = np.frombuffer(data, np.uint8)
     quotes = letters == _QUOTE
-    has_quotes = bool(quotes.any())
+    has_quotes = b'"' in data
     inside = np.bitwise_xor.accumulate(quotes) if has_quotes else quotes
-    ends = np.flatnonzero((letters == _NEWLINE) & ~inside)
+    newlines = np.flatnonzero(letters == _NEWLINE)
+    ends = newlines[~inside[newlines]]
     if not ends.size:
         return None
     cut = int(ends[-1]) + 1
-    letters, quotes, inside = letters[:cut], quotes[:cut], inside[:cut]
-    if has_quotes and not _quotes_in_order(letters, quotes, inside, ord(separator)):
+    letters, inside = letters[:cut], inside[:cut]
+    if has_quotes and not _quotes_in_order(letters, np.flatnonzero(quotes[:cut]), inside, ord(separator)):
         return None
-    returns = np.flatnonzero((letters == _RETURN) & ~inside)
-    if (letters[returns + 1] != _NEWLINE).any():
+    if b"\r" in data and not _returns_in_order(letters, inside):
         return None
-    separators = np.flatnonzero((letters == ord(separator)) & ~inside)
-    widths = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+    separators = letters == ord(separator)
+    if has_quotes:
+        separators &= ~inside
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    widths = np.add.reduceat(separators.view(np.uint8), starts, dtype=np.int32) + 1
     return _Clean(data[:cut], ends, widths)
 
 
 def _quotes_in_order(
-    letters: NDArray[np.uint8], quotes: NDArray[np.bool_], inside: NDArray[np.bool_], separator: int
+    letters: NDArray[np.uint8], quotes: NDArray[np.int64], inside: NDArray[np.bool_], separator: int
 ) -> bool:
-    opening = np.flatnonzero(quotes & inside)
-    before = letters[opening[opening > 0] - 1]
-    closing = np.flatnonzero(quotes & ~inside)
-    after = letters[closing + 1]  # a record's end follows, at the latest
-    return bool(
-        np.isin(before, [separator, _NEWLINE, _QUOTE]).all()
-        and np.isin(after, [separator, _NEWLINE, _RETURN, _QUOTE]).all()
-    )
+    opens = inside[quotes]
+    opening, closing = quotes[opens], quotes[~opens]
+    fits = np.zeros(256, dtype=bool)
+    fits[[separator, _NEWLINE, _QUOTE]] = True
+    before = fits[letters[opening[opening > 0] - 1]].all()
+    fits[_RETURN] = True
+    return bool(before and fits[letters[closing + 1]].all())  # a record's end follows, at the latest
+
+
+def _returns_in_order(letters: NDArray[np.uint8], inside: NDArray[np.bool_]) -> bool:
+    returns = np.flatnonzero((letters == _RETURN) & ~inside)
+    return bool((letters[returns + 1] == _NEWLINE).all())
 
 
 def _clean_chunk(piece: _Clean, separator: str, headings: Sequence[str], before: int, skipped: int) -> Chunk:

@@ -13,7 +13,7 @@ from forecast.intake.chunks import ROW, Chunk
 from forecast.intake.columns import Reading, read_column
 from forecast.intake.fieldtypes import field_type
 from forecast.intake.mapping import CUSTOM, custom_name
-from forecast.intake.plan import Plan, plain_texts, with_constants
+from forecast.intake.plan import Plan, with_constants
 from forecast.intake.rejects import Trouble
 from forecast.intake.rows import TypedRows, read_fields, refused_rows, without
 from forecast.intake.staging import Counts
@@ -27,7 +27,7 @@ _COLUMNS = ("kind", "record_id", "field", "changed_at", "old_value", "new_value"
 
 def typed_changes(chunk: Chunk, plan: Plan) -> TypedRows:
     """Read a chunk of changes; the values are written as PostgreSQL writes those of their field."""
-    texts = with_constants(plain_texts(chunk.frame), plan.constants)
+    texts = with_constants(chunk.texts, plan.constants)
     frame, troubles = read_fields(texts, plan)
     frame, broken = _with_subject(frame)
     frame = _with_field(frame)

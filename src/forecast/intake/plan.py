@@ -1,7 +1,7 @@
 """The plan of an import: how every column of one file will be read, decided before a row is."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from forecast.errors import MappingError
 from forecast.intake import survey, vocabulary
-from forecast.intake.chunks import ROW, Chunk
+from forecast.intake.chunks import Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
 from forecast.intake.doubts import doubts, type_doubts
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
@@ -17,7 +17,7 @@ from forecast.intake.files import TableFile
 from forecast.intake.mapping import CUSTOM, IGNORE, check_mapping
 from forecast.intake.mapping import Mapping as ColumnMapping
 from forecast.intake.recognition import custom_target, match_columns, recognise_kind
-from forecast.intake.survey import Question, SeenColumn, Tally
+from forecast.intake.survey import Question, SeenColumn, Survey, Tally
 from forecast.records import TimeKind
 
 _LIST_MARKS = ";；、|"
@@ -75,6 +75,11 @@ class Plan:
         """Give the fields that the file fills."""
         return frozenset(reading.field for reading in self.readings)
 
+    def reads_as(self, other: "Plan") -> bool:
+        """Tell whether another plan makes the same of every row."""
+        times = [{name: custom.time for name, custom in plan.customs.items()} for plan in (self, other)]
+        return self.readings == other.readings and self.constants == other.constants and times[0] == times[1]
+
     @property
     def has_content_ids(self) -> bool:
         """Tell whether ids are made of what the rows say, for want of an id or a name."""
@@ -82,92 +87,100 @@ class Plan:
         return "external_id" not in self.fields and not named
 
 
-def make_plan(
-    file: TableFile, chunks: Iterable[Chunk], mapping: ColumnMapping, declared: Mapping[str, CustomColumn]
-) -> Plan:
-    """Decide how a file is read, from its headings and one look over all its rows.
+class Planning:
+    """How a file is going to be read, from its headings and the rows seen so far.
 
     Args:
         file: the file.
-        chunks: its rows.
         mapping: what is already decided; its timezone and source_system are those in force.
         declared: the custom fields of the kind that are already known.
 
     Raises:
         MappingError: the kind is not recognised, or the mapping does not fit the file.
     """
-    kind = mapping.kind or recognise_kind(file.headings, file.title)
-    mapping = replace(mapping, kind=kind)
-    check_mapping(mapping)
-    matched = match_columns(kind, file.headings, mapping)
-    constants = {_constant_heading(field): text for field, text in mapping.constants.items()}
-    seen = _look(
-        chunks, mapping, {_constant_heading(field): field for field in mapping.constants} | matched.columns, constants
-    )
-    foreign = {
-        one.heading: custom_target(one.heading, set(matched.columns.values()))
-        for one in seen
-        if _is_foreign_status(one)
-    }
-    seen = [
-        replace(one, field=foreign.get(one.heading, one.field)) for one in seen if not _is_empty(one, file, declared)
-    ]
-    _check_required(kind, [one.field for one in seen])
-    times = {**matched.times, **{field.removeprefix(CUSTOM): "outcome" for field in foreign.values()}, **mapping.times}
-    customs = {one.custom: _custom(one, times, declared) for one in seen if one.custom}
-    readings = tuple(_reading(one, customs) for one in seen)
-    _check_constants(readings, constants)
-    read = {reading.heading: reading.field for reading in readings}
-    columns = {heading: read.get(heading, IGNORE) for heading in file.headings}
-    changed_types = {
-        name for name, custom in customs.items() if name in declared and declared[name].type != custom.type
-    }
-    return Plan(
-        kind=kind,
-        source_system=mapping.source_system or "import",
-        readings=readings,
-        constants=constants,
-        customs=customs,
-        cleared=frozenset(changed_types),
-        ignored=tuple(name for name, field in columns.items() if field == IGNORE and not vocabulary.is_ignored(name)),
-        mapping=_full_mapping(mapping, columns, customs),
-        warnings=(
-            *file.warnings,
-            *matched.warnings,
-            *doubts(seen, readings, foreign),
-            *type_doubts(seen, changed_types),
-        ),
-    )
+
+    def __init__(self, file: TableFile, mapping: ColumnMapping, declared: Mapping[str, CustomColumn]) -> None:
+        kind = mapping.kind or recognise_kind(file.headings, file.title)
+        self._file, self._declared, self._mapping = file, declared, replace(mapping, kind=kind)
+        check_mapping(self._mapping)
+        self._matched = match_columns(kind, file.headings, mapping)
+        self._constants = {_constant_heading(field): text for field, text in mapping.constants.items()}
+        named = {_constant_heading(field): field for field in mapping.constants} | self._matched.columns
+        self._read = {heading: field for heading, field in named.items() if field != IGNORE}
+        self._survey = Survey({heading: _question(kind, field) for heading, field in self._read.items()})
+
+    def see(self, chunk: Chunk) -> None:
+        """Count in a chunk what decides how its columns are read."""
+        self._survey.see(with_constants(chunk.texts, self._constants))
+
+    def plan(self) -> Plan:
+        """Decide how the file is read.
+
+        Raises:
+            MappingError: the mapping does not fit the file.
+        """
+        kind = self._mapping.kind or ""
+        seen = [
+            SeenColumn(heading, field, self._survey.tally(heading), kind, self._mapping)
+            for heading, field in self._read.items()
+        ]
+        taken = set(self._matched.columns.values())
+        foreign = {one.heading: custom_target(one.heading, taken) for one in seen if _is_foreign_status(one)}
+        seen = [
+            replace(one, field=foreign.get(one.heading, one.field))
+            for one in seen
+            if not _is_empty(one, self._file, self._declared)
+        ]
+        _check_required(kind, [one.field for one in seen])
+        outcomes = {field.removeprefix(CUSTOM): "outcome" for field in foreign.values()}
+        times = {**self._matched.times, **outcomes, **self._mapping.times}
+        return self._plan_of(seen, times, foreign)
+
+    def _plan_of(self, seen: Sequence[SeenColumn], times: Mapping[str, str], foreign: Mapping[str, str]) -> Plan:
+        declared = self._declared
+        customs = {one.custom: _custom(one, times, declared) for one in seen if one.custom}
+        readings = tuple(_reading(one, customs) for one in seen)
+        _check_constants(readings, self._constants)
+        read = {reading.heading: reading.field for reading in readings}
+        columns = {heading: read.get(heading, IGNORE) for heading in self._file.headings}
+        cleared = {name for name, custom in customs.items() if name in declared and declared[name].type != custom.type}
+        return Plan(
+            kind=self._mapping.kind or "",
+            source_system=self._mapping.source_system or "import",
+            readings=readings,
+            constants=self._constants,
+            customs=customs,
+            cleared=frozenset(cleared),
+            ignored=tuple(
+                name for name, field in columns.items() if field == IGNORE and not vocabulary.is_ignored(name)
+            ),
+            mapping=_full_mapping(self._mapping, columns, customs),
+            warnings=(
+                *self._file.warnings,
+                *self._matched.warnings,
+                *doubts(seen, readings, foreign),
+                *type_doubts(seen, cleared),
+            ),
+        )
+
+
+def make_plan(
+    file: TableFile, chunks: Iterable[Chunk], mapping: ColumnMapping, declared: Mapping[str, CustomColumn]
+) -> Plan:
+    """Decide how a file is read from a look over all its rows; arguments and errors as of `Planning`."""
+    planning = Planning(file, mapping, declared)
+    for chunk in chunks:
+        planning.see(chunk)
+    return planning.plan()
 
 
 def _constant_heading(field: str) -> str:
     return f"(constant {field})"
 
 
-def plain_texts(frame: pl.DataFrame) -> pl.DataFrame:
-    """Strip every text and make empty ones null."""
-    texts = pl.col(pl.String).str.strip_chars()
-    return frame.with_columns(pl.when(texts != "").then(texts))
-
-
 def with_constants(frame: pl.DataFrame, constants: Mapping[str, str]) -> pl.DataFrame:
     """Add the columns that a file does not have."""
     return frame.with_columns(pl.lit(text, dtype=pl.String).alias(heading) for heading, text in constants.items())
-
-
-def _look(
-    chunks: Iterable[Chunk], mapping: ColumnMapping, columns: Mapping[str, str], constants: Mapping[str, str]
-) -> list[SeenColumn]:
-    """Count in every column that is not ignored what decides how it is read."""
-    read = {heading: field for heading, field in columns.items() if field != IGNORE}
-
-    def frames() -> Iterator[pl.DataFrame]:
-        for chunk in chunks:
-            yield with_constants(plain_texts(chunk.frame.drop(ROW)), constants)
-
-    kind = mapping.kind or ""
-    tallies = survey.survey(frames(), {heading: _question(kind, field) for heading, field in read.items()})
-    return [SeenColumn(heading, field, tallies[heading], kind, mapping) for heading, field in read.items()]
 
 
 def _question(kind: str, field: str) -> Question | None:

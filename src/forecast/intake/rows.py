@@ -1,6 +1,7 @@
 """Rows of text to typed rows: each is either whole or refused with its first trouble."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +12,12 @@ from forecast.intake import vocabulary
 from forecast.intake.chunks import ROW, Chunk
 from forecast.intake.columns import ID_CHARACTERS_MAX, read_column
 from forecast.intake.mapping import CUSTOM
-from forecast.intake.plan import Plan, plain_texts, with_constants
+from forecast.intake.plan import Plan, with_constants
 from forecast.intake.rejects import HEADINGS, Trouble, misshapen, still_misshapen
 from forecast.intake.statuses import decide_statuses, open_but_closed
 from forecast.records import record_id
+
+_ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class TypedRows:
 
 def typed_rows(chunk: Chunk, plan: Plan, imported_at: datetime) -> TypedRows:
     """Read a chunk as its plan says; `imported_at` is when a record flagged as deleted without a moment was."""
-    texts = with_constants(plain_texts(chunk.frame), plan.constants)
+    texts = with_constants(chunk.texts, plan.constants)
     frame, troubles = read_fields(texts, plan)
     before = frame
     words = {word: ours for word, ours in _stage_words(plan).items() if ours}
@@ -158,11 +161,18 @@ def _with_custom(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     names = [f"{CUSTOM}{name}" for name in plan.customs]
     if not names:
         return frame
-    entries = [_json_entry(name) for name in names]
+    entries = [
+        f"{json.dumps(name.removeprefix(CUSTOM), ensure_ascii=False)}:" + _json_texts(frame[name]) for name in names
+    ]
     inside = pl.concat_str(entries, separator=",", ignore_nulls=True)
     return frame.with_columns(custom=pl.lit("{") + inside + pl.lit("}")).drop(names)
 
 
-def _json_entry(name: str) -> pl.Expr:
-    entry = pl.struct(pl.col(name).alias(name.removeprefix(CUSTOM))).struct.json_encode()
-    return pl.when(pl.col(name).is_not_null()).then(entry.str.strip_prefix("{").str.strip_suffix("}"))
+def _json_texts(column: pl.Series) -> pl.Series:
+    """Write a column as JSON; empty cells stay empty."""
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return column.cast(pl.String)
+    if column.dtype == pl.String and not column.str.contains(_ESCAPED_IN_JSON).any():
+        return '"' + column + '"'
+    encoded = column.to_frame("x").select(pl.struct("x").struct.json_encode()).to_series()
+    return encoded.str.strip_prefix('{"x":').str.strip_suffix("}").set(column.is_null(), None)

@@ -1,7 +1,7 @@
 """What a column as a whole shows: how its numbers and dates are written, and of what type a custom field is."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
@@ -15,6 +15,7 @@ Question = Literal["number", "date", "custom", "word"]
 
 _TEXT = pl.col("text")
 _COUNT = pl.col("count")
+_DIGITS_ONLY = pl.col("digits")
 _DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 _CLOCK = r"(T|\s)\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?([AaPp][Mm])?\s?(Z|UTC|[+-]\d{2}:?(\d{2})?)?"
 _CURRENCY = r"([¥￥$€£]|(USD|EUR|GBP|CNY|RMB|JPY|CHF|AUD|CAD|HKD|INR|SEK|NOK|DKK|SGD|BRL)\b)"
@@ -65,20 +66,16 @@ class SeenColumn:
         return self.field.removeprefix(CUSTOM) if self.field.startswith(CUSTOM) else None
 
 
-def _digits() -> pl.Expr:
-    return _TEXT.str.replace_all(r"[^\d.,]", "")
-
-
 @cache
 def _number_marks() -> dict[str, pl.Expr]:
     # Evidence for a decimal comma and for a decimal point, and what is neither: 1,250 and 1.250.
     comma = r"^(\d*,\d{1,2}|\d*,\d{4,}|0,\d+|\d{4,},\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$"
     point = r"^(\d*\.\d{1,2}|\d*\.\d{4,}|0\.\d+|\d{4,}\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})$"
     return {
-        "decimal_comma": _digits().str.contains(comma),
-        "decimal_point": _digits().str.contains(point),
-        "unclear_comma": _digits().str.contains(r"^[1-9]\d{0,2},\d{3}$"),
-        "unclear_point": _digits().str.contains(r"^[1-9]\d{0,2}\.\d{3}$"),
+        "decimal_comma": _DIGITS_ONLY.str.contains(comma),
+        "decimal_point": _DIGITS_ONLY.str.contains(point),
+        "unclear_comma": _DIGITS_ONLY.str.contains(r"^[1-9]\d{0,2},\d{3}$"),
+        "unclear_point": _DIGITS_ONLY.str.contains(r"^[1-9]\d{0,2}\.\d{3}$"),
     }
 
 
@@ -119,20 +116,31 @@ def _marks(question: Question) -> dict[str, pl.Expr]:
     return {**_number_marks(), **_date_marks(), **_type_marks()} if question == "custom" else {}
 
 
-def survey(frames: Iterable[pl.DataFrame], questions: Mapping[str, Question | None]) -> dict[str, Tally]:
-    """Count in every column of text frames what its question asks; None asks only how many cells are filled.
+@dataclass
+class Survey:
+    """What is counted in every column, over the frames of texts seen so far.
 
-    A column of words has a count for each text, called `word:` and the text.
+    Attributes:
+        questions: heading -> what is asked of its column; None asks only how many cells are filled. A column of words has
+            a count for each text, called `word:` and the text.
     """
-    counts: dict[str, dict[str, int]] = {heading: {} for heading in questions}
-    greatest = dict.fromkeys(questions, float("-inf"))
-    for frame in frames:
-        for heading, question in questions.items():
-            found = _tally(frame[heading], question)
-            greatest[heading] = max(greatest[heading], found.greatest)
-            for name, count in found.counts.items():
-                counts[heading][name] = counts[heading].get(name, 0) + count
-    return {heading: Tally(counts[heading], greatest[heading]) for heading in questions}
+
+    questions: Mapping[str, Question | None]
+    _found: dict[str, list[Tally]] = field(default_factory=dict, repr=False)
+
+    def see(self, frame: pl.DataFrame) -> None:
+        """Count in a frame of texts."""
+        for heading, question in self.questions.items():
+            self._found.setdefault(heading, []).append(_tally(frame[heading], question))
+
+    def tally(self, heading: str) -> Tally:
+        """Give what was counted in a column."""
+        counts: dict[str, int] = {}
+        found = self._found.get(heading, [])
+        for part in found:
+            for name, count in part.counts.items():
+                counts[name] = counts.get(name, 0) + count
+        return Tally(counts, max((part.greatest for part in found), default=float("-inf")))
 
 
 def _tally(texts: pl.Series, question: Question | None) -> Tally:
@@ -144,6 +152,8 @@ def _tally(texts: pl.Series, question: Question | None) -> Tally:
         distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
     if question == "word":
         return Tally({f"word:{text}": count for text, count in distinct.rows()} | {"count": len(filled)}, float("-inf"))
+    if question != "date":
+        distinct = distinct.with_columns(_TEXT.str.replace_all(r"[^\d.,]", "").alias("digits"))
     asked = {name: (mark.cast(pl.Int64) * _COUNT).sum() for name, mark in _marks(question).items()}
     row = distinct.select(
         count=_COUNT.sum(), distinct=pl.len(), characters=(_TEXT.str.len_chars() * _COUNT).sum(), **asked

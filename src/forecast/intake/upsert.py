@@ -29,6 +29,11 @@ def lock_kind(session: Session, kind: str) -> None:
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(_IMPORT_LOCK, sa.func.hashtext(kind))))
 
 
+def of_version(digest: sa.ColumnElement[int], version: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """Bind a digest to a version of its record, or free it: bound to another, it comes out as one that nothing has."""
+    return digest.bitwise_xor(sa.cast(version, sa.BigInteger))
+
+
 def create_staging(
     session: Session,
     target: sa.Table,
@@ -43,6 +48,7 @@ def create_staging(
         sa.Column("turn", sa.Integer, server_default="1"),
         *(sa.Column(name, target.c[name].type) for name in (*_IDENTITY, *fields)),
         *([sa.Column("custom", JSONB)] if customs else []),
+        sa.Column("import_digest", sa.BigInteger),
     ]
     staged = sa.Table("staged_record", sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
     staged.create(session.connection())
@@ -56,24 +62,10 @@ def holds_source(session: Session, target: sa.Table, source_system: str) -> bool
     return bool(session.scalar(sa.select(known)))
 
 
-def insert_frame(
-    session: Session, target: sa.Table, frame: pl.DataFrame, *, source_system: str, imported_at: datetime
-) -> None:
-    """Write typed rows of new records.
-
-    Raises:
-        UniqueViolation: one of the ids is stored.
-    """
-    stored_at = pl.lit(imported_at.isoformat())
-    copy_frame(
-        session, target, frame.drop("row").with_columns(source_system=pl.lit(source_system), stored_at=stored_at)
-    )
-
-
 def stage(session: Session, staging: Staging, frame: pl.DataFrame) -> None:
-    """Add typed rows."""
-    names = ["row", *_IDENTITY, *staging.compared]
-    copy_frame(session, staging.staged, frame.select(names))
+    """Add typed rows; their column import_digest may be missing."""
+    names = ["row", *_IDENTITY, *staging.compared, "import_digest"]
+    copy_frame(session, staging.staged, frame.select(name for name in names if name in frame.columns))
 
 
 def store_staged(
@@ -347,6 +339,7 @@ def _last(staging: Staging) -> sa.Subquery:
 def _update(session: Session, staging: Staging, imported_at: datetime) -> None:
     target, last, stored = staging.target, _last(staging), staging.staged.alias("stored")
     written: dict[str, sa.ColumnElement[Any]] = {name: last.c[name] for name in staging.fields}
+    version = target.c.version + 1
     if staging.customs:
         written["custom"] = _merged(staging, target.c.custom, last.c.custom)
     if not written:
@@ -355,7 +348,9 @@ def _update(session: Session, staging: Staging, imported_at: datetime) -> None:
     session.execute(
         sa.update(target)
         .where(target.c.id == last.c.id, changed)
-        .values(**written, version=target.c.version + 1, stored_at=imported_at)
+        .values(
+            **written, version=version, stored_at=imported_at, import_digest=of_version(last.c.import_digest, version)
+        )
     )
 
 
@@ -371,6 +366,7 @@ def _insert(
     chosen: dict[str, sa.ColumnElement[Any]] = {
         "source_system": sa.literal(source_system),
         "stored_at": sa.literal(imported_at, sa.DateTime(timezone=True)),
+        "import_digest": of_version(new.c.import_digest, sa.literal(1)),
         **{name: new.c[name] for name in (*_IDENTITY, *staging.compared)},
     }
     # Our Python-side defaults are the database's own, and are left to it.

@@ -22,7 +22,7 @@ EVIDENCE = {
 }
 # Kinds that others name instead of giving an id: where a file has no id, the name is the id.
 NAMED_KINDS = frozenset({"account", "campaign", "contact", "person", "pipeline", "product", "team"})
-_KEPT_BY_US = frozenset({"id", "source_system", "version", "stored_at", "custom"})
+_KEPT_BY_US = frozenset({"id", "source_system", "version", "stored_at", "import_digest", "custom"})
 _CHANGE_FIELDS = (
     *("kind", "record_id", "opportunity_id", "lead_id", "account_id", "contact_id", "case_id"),
     *("field", "stage", "old_value", "new_value", "changed_at", "person_id"),

@@ -10,7 +10,7 @@ A column declares its time kind:
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import DateTime, Integer, MetaData, Numeric, Text, func
+from sqlalchemy import BigInteger, DateTime, Integer, MetaData, Numeric, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
 
@@ -63,6 +63,7 @@ class Record(Table):
     `id` is `external_id` for the default source "import", `source:external_id` for any other; records refer to each
     other by it. No foreign key is enforced: files arrive in any order, and a reference to what has not come yet is kept.
     `stored_at` is when it was last written here, `version` how often; `modified_at` is what its source says.
+    `import_digest` tells the row of a file that `version` holds; it counts for that version only.
     """
 
     __abstract__ = True
@@ -75,6 +76,7 @@ class Record(Table):
     deleted_at: Mapped[datetime | None] = outcome(MOMENT)
     version: Mapped[int] = outcome(Integer, default=1, server_default="1")
     stored_at: Mapped[datetime] = outcome(MOMENT, server_default=func.now())
+    import_digest: Mapped[int | None] = outcome(BigInteger)
     custom: Mapped[dict[str, Any]] = tracked(JSONB, default=dict, server_default="{}")
 
 
