@@ -2,8 +2,9 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -45,13 +46,20 @@ class CoverageOut(Schema):
     share: Share
 
 
-class ReadinessOut(Schema):
-    """What training needs and has of a kind: `needed` won and `needed` lost."""
+class NeedOut(Schema):
+    """How much there is of what training needs: won, lost, customers with orders, days of orders, months with revenue."""
 
-    kind: str
-    won: int
-    lost: int
+    what: Literal["won", "lost", "customers", "days", "months"]
+    found: int
     needed: int
+
+
+class ReadinessOut(Schema):
+    """What a model needs to be trained, and the kind of record it learns from."""
+
+    model: str
+    kind: str
+    needs: list[NeedOut]
     enough: bool
 
 
@@ -61,7 +69,7 @@ class DataHealthAnswer(Schema):
     checked_at: datetime
     findings: list[FindingOut]
     coverage: list[CoverageOut]
-    readiness: Annotated[list[ReadinessOut], Field(description="Of what the live versions learnt from.")]
+    readiness: Annotated[list[ReadinessOut], Field(description="Of each model, whether it is live or not.")]
     staged_share: Annotated[Share | None, Field(description="Closed opportunities whose stage history is known.")]
 
 
@@ -71,14 +79,13 @@ def read_data_health(session: SessionDep, desk: DeskDep, language: LanguageDep) 
 
     All records are read, which takes a while where there are many: ask for it after an import, not on every page.
     """
-    closed_min = needed_outcomes([live.version for live in desk.live.list()])
-    return _answer(check_health(session, now=desk.clock(), closed_min=closed_min), language)
+    experiments = live_experiments([live.version for live in desk.live.list()])
+    return _answer(check_health(session, now=desk.clock(), experiments=experiments), language)
 
 
-def needed_outcomes(versions: list[Version]) -> Mapping[str, int]:
-    """Give how many won and lost training needs, by kind, as the experiments say that these versions were made of."""
-    experiments = [tomllib.loads(version.bundle["config"]) for version in versions if "config" in version.bundle]
-    return {experiment["population"]: experiment["data"]["closed_min"] for experiment in experiments}
+def live_experiments(versions: list[Version]) -> Mapping[str, Mapping[str, Any]]:
+    """Give what the experiments say that these versions were made of, by model."""
+    return {version.name: tomllib.loads(version.bundle["config"]) for version in versions if "config" in version.bundle}
 
 
 def _answer(health: Health, language: Language) -> DataHealthAnswer:
@@ -90,7 +97,12 @@ def _answer(health: Health, language: Language) -> DataHealthAnswer:
             for row in health.coverage
         ],
         readiness=[
-            ReadinessOut(kind=row.kind, won=row.won, lost=row.lost, needed=row.needed, enough=row.enough)
+            ReadinessOut(
+                model=row.model,
+                kind=row.kind,
+                needs=[NeedOut.model_validate(asdict(need)) for need in row.needs],
+                enough=row.enough,
+            )
             for row in health.readiness
         ],
         staged_share=health.staged_share,

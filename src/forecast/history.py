@@ -29,7 +29,7 @@ OPPORTUNITY_COLUMNS = tuple(
 OVERWRITTEN_ON_CLOSE = frozenset(
     column.name for column in Opportunity.__table__.columns if column.info.get("overwritten_on_close")
 )
-Reference = InstrumentedAttribute[str | None]
+Reference = InstrumentedAttribute[str | None] | InstrumentedAttribute[str]
 _ACCOUNT_ATTRIBUTES = (
     "industry", "region", "country", "channel", "size", "employees", "annual_revenue", "founded_year",
 )  # fmt: skip
@@ -44,17 +44,28 @@ def read_history(session: Session, *, population: Population = OPPORTUNITIES, un
     return history if until is None else cut_history(history, until)
 
 
-def _opportunity_history(session: Session) -> History:
+def read_sample(session: Session, size: int) -> History:
+    """Read so many opportunities, or all where there are fewer, as `read_history` does, but without activities.
+
+    They are chosen by chance, the same ones every time.
+    """
+    chosen = sa.select(Opportunity.id).order_by(sa.func.md5(Opportunity.id)).limit(size)
+    return _opportunity_history(session, among=chosen, active=sa.select(Opportunity.id).where(sa.false()))
+
+
+def _opportunity_history(
+    session: Session, *, among: Statement | None = None, active: Statement | None = None
+) -> History:
     custom = _custom_columns(session, "opportunity")
     account_custom = _custom_columns(session, "account", prefix="account_")
-    opportunities = _read_opportunities(session, custom)
+    opportunities = _read_opportunities(session, custom, among)
     identity = [pl.col("id").alias("opportunity_id"), "status", "closed_at", "won_amount"]
     return History(
         opportunities=opportunities.rename({"id": "opportunity_id"}).drop("status", "closed_at", "won_amount"),
         closings=opportunities.select(identity),
-        changes=_read_changes(session, "opportunity", ""),
+        changes=_read_changes(session, "opportunity", "", among),
         account_changes=_read_changes(session, "account", "account_"),
-        activities=_read_activities(session, Activity.opportunity_id),
+        activities=_read_activities(session, Activity.opportunity_id, active),
         accounts=_read_accounts(session, account_custom),
         people=_read_people(session),
         products=_read_products(session),
@@ -108,15 +119,21 @@ def _custom_expressions(table: type[Any], custom: Mapping[str, tuple[str, str]])
     ]
 
 
-def _read_opportunities(session: Session, custom: Mapping[str, tuple[str, str]]) -> pl.DataFrame:
+def _read_opportunities(
+    session: Session, custom: Mapping[str, tuple[str, str]], among: Statement | None
+) -> pl.DataFrame:
     statement = sa.select(
         *OPPORTUNITY_COLUMNS,
         Opportunity.status,
         Opportunity.closed_at,
         Opportunity.won_amount,
         *_custom_expressions(Opportunity, custom),
-    ).where(Opportunity.deleted_at.is_(None))
+    ).where(Opportunity.deleted_at.is_(None), _is_among(Opportunity.id, among))
     return read_frame(session, statement).sort("id")
+
+
+def _is_among(record_id: Reference, ids: Statement | None) -> sa.ColumnElement[bool]:
+    return sa.true() if ids is None else record_id.in_(ids)
 
 
 def _read_leads(session: Session, custom: Mapping[str, tuple[str, str]]) -> pl.DataFrame:
@@ -133,17 +150,17 @@ def _read_leads(session: Session, custom: Mapping[str, tuple[str, str]]) -> pl.D
     return read_frame(session, statement).sort("id")
 
 
-def _read_changes(session: Session, kind: str, prefix: str) -> pl.DataFrame:
+def _read_changes(session: Session, kind: str, prefix: str, among: Statement | None = None) -> pl.DataFrame:
     statement = (
         sa.select(*(getattr(Change, name) for name in CHANGE_TYPES), Change.id)
-        .where(Change.kind == kind)
+        .where(Change.kind == kind, _is_among(Change.record_id, among))
         .order_by(Change.changed_at, Change.id)
     )
     named = pl.concat_str(pl.lit(prefix), pl.col("field").str.replace("custom.", "custom_", literal=True))
     return read_frame(session, statement).drop("id").with_columns(named.alias("field"))
 
 
-def _read_activities(session: Session, record: Reference) -> pl.DataFrame:
+def _read_activities(session: Session, record: Reference, among: Statement | None = None) -> pl.DataFrame:
     known_at = sa.func.coalesce(Activity.created_at, Activity.occurred_at)
     names: Sequence[str] = ("occurred_at", "type", "direction", "person_id", "duration_minutes")
     statement = sa.select(
@@ -151,7 +168,7 @@ def _read_activities(session: Session, record: Reference) -> pl.DataFrame:
         *(getattr(Activity, name) for name in names),
         known_at.label("known_at"),
         Activity.id,
-    ).where(record.is_not(None), Activity.deleted_at.is_(None))
+    ).where(record.is_not(None), Activity.deleted_at.is_(None), _is_among(record, among))
     return read_frame(session, statement).sort("occurred_at", "id").drop("id")
 
 

@@ -10,11 +10,11 @@ from rich.console import Console
 from forecast.insight.findings import Health, phrases, say_finding
 from forecast.insight.health import check_health
 from forecast.insight.health_table import render_health
-from forecast.records import RECORD_KINDS, Account, CustomField, Opportunity
+from forecast.records import RECORD_KINDS, Account, CustomField, Lead, Opportunity, Order
 from forecast.store import unit_of_work
 
 NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)
-ENOUGH = {"opportunity": 20, "lead": 20}
+ENOUGH = 20
 DOCS = Path(__file__).parents[2] / "docs" / "health.md"
 
 ONE = "id = (SELECT min(id) FROM opportunity WHERE status = '{status}')"
@@ -125,8 +125,9 @@ PLANTS = {
 
 def check(engine, closed_min=ENOUGH):
     """Check what is stored."""
+    experiments = {model: {"data": {"closed_min": closed_min}} for model in ("win_probability", "lead_conversion")}
     with unit_of_work(engine) as session:
-        return check_health(session, now=NOW, closed_min=closed_min)
+        return check_health(session, now=NOW, experiments=experiments)
 
 
 def plant(engine, *statements):
@@ -185,20 +186,70 @@ def test_a_leak_may_be_in_the_account(company):
     assert places == {("H601", "opportunity", "account_id"), ("H601", "account", "size")}
 
 
+def needs(health):
+    """Give what is there and what is needed, by model and what."""
+    return {(row.model, need.what): (need.found, need.needed) for row in health.readiness for need in row.needs}
+
+
 def test_too_few_outcomes_to_train_are_found(company):
     """What is missing of won and of lost is said by number; what is enough is no finding."""
-    health = check(company, {"opportunity": 100, "lead": 20})
-    opportunity, lead = health.readiness
-    assert (opportunity.enough, lead.enough) == (False, True)
-    assert [(found.code, found.field, found.count, found.total) for found in health.findings] == [
-        ("H701", "won", opportunity.won, 100)
+    health = check(company, 100)
+    found = needs(health)
+    won, lost = found["win_probability", "won"][0], found["win_probability", "lost"][0]
+    assert [(short.code, short.kind, short.field, short.count, short.total) for short in health.findings] == [
+        ("H701", "opportunity", "won", won, 100)
     ]
-    assert opportunity.lost >= 100 > opportunity.won > 0
+    assert lost >= 100 > won > 0
+    enough = {row.model: row.enough for row in health.readiness}
+    assert enough == {
+        "win_probability": False,
+        "lead_conversion": True,
+        "customer_tier": True,
+        "revenue_forecast": True,
+    }
+
+
+def test_what_each_model_needs_is_counted(engine):
+    """Won and lost of opportunities and leads, customers and days of orders, months with revenue; deleted ones apart."""
+    old = NOW - timedelta(days=200)
+    leads = [
+        ("1", "converted", old, None),
+        ("2", "disqualified", NOW, None),
+        ("3", "open", old, None),
+        ("4", "open", NOW, None),
+    ]
+    orders = [("1", "A", NOW - timedelta(days=70)), ("2", "A", NOW - timedelta(days=40)), ("3", "B", NOW - timedelta(days=39)),
+              ("4", "C", NOW + timedelta(days=1))]  # fmt: skip
+    with unit_of_work(engine) as session:
+        for number, status, created, deleted in [*leads, ("5", "converted", old, NOW)]:
+            session.add(Lead(id=number, external_id=number, status=status, created_at=created, deleted_at=deleted))
+        for number, account, moment in orders:
+            session.add(Order(id=number, external_id=number, account_id=account, ordered_at=moment))
+        session.add(Opportunity(id="1", external_id="1", status="won", closed_at=old))
+    health = check(engine, 40)
+    assert needs(health) == {
+        ("win_probability", "won"): (1, 40), ("win_probability", "lost"): (0, 40),
+        ("lead_conversion", "won"): (1, 40), ("lead_conversion", "lost"): (2, 40),
+        ("customer_tier", "customers"): (2, 30), ("customer_tier", "days"): (70, 180),
+        ("revenue_forecast", "months"): (2, 12),
+    }  # fmt: skip
+    short = {(found.code, found.kind, found.field) for found in health.findings if found.code > "H7"}
+    assert short == {
+        ("H701", "opportunity", "won"), ("H701", "opportunity", "lost"), ("H701", "lead", "won"), ("H701", "lead", "lost"),
+        ("H702", "order", "customers"), ("H702", "order", "days"), ("H703", "order", "months"),
+    }  # fmt: skip
+
+
+def test_models_of_kinds_that_are_not_used_need_nothing(engine):
+    """A company without leads and orders is not told to bring some, but its readiness says so."""
+    health = check(engine)
+    assert {(found.code, found.kind) for found in health.findings} == {("H701", "opportunity")}
+    assert len(health.readiness) == 4
 
 
 def test_every_code_is_planted():
     """A check that is added needs a test that finds it."""
-    assert phrases()["findings"].keys() == PLANTS.keys() | {"H701"}
+    assert phrases()["findings"].keys() == PLANTS.keys() | {"H701", "H702", "H703"}
 
 
 def test_what_is_deleted_is_not_checked(company):
@@ -225,10 +276,10 @@ def test_a_change_or_an_activity_within_90_days_is_a_sign_of_life(engine, sign_o
     with unit_of_work(engine) as session:
         session.add(Opportunity(id="o", external_id="o", created_at=NOW - timedelta(days=400)))
     plant(engine, sign_of_life.format((NOW - timedelta(days=91)).isoformat()))
-    assert "H301" in {found.code for found in check(engine, {}).findings}
+    assert "H301" in {found.code for found in check(engine).findings}
     plant(engine, "DELETE FROM activity", "DELETE FROM change")
     plant(engine, sign_of_life.format((NOW - timedelta(days=90)).isoformat()))
-    assert "H301" not in {found.code for found in check(engine, {}).findings}
+    assert "H301" not in {found.code for found in check(engine).findings}
 
 
 def test_coverage_counts_columns_and_custom_fields(engine):
@@ -238,7 +289,7 @@ def test_coverage_counts_columns_and_custom_fields(engine):
         for number, tier in enumerate(["A", None, "B", None]):
             custom = {"tier": tier} if tier else {}
             session.add(Account(id=str(number), external_id=str(number), name="n" if number else None, custom=custom))
-    rows = {row.field: (row.filled, row.total, row.share) for row in check(engine, {}).coverage}
+    rows = {row.field: (row.filled, row.total, row.share) for row in check(engine).coverage}
     assert rows["name"] == (3, 4, 0.75)
     assert rows["custom.tier"] == (2, 4, 0.5)
     assert rows["industry"] == (0, 4, 0.0)
@@ -253,8 +304,8 @@ def test_the_share_with_stage_history_is_measured(company):
         "DELETE FROM change WHERE field = 'stage' AND record_id IN (SELECT id FROM opportunity WHERE status = 'won')",
     )
     health = check(company)
-    ready = health.readiness[0]
-    assert health.staged_share == pytest.approx(ready.lost / (ready.won + ready.lost))
+    (won, _), (lost, _) = (needs(health)["win_probability", what] for what in ("won", "lost"))
+    assert health.staged_share == pytest.approx(lost / (won + lost))
     assert health.findings == ()
 
 
@@ -274,16 +325,15 @@ def test_the_severest_come_first(company):
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", ["Negative amount", "1 of ", "error", "leads", "enough", "not enough"]),
-        ("zh", ["金额为负", "条中 1 条", "错误", "线索", "已足够", "不足"]),
+        ("en", ["Negative amount", "1 of ", "error", "can't be trained yet", "customer_tier can be trained"]),
+        ("zh", ["金额为负", "条中 1 条", "错误", "尚不能训练", "customer_tier 可以训练"]),
     ],
 )
 def test_health_is_laid_out_in_both_languages(company, language, words):
     """Findings, coverage, history and what training needs can be read."""
     plant(company, *PLANTS["H102"][0])
-    assert [
-        word for word in words if word not in text_of(check(company, {"opportunity": 1000, "lead": 1}), language)
-    ] == []
+    text = text_of(check(company, 1000), language)
+    assert [word for word in words if word not in text] == []
 
 
 def text_of(health: Health, language):
@@ -302,7 +352,7 @@ def test_nothing_found_is_said(company):
 def test_every_finding_can_be_said(company, language):
     """Each sentence's placeholders are filled by what its check measures."""
     plant(company, *(statement for code in ("H601", "H602", "H603", "H501") for statement in PLANTS[code][0]))
-    findings = check(company, {"opportunity": 10_000}).findings
+    findings = check(company, 10_000).findings
     assert {"H501", "H601", "H602", "H603", "H701"} <= {found.code for found in findings}
     for found in findings:
         said = say_finding(found, language)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from forecast.registry import make_live, write_version
 from forecast.store import unit_of_work
-from serving.api.data_health import needed_outcomes
+from serving.api.data_health import live_experiments
 
 PATH = "/v1/data-health"
 CONFIG = 'population = "opportunity"\n[data]\nclosed_min = 1000\n'
@@ -55,22 +55,24 @@ def test_coverage_and_history_are_counted(client, clock):
 
 
 def test_what_training_needs_is_read_from_the_live_experiments(version):
-    """A version says by its config what it learns from, and how much of it; one without a config says nothing."""
+    """A version says by its config how much it learns from; one without a config says nothing."""
     configured = replace(version, bundle=version.bundle | {"config": CONFIG})
-    assert needed_outcomes([version, configured]) == {"opportunity": 1000}
-    assert needed_outcomes([version]) == {}
+    assert live_experiments([configured]) == {version.name: {"population": "opportunity", "data": {"closed_min": 1000}}}
+    assert live_experiments([version]) == {}
 
 
-def test_readiness_is_of_the_live_experiments(settings, version, clock, open_client):
+def test_readiness_is_of_every_model(settings, version, clock, open_client):
     """Too few outcomes for a live version's experiment are a finding, with what is there and what is needed."""
     configured = replace(version, bundle=version.bundle | {"config": CONFIG})
     write_version(settings.models_folder, configured, "# card")
     make_live(settings.models_folder, version.name, version.version, since=clock.now - timedelta(days=1), why="tested")
     answer = open_client(settings).get(PATH).json()
-    ready = answer["readiness"][0]
-    assert (ready["kind"], ready["needed"], ready["enough"]) == ("opportunity", 1000, False)
-    short = {found["field"]: found["count"] for found in answer["findings"] if found["code"] == "H701"}
-    assert short == {"won": ready["won"], "lost": ready["lost"]}
+    ready = {row["model"]: row for row in answer["readiness"]}
+    assert ready.keys() == {"win_probability", "lead_conversion", "customer_tier", "revenue_forecast"}
+    needs = {need["what"]: need for need in ready["win_probability"]["needs"]}
+    assert (needs["won"]["needed"], ready["win_probability"]["enough"]) == (1000, False)
+    short = {found["field"]: found["count"] for found in answer["findings"] if found["kind"] == "opportunity"}
+    assert short == {what: need["found"] for what, need in needs.items()}
 
 
 def test_it_needs_a_key(client):

@@ -1,5 +1,6 @@
 """forecast show and forecast check."""
 
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -30,13 +31,13 @@ def check(models: Models = Path("models")) -> None:
     """Check the stored records: what can't be true, what is missing, what looks like a leak, what can be trained."""
     from forecast.insight.health import check_health
     from forecast.insight.health_table import render_health
-    from training.config import read_experiment
 
     settings = read_settings()
-    experiments = [read_experiment(models, path.parent.name) for path in sorted(models.glob("*/config.toml"))]
-    needed = {experiment.population: experiment.data.closed_min for experiment in experiments}
+    experiments = {
+        path.parent.name: tomllib.loads(path.read_text(encoding="utf-8")) for path in models.glob("*/config.toml")
+    }
     with opened(settings) as engine, unit_of_work(engine) as session:
-        health = check_health(session, now=now(), closed_min=needed)
+        health = check_health(session, now=now(), experiments=experiments)
     output.print(render_health(health, _language(settings)))
 
 

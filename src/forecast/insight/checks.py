@@ -1,16 +1,15 @@
 """Checks that the database answers by counting: impossible values, references, stale records, duplicates, history."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.insight.findings import EXAMPLES_MAX, Coverage, Finding, Readiness
+from forecast.insight.findings import EXAMPLES_MAX, Coverage, Finding
 from forecast.records import RECORD_KINDS, Activity, Change, CustomField, Lead, Opportunity, Record
 
 QUIET_DAYS = 90
@@ -18,13 +17,22 @@ OVERDUE_DAYS = 30
 STAGED_SHARE_MIN = 0.5
 
 _BOOKKEEPING = frozenset(
-    {"id", "source_system", "external_id", "modified_at", "deleted_at", "version", "stored_at", "custom"}
+    {
+        "id",
+        "source_system",
+        "external_id",
+        "modified_at",
+        "deleted_at",
+        "version",
+        "stored_at",
+        "import_digest",
+        "custom",
+    }
 )
 _NAMED_BY_PEOPLE = ("account", "campaign", "contact", "lead", "opportunity", "person", "product", "team")
 _PERSONS = frozenset({"owner_id", "person_id", "manager_id"})
 # Every opportunity has a pipeline, "default" where its CRM knows none; that one needs no record.
 _UNDESCRIBED = frozenset({"pipeline_id"})
-_WON: Mapping[str, str] = MappingProxyType({"opportunity": "won", "lead": "converted"})
 
 Condition = sa.ColumnElement[bool]
 
@@ -69,19 +77,6 @@ def _coverage(session: Session, kind: str, custom: Sequence[str]) -> Iterator[Co
     if counts[0]:
         for name, filled in zip(fields, counts[1:], strict=True):
             yield Coverage(kind=kind, field=name, filled=filled, total=counts[0])
-
-
-def read_readiness(session: Session, now: datetime, closed_min: Mapping[str, int]) -> tuple[Readiness, ...]:
-    """Count the outcomes known before `now` of each kind that training learns from, a key of `closed_min`."""
-    return tuple(_readiness(session, kind, now, needed) for kind, needed in closed_min.items())
-
-
-def _readiness(session: Session, kind: str, now: datetime, needed: int) -> Readiness:
-    table: Any = _table(kind)
-    known = sa.and_(alive(kind), table.status != "open", sa.or_(table.closed_at.is_(None), table.closed_at < now))
-    won = sa.func.count().filter(table.status == _WON[kind])
-    found, total = session.execute(sa.select(won, sa.func.count()).select_from(table).where(known)).one()
-    return Readiness(kind=kind, won=found, lost=total - found, needed=needed)
 
 
 def impossible_values(now: datetime) -> list[Rule]:
@@ -161,11 +156,10 @@ def count_staged(session: Session, now: datetime) -> tuple[int, int]:
     return total, total - unstaged
 
 
-def find_unstaged(session: Session, now: datetime) -> Iterator[Finding]:
+def find_unstaged(session: Session, now: datetime, *, closed: int, staged: int) -> Iterator[Finding]:
     """Find closed opportunities whose moves between stages are not known, where they are more than half."""
-    for finding in find_broken(session, [_unstaged(now)]):
-        if finding.count > (1 - STAGED_SHARE_MIN) * finding.total:
-            yield finding
+    if staged < STAGED_SHARE_MIN * closed:
+        yield _finding(session, _unstaged(now), count=closed - staged, total=closed)
 
 
 def _unstaged(now: datetime) -> Rule:
@@ -177,22 +171,23 @@ def _unstaged(now: datetime) -> Rule:
 
 
 def dangling_references(session: Session, coverage: Sequence[Coverage]) -> Iterator[Finding]:
-    """Find references to records that are not there, by the columns that hold one."""
+    """Find references to records that are not there, by the columns that hold one; those of one kind cost one pass."""
     imported = {row.kind for row in coverage}
-    for row in coverage:
-        target = _target(row)
-        if target is None or not row.filled:
-            continue
-        column = getattr(_table(row.kind), row.field)
-        if target not in imported:
-            rule = Rule(code="H202", kind=row.kind, field=row.field, broken=column.is_not(None))
-            yield _finding(session, rule, count=row.filled, total=row.filled)
-            continue
-        described = sa.exists().where(sa.orm.aliased(_table(target)).id == column)
-        broken = sa.and_(column.is_not(None), ~described)
-        if count := session.scalar(sa.select(sa.func.count()).where(alive(row.kind), broken)):
-            rule = Rule(code="H201", kind=row.kind, field=row.field, broken=broken)
-            yield _finding(session, rule, count=count, total=row.filled)
+    for kind, rows in groupby(coverage, key=lambda row: row.kind):
+        references = [(row, target) for row in rows if row.filled and (target := _target(row)) is not None]
+        rules = [_dangling(row, target, imported) for row, target in references]
+        for (row, _), rule, (_, count) in zip(references, rules, _count_broken(session, kind, rules), strict=True):
+            if count:
+                yield _finding(session, rule, count=count, total=row.filled)
+
+
+def _dangling(row: Coverage, target: str, imported: Collection[str]) -> Rule:
+    """Say what breaks a reference; one to a kind that was never imported is of another code."""
+    column = getattr(_table(row.kind), row.field)
+    if target not in imported:
+        return Rule(code="H202", kind=row.kind, field=row.field, broken=column.is_not(None))
+    described = column.in_(sa.select(sa.orm.aliased(_table(target)).id))
+    return Rule(code="H201", kind=row.kind, field=row.field, broken=sa.and_(column.is_not(None), ~described))
 
 
 def _target(row: Coverage) -> str | None:
@@ -230,6 +225,8 @@ def _count_broken(session: Session, kind: str, rules: Sequence[Rule]) -> list[tu
         for rule in rules
         for condition in (rule.among, sa.and_(rule.among, rule.broken))
     ]
+    if not rules:
+        return []
     found = session.execute(sa.select(*counts).select_from(_table(kind)).where(alive(kind))).one()
     return list(zip(found[::2], found[1::2], strict=True))
 

@@ -32,18 +32,26 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readiness:
-    """How many records of a kind ended well (won, converted) and how many did not, and how many of each training needs."""
+class Need:
+    """How much there is of something that training needs: won, lost, customers, days or months."""
 
-    kind: str
-    won: int
-    lost: int
+    what: str
+    found: int
     needed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """What a model needs to be trained, and the kind of record it learns from."""
+
+    model: str
+    kind: str
+    needs: tuple[Need, ...]
 
     @property
     def enough(self) -> bool:
-        """Whether a model can be trained."""
-        return min(self.won, self.lost) >= self.needed
+        """Whether it can be trained."""
+        return all(need.found >= need.needed for need in self.needs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +91,7 @@ class Health:
         checked_at: the moment that counts as now.
         findings: errors first, then warnings, then notes; within them by code.
         coverage: a row for each kind that has records and each of its fields.
-        readiness: a row for each kind that a model learns from.
+        readiness: a row for each model.
         staged_share: of closed opportunities, those whose moves between stages are known; None where none has closed.
     """
 

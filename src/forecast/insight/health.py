@@ -1,11 +1,14 @@
 """Is the data fit to learn from and to report on: everything that is checked, in order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.history import read_history
+from forecast.history import read_sample
 from forecast.insight.checks import (
     count_staged,
     dangling_references,
@@ -14,30 +17,42 @@ from forecast.insight.checks import (
     find_unstaged,
     impossible_values,
     read_coverage,
-    read_readiness,
     stale_records,
 )
-from forecast.insight.findings import Coverage, Finding, Health, Readiness
+from forecast.insight.findings import Finding, Health
+from forecast.insight.readiness import read_readiness, shortages
 from forecast.insight.suspicions import fields_changed_at_close, leaking_fields
+
+JUDGED_MAX = 20_000
 
 _SEVEREST_FIRST = ("error", "warning", "note")
 
 
-def check_health(session: Session, *, now: datetime, closed_min: Mapping[str, int]) -> Health:
+def check_health(
+    session: Session, *, now: datetime, experiments: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> Health:
     """Check the stored records.
 
     Args:
         session: an open transaction.
         now: what is later is in the future.
-        closed_min: how many won and lost each training needs, by the kind it learns from (`opportunity`, `lead`);
-            `data.closed_min` of an experiment under its `population`.
+        experiments: what config.toml holds, by model; it says how much training needs.
     """
+    session.execute(sa.text("SET LOCAL work_mem = '256MB'"))  # ids of other kinds are looked up in memory
     coverage = read_coverage(session)
-    readiness = read_readiness(session, now, closed_min)
+    readiness = read_readiness(session, now, experiments)
     closed, staged = count_staged(session, now)
+    found = [
+        *find_broken(session, [*impossible_values(now), *stale_records(now)]),
+        *find_unstaged(session, now, closed=closed, staged=staged),
+        *dangling_references(session, coverage),
+        *duplicate_ids(session),
+        *_suspicious_fields(session),
+        *shortages(readiness, frozenset(row.kind for row in coverage)),
+    ]
     return Health(
         checked_at=now,
-        findings=tuple(sorted(_findings(session, now, coverage, readiness), key=_rank)),
+        findings=tuple(sorted(found, key=_rank)),
         coverage=coverage,
         readiness=readiness,
         staged_share=staged / closed if closed else None,
@@ -48,21 +63,7 @@ def _rank(finding: Finding) -> tuple[int, str]:
     return _SEVEREST_FIRST.index(finding.severity), finding.code
 
 
-def _findings(
-    session: Session, now: datetime, coverage: Sequence[Coverage], readiness: Sequence[Readiness]
-) -> Iterator[Finding]:
-    yield from find_broken(session, [*impossible_values(now), *stale_records(now)])
-    yield from find_unstaged(session, now)
-    yield from dangling_references(session, coverage)
-    yield from duplicate_ids(session)
-    history = read_history(session)
+def _suspicious_fields(session: Session) -> Iterator[Finding]:
+    history = read_sample(session, JUDGED_MAX)
     yield from leaking_fields(history)
     yield from fields_changed_at_close(history)
-    yield from _shortages(readiness)
-
-
-def _shortages(readiness: Sequence[Readiness]) -> Iterator[Finding]:
-    for row in readiness:
-        for name, count in (("won", row.won), ("lost", row.lost)):
-            if count < row.needed:
-                yield Finding(code="H701", kind=row.kind, field=name, count=count, total=row.needed)
