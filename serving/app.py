@@ -10,7 +10,22 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from forecast.settings import Settings, read_settings
 from forecast.store import migrate, open_engine
-from serving.api import data_health, health, leads, models, opportunities, scoring
+from serving.api import (
+    audit,
+    custom_fields,
+    data_health,
+    duplicates,
+    health,
+    leads,
+    merges,
+    models,
+    opportunities,
+    record_kinds,
+    records,
+    records_bulk,
+    records_export,
+    scoring,
+)
 from serving.deps import Desk, require_key
 from serving.errors import PROBLEM_JSON, answer_errors
 from serving.live import LiveModels
@@ -27,6 +42,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         503: "The database or a live version is missing; `detail` says what to do.",
     }.items()
 }
+
+# Addresses that end in a word of their own go before those that take any id.
+_RECORDS = (record_kinds, records_bulk, records_export, records, custom_fields, audit)
 
 
 def _now() -> datetime:
@@ -52,7 +70,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     app.add_middleware(RequestIdentity)
     answer_errors(app)
     with_key = APIRouter(dependencies=[Depends(require_key)], responses=_ANSWERS)
-    for resource in (scoring, opportunities, leads, models, data_health):
+    for resource in (scoring, opportunities, leads, models, data_health, duplicates, merges, *_RECORDS):
         with_key.include_router(resource.router)
     app.include_router(with_key)
     app.include_router(health.router)

@@ -82,4 +82,4 @@ class BodyLimit:
         await self._app(scope, receive_counted, send)
 
 
-_TOO_LARGE = f"the body is over {BODY_BYTES_MAX // 1024 // 1024} MB; send fewer opportunities a call"
+_TOO_LARGE = f"the body is over {BODY_BYTES_MAX // 1024 // 1024} MB; send fewer records a call"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from forecast.errors import NotFoundError
 from forecast.records.accounts import Account, Contact
-from forecast.records.audit import ApiKey, AuditEvent, ImportRun
+from forecast.records.audit import ApiKey, AuditEvent, IdempotencyKey, ImportRun
 from forecast.records.merging import Merge
 from forecast.records.orders import Order, OrderLine, Product, Quote
 from forecast.records.people import Person, Team
@@ -63,6 +63,7 @@ __all__ = [
     "CustomField",
     "Feedback",
     "GradePolicy",
+    "IdempotencyKey",
     "ImportRun",
     "Lead",
     "Merge",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Text, func
+from sqlalchemy import BigInteger, Identity, Index, Integer, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped
 
@@ -27,9 +27,10 @@ class ImportRun(Table):
 
 
 class AuditEvent(Table):
-    """One act of one person or key."""
+    """One act of one person or key; of a written record, `details` holds the fields that changed, before and after."""
 
     __tablename__ = "audit_event"
+    __table_args__ = (Index("ix_audit_event_record", "kind", "record_id", "id"),)
 
     id: Mapped[int] = fixed(BigInteger, Identity(), primary_key=True)
     at: Mapped[datetime] = fixed(MOMENT, server_default=func.now())
@@ -50,3 +51,17 @@ class ApiKey(Table):
     secret_sha256: Mapped[str] = fixed(Text, unique=True)
     created_at: Mapped[datetime] = fixed(MOMENT, server_default=func.now())
     revoked_at: Mapped[datetime | None] = outcome(MOMENT)
+
+
+class IdempotencyKey(Table):
+    """The answer that a request got, kept for callers that send it again."""
+
+    __tablename__ = "idempotency_key"
+
+    actor: Mapped[str] = fixed(Text, primary_key=True)
+    key: Mapped[str] = fixed(Text, primary_key=True)
+    request_sha256: Mapped[str] = fixed(Text)
+    created_at: Mapped[datetime] = fixed(MOMENT, index=True)
+    status: Mapped[int | None] = outcome(Integer)
+    headers: Mapped[dict[str, str]] = outcome(JSONB, default=dict, server_default="{}")
+    body: Mapped[str | None] = outcome(Text)

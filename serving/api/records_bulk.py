@@ -1,0 +1,134 @@
+"""POST /v1/records/{kind}/bulk: thousands of records a call, each with its own answer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from forecast.errors import ForecastError, InputError
+from forecast.records import CustomField
+from serving.deps import DeskDep, SessionDep
+from serving.errors import InvalidItemsError, status_of
+from serving.records.custom import read_custom_types
+from serving.records.edits import Edit, receive, upsert
+from serving.records.idempotency import Answer, answer_once
+from serving.records.requests import EXAMPLE, Body, BodyDep, CallDep, KindDep, json_body
+from serving.records.schemas import invalid, read_record
+from serving.records.writing import Refusal, Written, write_records
+from serving.schemas import FieldProblem, Schema
+
+LINES_MAX = 10_000
+_EXAMPLE_LINES = to_json(EXAMPLE).decode() + "\n" + '{"id": "006Qy00000A1b2D", "stage": "Won", "status": "won"}'
+
+router = APIRouter()
+
+
+class ItemResult(Schema):
+    """What became of one line, counted from 1; `action` is null where the record was so already."""
+
+    line: int
+    id: str | None = None
+    status: Annotated[int, Field(description="As if the line had been a request of its own.", examples=[201])]
+    action: Annotated[str | None, Field(description="create, update or null.")] = None
+    version: int | None = None
+    detail: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+class BulkAnswer(Schema):
+    """Results in the order of the lines."""
+
+    created: int
+    updated: int
+    unchanged: int
+    refused: int
+    results: list[ItemResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """A line: the edit that it asks for, or why it can't be read."""
+
+    number: int
+    asked: Edit | InputError
+
+
+@router.post(
+    "/v1/records/{kind}/bulk",
+    summary="Create or change thousands of records",
+    responses={200: {"model": BulkAnswer}},
+    openapi_extra=json_body(_EXAMPLE_LINES, "JSON lines: a record a line, with its `id`.", "application/x-ndjson"),
+)
+def write_bulk(kind: KindDep, body: BodyDep, call: CallDep, session: SessionDep, desk: DeskDep) -> Response:
+    """Create or change at most 10,000 records, sent as JSON lines, in one transaction.
+
+    A line sets the fields that it has and leaves the others; with `version` only if that is the stored one. A line that is
+    refused does not stop the others: look at `refused` and at each `status`.
+    """
+
+    def act() -> Answer:
+        lines = list(_read_lines(kind, body, declared=read_custom_types(session, kind), zone=desk.zone))
+        edits = [line.asked for line in lines if isinstance(line.asked, Edit)]
+        outcomes = iter(write_records(session, kind, edits, actor=call.actor, clock=desk.clock))
+        results = [_result(line, next(outcomes) if isinstance(line.asked, Edit) else line.asked) for line in lines]
+        return Answer(body=_summed(results).model_dump_json(exclude_none=True))
+
+    return answer_once(session, call, act, now=desk.clock())
+
+
+def _read_lines(kind: str, body: Body, *, declared: Mapping[str, CustomField], zone: ZoneInfo) -> Iterator[_Line]:
+    count = 0
+    for number, text in enumerate(body.file, start=1):
+        if not text.strip():
+            continue
+        count += 1
+        if count > LINES_MAX:
+            raise invalid(
+                "body", f"more than {LINES_MAX} lines", f"at most {LINES_MAX}", "send the rest in another call"
+            )
+        yield _Line(number=number, asked=_read_line(kind, text, declared, zone))
+
+
+def _read_line(kind: str, text: bytes, declared: Mapping[str, CustomField], zone: ZoneInfo) -> Edit | InputError:
+    try:
+        item = read_record(kind, text)
+        if item.id is None and item.external_id is None:
+            raise invalid("id", None, "the id of the record", "give it; POST a record without one by itself")
+        return upsert(receive(kind, item, declared=declared, zone=zone))
+    except InputError as error:
+        return error
+
+
+def _result(line: _Line, outcome: Written | Refusal) -> ItemResult:
+    record_id = line.asked.record_id if isinstance(line.asked, Edit) else None
+    if isinstance(outcome, HTTPException):
+        return ItemResult(line=line.number, id=record_id, status=outcome.status_code, detail=outcome.detail)
+    if isinstance(outcome, ForecastError):
+        problems = outcome.problems if isinstance(outcome, InvalidItemsError) else None
+        return ItemResult(
+            line=line.number, id=record_id, status=status_of(outcome), detail=str(outcome), errors=problems
+        )
+    return ItemResult(
+        line=line.number,
+        id=record_id,
+        status=HTTPStatus.CREATED if outcome.action == "create" else HTTPStatus.OK,
+        action=outcome.action,
+        version=outcome.row["version"],
+    )
+
+
+def _summed(results: Sequence[ItemResult]) -> BulkAnswer:
+    done = [result for result in results if result.status < 300]
+    return BulkAnswer(
+        created=sum(result.action == "create" for result in done),
+        updated=sum(result.action == "update" for result in done),
+        unchanged=sum(result.action is None for result in done),
+        refused=len(results) - len(done),
+        results=list(results),
+    )
