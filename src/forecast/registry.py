@@ -137,6 +137,17 @@ def list_versions(models_folder: Path, name: str) -> list[str]:
     return sorted(path.name for path in folder.glob("[!.]*")) if folder.exists() else []
 
 
+def versions_until(models_folder: Path, name: str) -> dict[str, datetime]:
+    """Give the moment up to which each version of a model knew the world, by its id."""
+    folder = models_folder / name / "versions"
+    return {
+        version: datetime.fromisoformat(
+            json.loads((folder / version / BUNDLE_FILE).read_text(encoding="utf-8"))["until"]
+        )
+        for version in list_versions(models_folder, name)
+    }
+
+
 def version_folder(models_folder: Path, name: str, version: str) -> Path:
     """Find the folder of a version.
 

@@ -6,6 +6,7 @@ import sys
 import typer
 from rich.markup import escape
 
+from forecast.cli.accuracy import accuracy, backtest
 from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
 from forecast.cli.duplicates import duplicates, merge, unmerge
@@ -35,6 +36,8 @@ app.command("models")(list_models)
 app.command()(promote)
 app.command()(rollback)
 app.command()(score)
+app.command()(accuracy)
+app.command()(backtest)
 app.command()(serve)
 app.add_typer(keys, name="keys")
 app.command()(demo)

@@ -1,0 +1,132 @@
+"""forecast accuracy and backtest."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Column, Table
+
+from forecast.cli.screen import ModelName, Models, console, moment_of, now, opened, output
+from forecast.settings import read_settings
+from forecast.store import unit_of_work
+
+if TYPE_CHECKING:
+    from training.backtest import Replayed, Window
+
+
+def accuracy(
+    model: ModelName = "win_probability",
+    as_of: Annotated[str | None, typer.Option(help="Outcomes known before this moment (ISO). Default: now.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write all figures as CSV.")] = None,
+) -> None:
+    """Compare past scores of the score table with what happened: losses, calibration, by month, grade and segment."""
+    from forecast.insight.accuracy import accuracy_frame, measure_accuracy
+    from forecast.insight.accuracy_table import render_accuracy
+    from forecast.population import population_of
+    from forecast.registry import get_live_version, versions_until
+
+    settings = read_settings()
+    population = population_of(get_live_version(settings.models_folder, model).bundle["config"])
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        found = measure_accuracy(
+            session,
+            model,
+            population,
+            known_until=versions_until(settings.models_folder, model),
+            now=moment_of(as_of, settings),
+        )
+    output.print(render_accuracy(found))
+    if out is not None:
+        accuracy_frame(found).write_csv(out)
+
+
+def backtest(
+    model: ModelName = "win_probability",
+    *,
+    start: Annotated[str, typer.Option("--from", help="Moment (ISO) of the first training.")],
+    end: Annotated[
+        str | None, typer.Option("--to", help="Moment (ISO) at which outcomes are looked up. Default: now.")
+    ] = None,
+    every: Annotated[
+        str, typer.Option(help="How long a version serves until the next training: 30d, 2w, 1mo, 1q.")
+    ] = "1mo",
+    at: Annotated[
+        Path | None, typer.Option(help="CSV of opportunity_id (or lead_id), as_of: judge on these only.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of each search; default as in config.toml.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for windows.csv and scores.csv.")] = None,
+    models: Models = Path("models"),
+) -> None:
+    """Replay training and scoring through time: train at each moment on what was known then, judge what came next."""
+    from forecast.history import read_history
+    from forecast.population import population_of
+    from forecast.score_files import read_subjects
+    from training.backtest import replay, whole, window_bounds
+    from training.config import read_experiment
+    from training.pipeline import Listener
+    from training.tune import Budget
+
+    settings = read_settings()
+    experiment = read_experiment(models, model)
+    population = population_of(experiment.text)
+    bounds = window_bounds(moment_of(start, settings), moment_of(end, settings) if end else now(), every)
+    subjects = read_subjects(at, settings.timezone, kind=population.kind) if at else None
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        history = read_history(session, population=population, until=bounds[-1])
+    rules = experiment.search
+    parts: list[Replayed] = []
+    for part in replay(
+        history,
+        experiment,
+        bounds,
+        subjects=subjects,
+        budget=Budget(trials=trials or rules.trials, timeout_seconds=rules.timeout_seconds),
+        listener=Listener(step=lambda _: None, trial=lambda *_: None),
+    ):
+        parts.append(part)
+        console.print(_sentence(part.window))
+    windows = [*(part.window for part in parts), whole(parts)]
+    output.print(_table(windows))
+    if out is not None:
+        _write(out, parts, windows, key=f"{population.kind}_id")
+
+
+def _sentence(window: "Window") -> str:
+    figures = "nothing to judge yet" if window.log_loss is None else f"log loss {window.log_loss:.4f}"
+    return f"{window.start:%Y-%m-%d}: {figures}; {escape(window.verdict)}"
+
+
+def _table(windows: "list[Window]") -> Table:
+    headings = ("from", "served", "judged", "won", "predicted", "log loss", "prior", "ECE", "AUC")
+    table = Table(*(Column(heading, no_wrap=True) for heading in headings), box=SIMPLE, padding=(0, 1, 0, 0))
+    for window in windows[:-1]:
+        table.add_row(*_cells(window))
+    table.add_section()
+    table.add_row(*_cells(windows[-1]))
+    return table
+
+
+def _cells(window: "Window") -> list[str]:
+    shares = [window.won_share, window.predicted]
+    losses = [window.log_loss, window.prior_log_loss]
+    figures = [window.calibration_error, window.auc]
+    return [
+        f"{window.start:%Y-%m-%d}",
+        window.basis or "nothing",
+        f"{window.judged:,}",
+        *("" if share is None else f"{share:.1%}" for share in shares),
+        *("" if loss is None else f"{loss:.4f}" for loss in losses),
+        *("" if figure is None else f"{figure:.3f}" for figure in figures),
+    ]
+
+
+def _write(folder: Path, parts: "list[Replayed]", windows: "list[Window]", *, key: str) -> None:
+    import polars as pl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame([asdict(window) for window in windows], infer_schema_length=None).write_csv(folder / "windows.csv")
+    scores = pl.concat([part.rows for part in parts]).rename({"opportunity_id": key})
+    scores.write_csv(folder / "scores.csv", datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")

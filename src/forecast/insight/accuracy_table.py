@@ -1,0 +1,52 @@
+"""The accuracy of past scores as tables for a terminal."""
+
+from rich.box import SIMPLE
+from rich.console import Group as Lines
+from rich.markup import escape
+from rich.table import Column, Table
+
+from forecast.insight.accuracy import Accuracy, Group
+
+_HEADINGS = ("scores", "won", "predicted", "log loss", "if constant", "Brier", "ECE")
+
+
+def render_accuracy(accuracy: Accuracy) -> Lines:
+    """Lay out the whole, the calibration and the groups below one another."""
+    judged = accuracy.overall.rows
+    told = (
+        f"{judged} scores judged of {accuracy.kept} (the first of each record and month); {accuracy.open} are of records still "
+        f"open, {accuracy.young} of records too young to be judged; {accuracy.hindsight} more were made in hindsight, by versions "
+        "that knew what came after, and say nothing"
+    )
+    return Lines(told, _groups_table(accuracy), _calibration_table(accuracy))
+
+
+def _groups_table(accuracy: Accuracy) -> Table:
+    table = Table(*(Column(no_wrap=True) for _ in range(2)), *_HEADINGS, title=f"Past scores of {accuracy.model}", box=SIMPLE)
+    before = "all"
+    for group in (Group(column="all", value="", measures=accuracy.overall), *accuracy.groups):
+        if group.column != before:
+            table.add_section()
+        before = group.column
+        table.add_row(group.column, escape(group.value), *_cells(group))
+    return table
+
+
+def _cells(group: Group) -> list[str]:
+    found = group.measures
+    return [
+        f"{found.rows:,}",
+        f"{found.won_share:.1%}",
+        f"{found.predicted:.1%}",
+        f"{found.log_loss:.4f}",
+        f"{found.constant_log_loss:.4f}",
+        f"{found.brier:.4f}",
+        f"{found.calibration_error:.3f}",
+    ]
+
+
+def _calibration_table(accuracy: Accuracy) -> Table:
+    table = Table("scores", "predicted", "won", title="Calibration, from the least to the most probable", box=SIMPLE)
+    for part in accuracy.calibration:
+        table.add_row(f"{part.rows:,}", f"{part.predicted:.1%}", f"{part.observed:.1%}")
+    return table
