@@ -11,15 +11,16 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.errors import FileError
+from forecast.errors import FileError, MappingError
 from forecast.intake.files import TableFile, find_files, open_tables, read_chunks
 from forecast.intake.loading import Loaded, load_table
+from forecast.intake.mapping import IGNORE
 from forecast.intake.mapping import Mapping as ColumnMapping
 from forecast.intake.mapping import check_mapping, check_timezone
 from forecast.intake.plan import make_plan
 from forecast.intake.recognition import recognise_kind
 from forecast.intake.rejects import RejectsFile
-from forecast.intake.report import ImportReport
+from forecast.intake.report import Imported, ImportReport, LeftOut
 from forecast.records import ImportRun
 from forecast.store import unit_of_work
 
@@ -35,10 +36,10 @@ def import_files(
     imported_at: datetime,
     rejects_folder: Path,
     dry_run: bool = False,
-) -> list[ImportReport]:
-    """Import every table of files and folders, each in a transaction of its own.
+) -> Imported:
+    """Import every table of files and folders, each in a transaction of its own; those not recognised are left out.
 
-    Nothing is imported before every table is recognised.
+    Nothing is imported before every file was opened.
 
     Args:
         engine: the database.
@@ -58,11 +59,37 @@ def import_files(
     mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
     with _work_folder() as folder:
         tables = [table for path in find_files(paths) for table in open_tables(path, folder, encoding=mapping.encoding)]
-        recognised = [replace(mapping, kind=mapping.kind or recognise_kind(one.headings, one.title)) for one in tables]
-        return [
+        known, left_out = _recognised(tables, mapping)
+        reports = tuple(
             _import_table(engine, table, own, imported_at=imported_at, rejects_folder=rejects_folder, dry_run=dry_run)
-            for table, own in zip(tables, recognised, strict=True)
-        ]
+            for table, own in known
+        )
+    return Imported(reports, left_out)
+
+
+def _recognised(
+    tables: Sequence[TableFile], mapping: ColumnMapping
+) -> tuple[list[tuple[TableFile, ColumnMapping]], tuple[LeftOut, ...]]:
+    """Give the tables whose kind is known, each with its mapping, and those that are left out.
+
+    Raises:
+        MappingError: no table is recognised.
+    """
+    known, left_out, refused = [], [], []
+    for table in tables:
+        own = mapping.of_table(table.name)
+        try:
+            own = replace(own, kind=own.kind or recognise_kind(table.headings, table.title))
+        except MappingError as error:
+            refused.append(error)
+            nothing = dict.fromkeys(table.headings, IGNORE)
+            left_out.append(LeftOut(table.name, str(error), ColumnMapping(kind=IGNORE, columns=nothing)))
+            continue
+        if own.kind != IGNORE:
+            known.append((table, own))
+    if refused and not known:
+        raise refused[0]
+    return known, tuple(left_out)
 
 
 def import_file(
@@ -81,7 +108,8 @@ def import_file(
     mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
     with _work_folder() as folder:
         table = _only_table(path, folder, mapping)
-        own = replace(mapping, kind=mapping.kind or recognise_kind(table.headings, table.title))
+        own = mapping.of_table(table.name)
+        own = replace(own, kind=own.kind or recognise_kind(table.headings, table.title))
         return _import_table(
             engine, table, own, imported_at=imported_at, rejects_folder=rejects_folder, dry_run=dry_run
         )
@@ -104,7 +132,7 @@ def recognise(
     mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
     with _work_folder() as folder:
         table = _only_table(path, folder, mapping)
-        return make_plan(table, read_chunks(table), mapping, {}).mapping
+        return make_plan(table, read_chunks(table), mapping.of_table(table.name), {}).mapping
 
 
 @contextmanager
@@ -204,6 +232,10 @@ def _warnings(loaded: Loaded) -> Iterator[str]:
             f"{loaded.open_but_closed} rows are open and yet have a close moment, which was left out; "
             "if they are closed, say which words mean won or lost in [values.status] of a mapping"
         )
+    if loaded.redirected:
+        yield f"{loaded.redirected} references to records that were merged into another name that one now"
+    if loaded.merged:
+        yield f"{loaded.merged} rows are of records that were merged into another; they stay deleted, and undoing restores them"
     if loaded.counts.fixed:
         yield f"{loaded.counts.fixed} rows differ in a field that is held to be fixed from creation; the new value is stored without history"
 

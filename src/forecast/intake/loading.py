@@ -30,6 +30,7 @@ from forecast.intake.rejects import RejectsFile
 from forecast.intake.rows import TypedRows, typed_rows
 from forecast.intake.staging import Counts, Staging
 from forecast.intake.upsert import create_staging, holds_source, lock_kind, of_version, stage, store_staged
+from forecast.merging import Redirects, read_redirects, redirect_changes, redirect_rows
 from forecast.records import CustomField
 from forecast.store import as_csv, copy_csv, read_integers, without_indexes
 
@@ -38,11 +39,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of the rows of a table; `open_but_closed` of them are open and had a close moment."""
+    """What became of the rows of a table.
+
+    Attributes:
+        plan: how they were read.
+        read: how many there are.
+        open_but_closed: rows that are open and had a close moment.
+        redirected: references to merged records, which name the kept ones now.
+        merged: rows of merged records, which update their tombstones.
+        counts: what was stored.
+    """
 
     plan: Plan
     read: int
     open_but_closed: int
+    redirected: int
+    merged: int
     counts: Counts
 
 
@@ -54,14 +66,25 @@ class _Load:
     plan: Plan
     rejects: RejectsFile
     imported_at: datetime
+    redirects: Redirects
     read: int = field(default=0, init=False)
     open_but_closed: int = field(default=0, init=False)
+    redirected: int = field(default=0, init=False)
+    merged: int = field(default=0, init=False)
 
     def typed(self, chunks: Iterable[Chunk]) -> Iterator[TypedRows]:
         """Read chunks as planned, the next while the database takes the last; refused rows are written on the way."""
-        for chunk, rows in _one_ahead((chunk, typed_rows(chunk, self.plan, self.imported_at)) for chunk in chunks):
+        for chunk, rows in _one_ahead((chunk, self.rows(chunk)) for chunk in chunks):
             self.count(chunk, rows)
             yield rows
+
+    def rows(self, chunk: Chunk) -> TypedRows:
+        """Read a chunk as planned; what names a merged record names the one that was kept."""
+        rows = typed_rows(chunk, self.plan, self.imported_at)
+        frame, redirected, merged = redirect_rows(rows.frame, self.plan.kind, self.redirects)
+        self.redirected += redirected
+        self.merged += merged
+        return replace(rows, frame=frame)
 
     def count(self, chunk: Chunk, rows: TypedRows) -> None:
         """Add a chunk to what was read, and its refused rows to the rejects."""
@@ -71,7 +94,7 @@ class _Load:
 
     def loaded(self, counts: Counts) -> Loaded:
         """Sum up."""
-        return Loaded(self.plan, self.read, self.open_but_closed, counts)
+        return Loaded(self.plan, self.read, self.open_but_closed, self.redirected, self.merged, counts)
 
 
 def load_table(
@@ -87,10 +110,11 @@ def load_table(
     lock_kind(session, kind)
     declared = _declared(session, kind)
     planning = Planning(table, mapping, declared)
+    redirects = read_redirects(session)
     with session.begin_nested() as attempt:
         chunks = _seen(read_chunks(table), planning)
         first = list(islice(chunks, 1))
-        load = _Load(session, planning.plan(), rejects, imported_at)
+        load = _Load(session, planning.plan(), rejects, imported_at, redirects)
         loaded = _load_quickly(load, chain(first, _one_ahead(chunks)))
         plan = planning.plan() if loaded else make_plan(table, read_chunks(table), mapping, declared)
         is_loaded = loaded is not None and plan.reads_as(load.plan)
@@ -98,7 +122,7 @@ def load_table(
             attempt.rollback()
     if loaded is None or not is_loaded:
         rejects.restart()
-        loaded = _load_exactly(_Load(session, plan, rejects, imported_at), read_chunks(table))
+        loaded = _load_exactly(_Load(session, plan, rejects, imported_at, redirects), read_chunks(table))
     _declare(session, plan)
     return replace(loaded, plan=plan)
 
@@ -160,7 +184,7 @@ def _load_exactly(load: _Load, chunks: Iterable[Chunk]) -> Loaded:
 def _load_changes(load: _Load, chunks: Iterable[Chunk]) -> Loaded:
     staged = create_change_staging(load.session)
     for chunk, rows in _one_ahead((chunk, typed_changes(chunk, load.plan)) for chunk in chunks):
-        stage_changes(load.session, staged, rows.frame)
+        stage_changes(load.session, staged, redirect_changes(rows.frame, load.redirects))
         load.count(chunk, rows)
     return load.loaded(store_changes(load.session, staged))
 
@@ -181,7 +205,7 @@ def _load_new(load: _Load, chunks: Iterable[Chunk], target: sa.Table) -> Loaded:
 
 
 def _new_records(load: _Load, chunk: Chunk) -> tuple[TypedRows, Sequence[str], bytes]:
-    rows = typed_rows(chunk, load.plan, load.imported_at)
+    rows = load.rows(chunk)
     first_version = 1
     frame = _with_digest(rows.frame).with_columns(pl.col("import_digest") ^ first_version)
     if load.plan.source_system != "import":
@@ -211,7 +235,7 @@ def _load_unknown(load: _Load, chunks: Iterable[Chunk], target: sa.Table) -> Loa
         frame = _with_digest(rows.frame)
         return frame.filter(~_among(frame["import_digest"].to_numpy(), known))
 
-    made = ((chunk, rows, rest(rows)) for chunk in chunks for rows in (typed_rows(chunk, load.plan, load.imported_at),))
+    made = ((chunk, rows, rest(rows)) for chunk in chunks for rows in (load.rows(chunk),))
     for chunk, rows, frame in _one_ahead(made):
         load.count(chunk, rows)
         same += rows.frame.height - frame.height
