@@ -1,9 +1,10 @@
 """The application: how requests, errors and resources are put together."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -43,8 +44,15 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 
-# Addresses that end in a word of their own go before those that take any id.
-_RECORDS = (record_kinds, records_bulk, records_export, records, custom_fields, audit)
+# As /docs shows them. Addresses that end in a word of their own go before those that take any id.
+_RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
+    {
+        "Opportunities and leads": (scoring, opportunities, leads),
+        "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
+        "Data": (data_health, duplicates, merges),
+        "Service": (models,),
+    }
+)
 
 
 def _now() -> datetime:
@@ -63,17 +71,18 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     app = FastAPI(
         title="Forecast",
         version=version("forecast"),
-        description="Win probabilities with grades and reasons, for a CRM to read.",
+        description="Win probabilities with grades and reasons for a CRM to read, and the records behind them.",
         lifespan=_lifespan(known, clock),
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestIdentity)
     answer_errors(app)
     with_key = APIRouter(dependencies=[Depends(require_key)], responses=_ANSWERS)
-    for resource in (scoring, opportunities, leads, models, data_health, duplicates, merges, *_RECORDS):
-        with_key.include_router(resource.router)
+    for title, resources in _RESOURCES.items():
+        for resource in resources:
+            with_key.include_router(resource.router, tags=[title])
     app.include_router(with_key)
-    app.include_router(health.router)
+    app.include_router(health.router, tags=["Service"])
     return app
 
 
