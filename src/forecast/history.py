@@ -1,6 +1,7 @@
 """Read what is stored into the frames that snapshots are cut from."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +12,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from forecast.lead_history import LEAD_TYPES, lead_columns, lead_frames, name_lead_changes
 from forecast.population import OPPORTUNITIES, Population
-from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product, Stage
+from forecast.process import read_stages
+from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product
 from forecast.snapshot import CHANGE_TYPES, History, cut_history
 from forecast.store import Statement, read_frame
 
@@ -38,10 +40,14 @@ _ACCOUNT_ATTRIBUTES = (
 def read_history(session: Session, *, population: Population = OPPORTUNITIES, until: datetime | None = None) -> History:
     """Read the records of a population and their surroundings, cut by `cut_history` at `until` where one is given.
 
-    Leads stand in the place of opportunities, in the same shape. Tombstoned records are left out.
+    Leads stand in the place of opportunities, in the same shape. Tombstoned records are left out. Stages are those of the
+    pipeline at `until`.
     """
     history = _opportunity_history(session) if population.kind == "opportunity" else _lead_history(session, population)
-    return history if until is None else cut_history(history, until)
+    if until is None:
+        return history
+    stages = history.stages if history.stages.is_empty() else read_stages(session, until)
+    return replace(cut_history(history, until), stages=stages)
 
 
 def read_sample(session: Session, size: int) -> History:
@@ -92,12 +98,6 @@ def _lead_history(session: Session, population: Population) -> History:
         stages=read_stages(session).clear(),
         custom_types={**LEAD_TYPES, **{name: kind for name, (_, kind) in custom.items()}},
     )
-
-
-def read_stages(session: Session) -> pl.DataFrame:
-    """Read `stage, position, kind`, in order."""
-    statement = sa.select(Stage.name.label("stage"), Stage.position, Stage.kind).order_by(Stage.position, Stage.name)
-    return read_frame(session, statement).unique("stage", keep="first", maintain_order=True)
 
 
 def _custom_columns(session: Session, kind: str, *, prefix: str = "") -> dict[str, tuple[str, str]]:

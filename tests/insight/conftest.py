@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -15,11 +15,17 @@ NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)
 
 
 def make_company():
-    """Simulate a company whose sellers renew their plans: nothing open is past its expected close."""
+    """Simulate a company whose sellers renew their plans, and may be quiet, and whose cases are closed within a month."""
     company = simulate_company(3, NOW, opportunities=300)
     planned = pl.max_horizontal("expected_close_on", pl.lit(NOW.date()))
     renewed = pl.when(pl.col("status") == "open").then(planned).otherwise("expected_close_on")
-    return replace(company, opportunities=company.opportunities.with_columns(renewed.alias("expected_close_on")))
+    in_time = pl.col("closed_at").is_not_null() | (pl.col("created_at") > NOW - timedelta(days=30))
+    return replace(
+        company,
+        opportunities=company.opportunities.with_columns(renewed.alias("expected_close_on")),
+        stages=company.stages.drop("quiet_days_max"),
+        cases=company.cases.filter(in_time),
+    )
 
 
 def open_copy(server, name, template):

@@ -85,6 +85,25 @@ PLANTS = {
         [f"UPDATE opportunity SET created_at = '2026-07-01', expected_close_on = '2026-08-16' WHERE {OPEN}"],
         {("opportunity", "expected_close_on"): 1},
     ),
+    "H303": (
+        ["UPDATE stage SET required_fields = 'next_step' WHERE name = 'Lead identified'",
+         "UPDATE opportunity SET next_step = 'x' WHERE status = 'open'",
+         f"UPDATE opportunity SET stage = 'Quoted', next_step = NULL WHERE {OPEN}"],
+        {("opportunity", "next_step"): 1},
+    ),
+    "H304": (
+        ["UPDATE opportunity SET stage = 'Quoted' WHERE status = 'open'",
+         f"UPDATE opportunity SET stage = 'Contract', created_at = '2026-08-01' WHERE {OPEN}",
+         f"DELETE FROM activity WHERE opportunity_id = (SELECT id FROM opportunity WHERE {OPEN})",
+         f"DELETE FROM change WHERE record_id = (SELECT id FROM opportunity WHERE {OPEN})",
+         "UPDATE stage SET quiet_days_max = 40 WHERE name = 'Contract'"],
+        {("opportunity", None): 1},
+    ),
+    "H305": ([f"UPDATE opportunity SET stage = 'Pilot' WHERE {OPEN}"], {("opportunity", "stage"): 1}),
+    "H306": (
+        ["UPDATE \"case\" SET closed_at = NULL, created_at = '2026-08-01' WHERE id = (SELECT min(id) FROM \"case\")"],
+        {("case", None): 1},
+    ),
     "H401": (
         ["INSERT INTO account (id, external_id) SELECT lower(id) || ' ', lower(id) FROM account ORDER BY id LIMIT 1"],
         {("account", "id"): 2},

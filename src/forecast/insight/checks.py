@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.insight.findings import EXAMPLES_MAX, Coverage, Finding
-from forecast.records import RECORD_KINDS, Activity, Change, CustomField, Lead, Opportunity, Record
+from forecast.records import RECORD_KINDS, Activity, Case, Change, CustomField, Lead, Opportunity, Record
 
 QUIET_DAYS = 90
 OVERDUE_DAYS = 30
+CASE_DAYS = 30
 STAGED_SHARE_MIN = 0.5
 
 _BOOKKEEPING = frozenset(
@@ -132,7 +133,7 @@ def _refers_to_nothing() -> Condition:
 
 
 def stale_records(now: datetime) -> list[Rule]:
-    """List the rules on open opportunities that nobody seems to work on."""
+    """List the rules on open opportunities and cases that nobody seems to work on."""
     deal, still_open, since = Opportunity, Opportunity.status == "open", now - timedelta(days=QUIET_DAYS)
     changed = sa.exists().where(
         Change.kind == "opportunity", Change.record_id == deal.id, Change.changed_at >= since, Change.changed_at < now
@@ -147,7 +148,16 @@ def stale_records(now: datetime) -> list[Rule]:
     return [
         Rule(code="H301", kind="opportunity", broken=sa.and_(begun, ~changed, ~active), among=still_open),
         Rule(code="H302", kind="opportunity", field="expected_close_on", broken=overdue, among=still_open),
+        *_waiting_cases(now),
     ]
+
+
+def _waiting_cases(now: datetime) -> Iterator[Rule]:
+    """Look at cases of sources that say when a case was closed; elsewhere all of them look open."""
+    closing = sa.orm.aliased(Case)
+    told = sa.exists().where(closing.source_system == Case.source_system, closing.closed_at.is_not(None))
+    waiting = sa.and_(Case.created_at < now - timedelta(days=CASE_DAYS), told)
+    yield Rule(code="H306", kind="case", broken=waiting, among=Case.closed_at.is_(None))
 
 
 def count_staged(session: Session, now: datetime) -> tuple[int, int]:

@@ -19,9 +19,11 @@ from forecast.insight.checks import (
     read_coverage,
     stale_records,
 )
+from forecast.insight.conformance import find_breaches, process_findings
 from forecast.insight.findings import Finding, Health
 from forecast.insight.readiness import read_readiness, shortages
 from forecast.insight.suspicions import fields_changed_at_close, leaking_fields
+from forecast.records import Opportunity
 
 JUDGED_MAX = 20_000
 
@@ -45,6 +47,7 @@ def check_health(
     found = [
         *find_broken(session, [*impossible_values(now), *stale_records(now)]),
         *find_unstaged(session, now, closed=closed, staged=staged),
+        *process_findings(find_breaches(session, now), open_count=_open_count(session)),
         *dangling_references(session, coverage),
         *duplicate_ids(session),
         *_suspicious_fields(session),
@@ -57,6 +60,11 @@ def check_health(
         readiness=readiness,
         staged_share=staged / closed if closed else None,
     )
+
+
+def _open_count(session: Session) -> int:
+    still_open = (Opportunity.status == "open", Opportunity.deleted_at.is_(None))
+    return session.scalar(sa.select(sa.func.count()).where(*still_open)) or 0
 
 
 def _rank(finding: Finding) -> tuple[int, str]:

@@ -1,0 +1,114 @@
+"""Pipelines as stored, now or as they were known at a moment."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from forecast.errors import NotFoundError
+from forecast.process.definition import DEFAULT_PIPELINE, PipelineDefinition, StageDefinition, default_pipeline
+from forecast.records import Change, CustomField, Pipeline, Stage
+from forecast.snapshot import CHANGE_TYPES, as_known
+from forecast.store import read_frame
+
+TRACKED = ("position", "kind", "usual_days", "quiet_days_max", "required_fields", "playbook_en", "playbook_zh")
+
+
+def read_stages(session: Session, as_of: datetime | None = None) -> pl.DataFrame:
+    """Read `stage, position, kind` in order, as known strictly before a moment, or now without one.
+
+    A stage that was removed by then keeps its last position: deals went through it. Of a name that several pipelines have,
+    the first counts.
+    """
+    stages = _stage_rows(session, as_of).sort("position", "name").unique("name", keep="first", maintain_order=True)
+    return stages.select(pl.col("name").alias("stage"), "position", "kind")
+
+
+def read_pipelines(session: Session, as_of: datetime | None = None) -> tuple[PipelineDefinition, ...]:
+    """Read the pipelines that have stages, by id, as known strictly before a moment; the default one where none has."""
+    stages = _stage_rows(session, as_of).filter(pl.col("deleted_at").is_null()).sort("pipeline_id", "position", "name")
+    names = _pipeline_names(session, as_of)
+    found = [
+        PipelineDefinition(
+            id=str(pipeline_id),
+            name=names.get(str(pipeline_id)),
+            stages=tuple(_definition(row) for row in rows.iter_rows(named=True)),
+        )
+        for (pipeline_id,), rows in stages.group_by("pipeline_id", maintain_order=True)
+    ]
+    return tuple(found) or (default_pipeline(),)
+
+
+def get_pipeline(session: Session, pipeline_id: str, as_of: datetime | None = None) -> PipelineDefinition:
+    """Give a pipeline; the default one is there even where none is stored.
+
+    Raises:
+        NotFoundError: there is no such pipeline.
+    """
+    pipelines = {pipeline.id: pipeline for pipeline in read_pipelines(session, as_of)}
+    if pipeline_id == DEFAULT_PIPELINE:
+        pipelines.setdefault(DEFAULT_PIPELINE, default_pipeline())
+    if pipeline_id not in pipelines:
+        raise NotFoundError(f'there is no pipeline "{pipeline_id}"; there are: {", ".join(pipelines)}')
+    return pipelines[pipeline_id]
+
+
+def is_stored(session: Session, pipeline_id: str) -> bool:
+    """Tell whether a pipeline has stages of its own."""
+    known = sa.exists().where(Stage.pipeline_id == pipeline_id, Stage.deleted_at.is_(None))
+    return bool(session.scalar(sa.select(known)))
+
+
+def opportunity_custom_fields(session: Session) -> Sequence[str]:
+    """List the custom fields of opportunities."""
+    names = sa.select(CustomField.name).where(CustomField.kind == "opportunity").order_by(CustomField.name)
+    return session.scalars(names).all()
+
+
+def split_fields(text: str | None) -> tuple[str, ...]:
+    """Read a stored list of required fields."""
+    return tuple(name for part in (text or "").replace("，", ",").split(",") if (name := part.strip()))
+
+
+def join_fields(names: Sequence[str]) -> str | None:
+    """Write a list of required fields as it is stored."""
+    return ", ".join(names) or None
+
+
+def _definition(row: dict[str, object]) -> StageDefinition:
+    columns = ("name", "kind", "usual_days", "quiet_days_max", "playbook_en", "playbook_zh")
+    required = row["required_fields"]
+    return StageDefinition(
+        **{name: row[name] for name in columns},  # type: ignore[arg-type]  # checked by the class
+        required_fields=split_fields(required if isinstance(required, str) else None),
+    )
+
+
+def _stage_rows(session: Session, as_of: datetime | None) -> pl.DataFrame:
+    """Read all stages, removed ones too; `deleted_at` is text, missing where the stage is there."""
+    columns = (Stage.id, Stage.pipeline_id, Stage.name, Stage.created_at, *(getattr(Stage, name) for name in TRACKED))
+    removed = sa.cast(Stage.deleted_at, sa.Text).label("deleted_at")
+    rows = read_frame(session, sa.select(*columns, removed)).sort("id")
+    return rows if as_of is None else _as_known(session, "stage", rows, as_of)
+
+
+def _pipeline_names(session: Session, as_of: datetime | None) -> dict[str, str | None]:
+    rows = read_frame(session, sa.select(Pipeline.id, Pipeline.name, Pipeline.created_at)).sort("id")
+    if as_of is not None:
+        rows = _as_known(session, "pipeline", rows, as_of)
+    return dict(rows.select("id", "name").iter_rows())
+
+
+def _as_known(session: Session, kind: str, rows: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
+    """Put the rows back to what they were strictly before the moment; those created later are left out."""
+    statement = (
+        sa.select(*(getattr(Change, name) for name in CHANGE_TYPES), Change.id)
+        .where(Change.kind == kind)
+        .order_by(Change.changed_at, Change.id)
+    )
+    moment = pl.lit(as_of).cast(pl.Datetime("us", "UTC"))
+    existing = rows.filter(pl.col("created_at").is_null() | (pl.col("created_at") < moment))
+    asked = existing.select(pl.int_range(pl.len()).alias("row"), moment.alias("as_of"), "id")
+    return as_known(asked, existing, read_frame(session, statement).drop("id"), "id").select(rows.columns)
