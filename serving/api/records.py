@@ -7,7 +7,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from pydantic_core import to_json, to_jsonable_python
+from sqlalchemy.orm import Session
 
+from forecast.errors import ConflictError
+from forecast.merging.merge import find_merge_of
 from forecast.records import get_table
 from serving.deps import DeskDep, SessionDep
 from serving.posted import utc
@@ -207,13 +210,22 @@ def restore_record(
     session: SessionDep,
     desk: DeskDep,
 ) -> Response:
-    """Take the tombstone off a record; 409 where it is not deleted."""
+    """Take the tombstone off a record; 409 where it is not deleted, or was merged into another."""
 
     def act() -> Answer:
+        _refuse_merged(session, kind, record_id)
         edit = restore(kind, record_id, preconditions)
         return _answer(kind, write_record(session, kind, edit, actor=call.actor, clock=desk.clock))
 
     return answer_once(session, call, act, now=desk.clock())
+
+
+def _refuse_merged(session: Session, kind: str, record_id: str) -> None:
+    found = find_merge_of(session, kind, record_id)
+    if found is not None:
+        raise ConflictError(
+            f'{kind} "{record_id}" was merged into "{found.kept_id}"; undo that by DELETE /v1/merges/{found.id}'
+        )
 
 
 def _answer(kind: str, written: Written) -> Answer:

@@ -1,10 +1,9 @@
 """POST /v1/records/{kind}/bulk: thousands of records a call, each with its own answer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Response
 from pydantic import Field
@@ -12,13 +11,11 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from forecast.errors import ForecastError, InputError
-from forecast.records import CustomField
 from serving.deps import DeskDep, SessionDep
 from serving.errors import InvalidItemsError, status_of
-from serving.records.custom import read_custom_types
-from serving.records.edits import Edit, receive, upsert
+from serving.records.edits import Edit, Ground, read_ground, receive, upsert
 from serving.records.idempotency import Answer, answer_once
-from serving.records.requests import EXAMPLE, Body, BodyDep, CallDep, KindDep, json_body
+from serving.records.requests import EXAMPLE, Body, BodyDep, CallDep, KindDep, json_lines_body
 from serving.records.schemas import invalid, read_record
 from serving.records.writing import Refusal, Written, write_records
 from serving.schemas import FieldProblem, Schema
@@ -63,7 +60,7 @@ class _Line:
     "/v1/records/{kind}/bulk",
     summary="Create or change thousands of records",
     responses={200: {"model": BulkAnswer}},
-    openapi_extra=json_body(_EXAMPLE_LINES, "JSON lines: a record a line, with its `id`.", "application/x-ndjson"),
+    openapi_extra=json_lines_body(_EXAMPLE_LINES, "JSON lines: a record a line, with its `id`."),
 )
 def write_bulk(kind: KindDep, body: BodyDep, call: CallDep, session: SessionDep, desk: DeskDep) -> Response:
     """Create or change at most 10,000 records, sent as JSON lines, in one transaction.
@@ -73,7 +70,7 @@ def write_bulk(kind: KindDep, body: BodyDep, call: CallDep, session: SessionDep,
     """
 
     def act() -> Answer:
-        lines = list(_read_lines(kind, body, declared=read_custom_types(session, kind), zone=desk.zone))
+        lines = list(_read_lines(read_ground(session, kind, desk.zone), body))
         edits = [line.asked for line in lines if isinstance(line.asked, Edit)]
         outcomes = iter(write_records(session, kind, edits, actor=call.actor, clock=desk.clock))
         results = [_result(line, next(outcomes) if isinstance(line.asked, Edit) else line.asked) for line in lines]
@@ -82,7 +79,7 @@ def write_bulk(kind: KindDep, body: BodyDep, call: CallDep, session: SessionDep,
     return answer_once(session, call, act, now=desk.clock())
 
 
-def _read_lines(kind: str, body: Body, *, declared: Mapping[str, CustomField], zone: ZoneInfo) -> Iterator[_Line]:
+def _read_lines(ground: Ground, body: Body) -> Iterator[_Line]:
     count = 0
     for number, text in enumerate(body.file, start=1):
         if not text.strip():
@@ -92,15 +89,15 @@ def _read_lines(kind: str, body: Body, *, declared: Mapping[str, CustomField], z
             raise invalid(
                 "body", f"more than {LINES_MAX} lines", f"at most {LINES_MAX}", "send the rest in another call"
             )
-        yield _Line(number=number, asked=_read_line(kind, text, declared, zone))
+        yield _Line(number=number, asked=_read_line(ground, text))
 
 
-def _read_line(kind: str, text: bytes, declared: Mapping[str, CustomField], zone: ZoneInfo) -> Edit | InputError:
+def _read_line(ground: Ground, text: bytes) -> Edit | InputError:
     try:
-        item = read_record(kind, text)
+        item = read_record(ground.kind, text)
         if item.id is None and item.external_id is None:
             raise invalid("id", None, "the id of the record", "give it; POST a record without one by itself")
-        return upsert(receive(kind, item, declared=declared, zone=zone))
+        return upsert(receive(ground, item))
     except InputError as error:
         return error
 

@@ -47,12 +47,16 @@ def stored_custom(
             problems.append(_undeclared(kind, name, declared))
             continue
         try:
-            values[name] = None if value is None or value == "" else _custom_value(value, declared[name].type, zone)
+            values[name] = None if _is_empty(value) else _custom_value(value, declared[name].type, zone)
         except (ValueError, TypeError, OverflowError, InputError):
             problems.append(_unreadable(name, value, declared[name].type))
     if problems:
         raise InvalidItemsError(problems)
     return values
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _undeclared(kind: str, name: str, declared: Mapping[str, CustomField]) -> FieldProblem:
@@ -105,7 +109,7 @@ def _custom_date(value: Any, zone: ZoneInfo) -> str:
 def _custom_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise TypeError(value)
-    text = str(value)
+    text = str(value).strip()
     text.encode()
     if "\0" in text:
         raise ValueError(text)

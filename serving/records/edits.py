@@ -7,10 +7,14 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.orm import Session
+
 from forecast.errors import ConflictError, NotFoundError
 from forecast.intake.columns import ID_CHARACTERS_MAX
+from forecast.merging.redirects import read_redirects
+from forecast.merging.references import MERGED_KINDS, references_to
 from forecast.records import CustomField, record_id
-from serving.records.custom import stored_custom
+from serving.records.custom import read_custom_types, stored_custom
 from serving.records.preconditions import Preconditions, check_version
 from serving.records.schemas import RecordIn, check_required, default_of, fields_of, invalid, stored_values
 
@@ -45,21 +49,55 @@ class Incoming:
     read_only: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
-def receive(
-    kind: str, item: RecordIn, *, declared: Mapping[str, CustomField], zone: ZoneInfo, known_id: str | None = None
-) -> Incoming:
-    """Prepare a record that was sent; `known_id` is the id in its address.
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What is stored that a record of a kind is read by.
+
+    Attributes:
+        kind: of the record.
+        custom: the custom fields that are declared, by name.
+        kept: column -> id of a record that was merged into another -> id of that one.
+        zone: of moments that name none.
+    """
+
+    kind: str
+    custom: Mapping[str, CustomField]
+    kept: Mapping[str, Mapping[str, str]]
+    zone: ZoneInfo
+
+
+def read_ground(session: Session, kind: str, zone: ZoneInfo) -> Ground:
+    """Read what records of a kind are read by."""
+    redirects = read_redirects(session)
+    kept = {
+        reference.column: redirects.kept[merged]
+        for merged in MERGED_KINDS
+        for reference in references_to(merged)
+        if reference.kind == kind
+    }
+    return Ground(kind=kind, custom=read_custom_types(session, kind), kept=kept, zone=zone)
+
+
+def receive(ground: Ground, item: RecordIn, *, known_id: str | None = None) -> Incoming:
+    """Prepare a record that was sent; a reference to a merged record becomes one to the record that was kept.
+
+    Args:
+        ground: of its kind.
+        item: what was sent.
+        known_id: the id in its address.
 
     Raises:
         InvalidItemsError: its id contradicts its source, or a value can't be stored.
     """
+    values = stored_values(ground.kind, item, ground.zone)
+    led = {name: ids.get(values[name], values[name]) for name, ids in ground.kept.items() if name in values}
     return Incoming(
-        kind=kind,
+        kind=ground.kind,
         id=_identify(item, known_id),
         source_system=item.source_system,
         external_id=item.external_id,
-        values=stored_values(kind, item, zone),
-        custom=stored_custom(kind, item.custom, declared, zone),
+        values=values | led,
+        custom=stored_custom(ground.kind, item.custom, ground.custom, ground.zone),
         version=item.version,
         read_only={name: getattr(item, name) for name in ("stored_at", "deleted_at") if name in item.model_fields_set},
     )
@@ -67,9 +105,10 @@ def receive(
 
 def _identify(item: RecordIn, known_id: str | None) -> str:
     """Give the id that the address, the body, or the source and its id there name; a new one where none does."""
-    given = known_id or item.id
-    if len(given or "") > ID_CHARACTERS_MAX:
-        raise invalid("id", given, f"at most {ID_CHARACTERS_MAX} characters", "give it a shorter one")
+    given = item.id if known_id is None else known_id
+    if given is not None and not (0 < len(given) <= ID_CHARACTERS_MAX and given == given.strip()):
+        expected = f"1 to {ID_CHARACTERS_MAX} characters, without blanks around them"
+        raise invalid("id", given, expected, "give it such an id")
     if item.id is not None and item.id != given:
         raise invalid("id", item.id, f'"{given}", as in the address', "leave it out")
     if item.external_id is None:
@@ -95,7 +134,7 @@ def create(incoming: Incoming) -> Edit:
             raise ConflictError(
                 f'{incoming.kind} "{incoming.id}" is stored already; change it by PATCH, or choose another id'
             )
-        return _merged(incoming, _new_row(incoming))
+        return _new(incoming)
 
     return Edit(record_id=incoming.id, change=change)
 
@@ -116,8 +155,7 @@ def upsert(incoming: Incoming) -> Edit:
 
     def change(stored: Row | None, now: datetime) -> Row:
         if stored is None:
-            check_version(None, incoming.version)
-            return _merged(incoming, _new_row(incoming))
+            return _new(incoming)
         found = get_present(stored, incoming.kind, incoming.id)
         return _updated(incoming, found, found, now)
 
@@ -130,8 +168,7 @@ def replace(incoming: Incoming, preconditions: Preconditions) -> Edit:
     def change(stored: Row | None, now: datetime) -> Row:
         preconditions.check(stored)
         if stored is None:
-            check_version(None, incoming.version)
-            return _merged(incoming, _new_row(incoming))
+            return _new(incoming)
         preconditions.require(stored)
         found = get_present(stored, incoming.kind, incoming.id)
         emptied = {name: None for name in fields_of(incoming.kind) if name not in {"created_at", "modified_at"}}
@@ -184,6 +221,14 @@ def get_present(stored: Row | None, kind: str, record_id: str) -> Row:
 def missing(kind: str, record_id: str) -> NotFoundError:
     """Make the error for a record that is not stored."""
     return NotFoundError(f'no {kind} "{record_id}" is stored; ids of other sources than "import" are source:id')
+
+
+def _new(incoming: Incoming) -> Row:
+    check_version(None, incoming.version)
+    for name, value in incoming.read_only.items():
+        if value is not None:
+            raise invalid(name, str(value), "nothing for a new record", "leave it out; only this service sets it")
+    return _merged(incoming, _new_row(incoming))
 
 
 def _new_row(incoming: Incoming) -> Row:

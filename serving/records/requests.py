@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from forecast.records import RECORD_KINDS, get_table
 from serving.deps import Desk, require_key
-from serving.records.custom import read_custom_types
-from serving.records.edits import Incoming, receive
+from serving.records.edits import Incoming, read_ground, receive
 from serving.records.idempotency import Call, KeyHeader, identify_call
 from serving.records.preconditions import Preconditions, read_preconditions
 from serving.records.schemas import read_record
@@ -84,12 +83,21 @@ CallDep = Annotated[Call, Depends(describe_call)]
 
 def receive_body(session: Session, desk: Desk, kind: str, body: Body, *, known_id: str | None = None) -> Incoming:
     """Read the record in a body; errors as of `read_record` and `receive`."""
-    declared = read_custom_types(session, kind)
-    return receive(kind, read_record(kind, body.file.read()), declared=declared, zone=desk.zone, known_id=known_id)
+    ground = read_ground(session, kind, desk.zone)
+    return receive(ground, read_record(kind, body.file.read()), known_id=known_id)
 
 
-def json_body(example: Any, description: str, media_type: str = "application/json") -> dict[str, Any]:
-    """Describe a body that the endpoint reads itself."""
-    schema = {"type": "string"} if isinstance(example, str) else {"type": "object", "additionalProperties": True}
-    content = {media_type: {"schema": schema, "example": example}}
+def json_body(example: dict[str, Any], description: str) -> dict[str, Any]:
+    """Describe a body of JSON that the endpoint reads itself."""
+    schema = {"type": "object", "additionalProperties": True}
+    return _described(description, {"application/json": {"schema": schema, "example": example}})
+
+
+def json_lines_body(example: str, description: str) -> dict[str, Any]:
+    """Describe a body of JSON lines; /docs shows an example of plain text as it is to be sent."""
+    lines = {"schema": {"type": "string"}, "example": example}
+    return _described(description, {"text/plain": lines, "application/x-ndjson": lines})
+
+
+def _described(description: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": description, "content": content}}

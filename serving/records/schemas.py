@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from pydantic import BeforeValidator, Field, ValidationError, create_model
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model
 
 from forecast.errors import InputError
 from forecast.intake.columns import ID_CHARACTERS_MAX
@@ -23,16 +23,18 @@ BOOKKEEPING = frozenset({"version", "stored_at", "deleted_at"})
 IDENTITY = ("id", "source_system", "external_id")
 
 
-def _none_if_empty(value: object) -> object:
-    return None if value == "" else value
+def _none_if_empty(text: str | None) -> str | None:
+    return text or None
 
 
-_Text = Annotated[str | None, BeforeValidator(_none_if_empty)]
+_Text = Annotated[str | None, AfterValidator(_none_if_empty)]
 _Id = Annotated[str, Field(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
 class RecordIn(Posted):
-    """What records of every kind have; the fields of a kind come beside these."""
+    """What records of every kind have; the fields of a kind come beside these. Texts are trimmed, as imports do."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     id: _Id | None = None
     source_system: _Id | None = None
@@ -63,7 +65,7 @@ def value_type(kind: str, name: str) -> Any:
     if kind_of_value == "word":
         return Literal[tuple(sorted({*status_words(kind).values()}))] | None
     if kind_of_value == "reference":
-        return Annotated[Annotated[str, Field(max_length=ID_CHARACTERS_MAX)] | None, BeforeValidator(_none_if_empty)]
+        return Annotated[Annotated[str, Field(max_length=ID_CHARACTERS_MAX)] | None, AfterValidator(_none_if_empty)]
     if kind_of_value == "integer":
         return Annotated[int, Field(ge=int(low), le=int(high))] | None
     if kind_of_value in {"number", "share"}:

@@ -76,12 +76,14 @@ def _wait_for_others(session: Session, kind: str) -> None:
     try:
         session.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'"))
         lock_kind(session, kind)
+        # Merges lock whole tables, this one before that of changes: taken in another order, two would wait for each other.
+        session.execute(sa.text(f'LOCK TABLE "{get_table(kind).name}" IN ROW EXCLUSIVE MODE'))
     except sa.exc.OperationalError as error:
         if not isinstance(error.orig, LockNotAvailable):
             raise
         raise HTTPException(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"records of kind {kind} are being imported; try again when that is done",
+            f"records of kind {kind} are being imported or merged; try again when that is done",
             headers={"Retry-After": "30"},
         ) from error
 

@@ -21,7 +21,7 @@ with warnings.catch_warnings():
 
 NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)
 CUSTOM = {"region": "category", "score": "number", "confirmed": "boolean", "renewal": "date", "tags": "list"}
-BESIDE = ("change", "audit_event", "custom_field", "idempotency_key")
+BESIDE = ("change", "audit_event", "custom_field", "idempotency_key", "merge")
 
 
 class Clock:

@@ -241,6 +241,41 @@ def test_a_deleted_record_is_gone_until_it_is_restored(api, engine, clock):
         assert read_history(session).opportunities["opportunity_id"].to_list() == ["1"]
 
 
+def test_merged_records_stay_merged(api):
+    """What names one is stored with the one that was kept; undoing the merge is the only way back."""
+    for name in ("kept", "other"):
+        api.post("/v1/records/account", json={"id": name, "name": "Acme"})
+    merge = api.post("/v1/merges", json={"kind": "account", "keep_id": "kept", "other_ids": ["other"]})
+    assert merge.status_code in {200, 201}, merge.text
+    assert api.post(PATH, json={"id": "1", "account_id": "other"}).json()["account_id"] == "kept"
+    answer = api.post("/v1/records/account/other/restore")
+    assert (answer.status_code, "DELETE /v1/merges/" in answer.json()["detail"]) == (409, True)
+
+
+def test_texts_are_trimmed(api):
+    """As imports do; what is empty then is no value."""
+    body = {"id": " 1 ", "name": " a b\n", "stage": "  ", "owner_id": " U1", "custom": {"region": " ", "tags": [" a "]}}
+    found = api.post(PATH, json=body).json()
+    assert (found["id"], found["name"], found["stage"], found["owner_id"]) == ("1", "a b", None, "U1")
+    assert found["custom"] == {"tags": ["a"]}
+
+
+@pytest.mark.parametrize("address", ["", "%20", "%20a", "x" * 201])
+def test_an_address_holds_an_id(api, address):
+    """Nothing is created under an empty id, one with blanks around it or one that is too long."""
+    assert api.put(f"{PATH}/{address}", json={}).status_code == 422
+    assert api.get(PATH).json()["records"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [({"version": 1}, 412), ({"deleted_at": "2026-01-01"}, 422), ({"stored_at": "2026-01-01"}, 422)]
+)
+def test_what_this_service_sets_is_not_taken_over(api, body, status):
+    """A new record has no version and no tombstone yet."""
+    assert api.post(PATH, json=body).status_code == status
+    assert api.put(f"{PATH}/1", json=body).status_code == status
+
+
 def test_what_is_not_there_is_not_found(api):
     """Neither a record nor a kind that does not exist; the kinds are named."""
     for answer in (
