@@ -21,7 +21,7 @@ def load_all(engine, tmp_path):
     """Import every table of some paths."""
 
     def loaded(*paths, **options):
-        return import_files(engine, paths, imported_at=NOW, rejects_folder=tmp_path / "rejects", **options)
+        return import_files(engine, paths, imported_at=NOW, rejects_folder=tmp_path / "rejects", **options).reports
 
     return loaded
 

@@ -79,15 +79,24 @@ def test_a_file_of_no_kind_is_refused_with_the_kinds():
         recognise_kind(["Table", "Field", "Description"], "data_dictionary.csv")
 
 
-def test_nothing_is_imported_before_every_file_is_recognised(engine, write, tmp_path, stored):
-    """One unknown file among several stops the import before it begins."""
+def test_what_is_not_recognised_is_left_out_and_said(engine, write, tmp_path, stored):
+    """One unknown file among several stops no other; it is named with the reason and what to do."""
     write("id,outcome\n1,won\n", "a.csv")
+    write("x,y\n1,2\n", "b.csv")
+    imported = import_files(
+        engine, [tmp_path], imported_at=datetime(2024, 6, 1, tzinfo=UTC), rejects_folder=tmp_path / "rejects"
+    )
+    assert set(stored()) == {"1"}
+    assert [(one.name, "--as, one of" in one.reason) for one in imported.left_out] == [("b.csv", True)]
+
+
+def test_where_nothing_is_recognised_nothing_is_done(engine, write, tmp_path):
+    """There is an error, not an empty success."""
     write("x,y\n1,2\n", "b.csv")
     with pytest.raises(MappingError, match=r"b\.csv"):
         import_files(
             engine, [tmp_path], imported_at=datetime(2024, 6, 1, tzinfo=UTC), rejects_folder=tmp_path / "rejects"
         )
-    assert stored() == {}
 
 
 def test_of_two_columns_for_one_field_the_more_specific_wins(write):

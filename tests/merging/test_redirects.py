@@ -25,7 +25,7 @@ def export(engine, tmp_path):
         for name, text in files.items():
             (folder / name).write_text(text)
         moment = NOW + timedelta(days=days)
-        reports = import_files(engine, [folder], imported_at=moment, rejects_folder=tmp_path / "rejects")
+        reports = import_files(engine, [folder], imported_at=moment, rejects_folder=tmp_path / "rejects").reports
         return [warning for report in reports for warning in report.warnings]
 
     bring()

@@ -1,5 +1,6 @@
 """forecast import."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,16 +8,15 @@ import typer
 from rich.markup import escape
 
 from forecast.cli.screen import console, now, opened
-from forecast.errors import InputError
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
-    from forecast.intake import ImportReport
+    from forecast.intake import ImportReport, StatusWord
 
 
 def import_files(
     files: Annotated[
-        list[Path], typer.Argument(help="CSV, Excel or Parquet files, zipped or not, or folders of them.")
+        list[Path], typer.Argument(help="CSV, Excel or Parquet files or SQL dumps, zipped or not, or folders of them.")
     ],
     kind: Annotated[str | None, typer.Option("--as", help="Kind of record, where it is not recognised.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="TOML that says what each column is.")] = None,
@@ -24,6 +24,9 @@ def import_files(
     save_mapping: Annotated[
         Path | None, typer.Option(help="Write what was recognised to this TOML, to be edited and used with --mapping.")
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Take guessed meanings of stage and status words as they are.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report, but store nothing.")] = False,
 ) -> None:
     """Import CRM exports; rows that can't be read are written to a file that says why."""
@@ -31,7 +34,7 @@ def import_files(
 
     settings = read_settings()
     with opened(settings) as engine:
-        reports = intake.import_files(
+        imported = intake.import_files(
             engine,
             files,
             kind=kind,
@@ -41,13 +44,16 @@ def import_files(
             imported_at=now(),
             rejects_folder=settings.home / "rejects",
             dry_run=dry_run,
+            confirm=_guesses if yes else _asked if sys.stdin.isatty() and not dry_run else None,
         )
-    for report in reports:
+    for report in imported.reports:
         _print_import(report)
+    for one in imported.left_out:
+        console.print(f"[yellow]not imported:[/yellow] {escape(one.reason)}")
+    if imported.left_out:
+        console.print("  or write how to read them into what --save-mapping gives, and import it with --mapping")
     if save_mapping:
-        if len(reports) != 1:
-            raise InputError(f"--save-mapping is for one table, these files have {len(reports)}; import one at a time")
-        intake.write_mapping(reports[0].mapping, save_mapping)
+        intake.write_mapping(imported.mapping, save_mapping)
 
 
 def _print_import(report: "ImportReport") -> None:
@@ -62,9 +68,39 @@ def _print_import(report: "ImportReport") -> None:
         console.print(f"  custom fields: {fields}", markup=False)
     if report.ignored_columns:
         console.print(f"  not read: {', '.join(report.ignored_columns)}", markup=False)
+    if report.words:
+        console.print(f"  words that decide: {', '.join(map(_word_text, report.words[:30]))}", markup=False)
+    if report.uncertain:
+        console.print(
+            "  [yellow]not sure:[/yellow] words with ? are not acted upon; "
+            "accept the guesses with --yes, or write what they mean into \\[values.status] of a mapping"
+        )
     for warning in report.warnings:
         console.print(f"  [yellow]warning:[/yellow] {escape(warning)}")
     if report.rejects:
         console.print(
             f"  [red]rejected rows[/red] are in {report.rejects}; correct them there and import that file",
         )
+
+
+def _word_text(word: "StatusWord") -> str:
+    return f"{word.word} ({word.count}) {word.status}{'' if word.is_certain else '?'}"
+
+
+def _guesses(report: "ImportReport") -> dict[str, str]:
+    return {word.word: word.status for word in report.uncertain}
+
+
+def _asked(report: "ImportReport") -> dict[str, str]:
+    """Ask on the terminal what uncertain words mean."""
+    from forecast.intake import STATUSES
+
+    statuses = STATUSES[report.kind]
+    console.print(f"{report.file}: what do these words say of a record? ({', '.join(statuses)})", markup=False)
+    answers = {}
+    for word in report.uncertain:
+        question = f"  {word.heading}: {word.word} ({word.count} rows)"
+        while (answer := typer.prompt(question, default=word.status, err=True)) not in statuses:
+            console.print(f"  write one of {', '.join(statuses)}")
+        answers[word.word] = answer
+    return answers

@@ -10,7 +10,7 @@ from typing import IO
 
 from forecast.errors import FileError
 
-ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet")
+ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet", ".sql")
 UNPACKED_BYTES_MAX = 8 << 30
 RATIO_MAX = 200
 MEMBERS_MAX = 200

@@ -14,11 +14,26 @@ from forecast.intake.chunks import Chunk
 from forecast.intake.csvtext import read_csv_chunks, read_records
 from forecast.intake.encodings import copy_as_utf8, find_encoding
 from forecast.intake.layout import Headings, find_headings, find_separator
+from forecast.intake.sqldumps import unpack_dump
 
 _HEAD_BYTES = 65_536
 _HEAD_ROWS = 100
 _UTF8_MARK = b"\xef\xbb\xbf"
-_FOLDER_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet", ".zip")
+_FOLDER_ENDINGS = (
+    ".csv",
+    ".tsv",
+    ".csv.gz",
+    ".tsv.gz",
+    ".xlsx",
+    ".xlsm",
+    ".xlsb",
+    ".xls",
+    ".ods",
+    ".parquet",
+    ".zip",
+    ".sql",
+    ".sql.gz",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +42,12 @@ class TableFile:
 
     Attributes:
         path: the file as it was given.
-        part: which of its sheets, or the name in a zip archive; empty where the file is the table.
+        part: which of its sheets or tables, or the name in a zip archive; empty where the file is the table.
         content: where its bytes lie, unpacked and, of text, in UTF-8.
         form: how they are read.
         separator: between cells of CSV; `sheet` of a workbook.
         headings: of the columns, each different and none empty.
-        heading_row: in which row they are; what is above is not read.
+        heading_row: in which row they are, 0 where the file has none; what is above is not read.
         unnamed: the headings among them that the file left empty.
         warnings: sentences on what was decided or mended.
         sha256: of the file, or of the member of an archive.
@@ -49,6 +64,11 @@ class TableFile:
     unnamed: frozenset[str]
     warnings: tuple[str, ...]
     sha256: str
+
+    @property
+    def name(self) -> str:
+        """Name the table in a mapping of several."""
+        return f"{self.path.name}: {self.part}" if self.part else self.path.name
 
     @property
     def title(self) -> str:
@@ -71,7 +91,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
         # Excel's own mark of an open file is no workbook.
         inside = [file for file in inside if not file.name.endswith(".rejects.csv") and file.name[:2] != "~$"]
         if not inside:
-            raise FileError(f"no .csv, .xlsx, .parquet or .zip file lies in {path}; name the files or another folder")
+            raise FileError(
+                f"no .csv, .xlsx, .parquet, .sql or .zip file lies in {path}; name the files or another folder"
+            )
         found += inside
     return found
 
@@ -108,8 +130,17 @@ def _open_part(part: Part, folder: Path, encoding: str | None) -> list[TableFile
         return [_open_parquet(part)]
     if head.startswith(b"%PDF"):
         raise FileError(f"{part.given} is a PDF file, not a table; export it as CSV UTF-8")
-    table = _open_text(part, folder, encoding)
-    return [table] if table else []
+    content, said = _as_utf8(part, folder, encoding)
+    if content.suffix == ".sql":
+        dumped = sorted(unpack_dump(content, folder).items())
+        tables = [_open_text(part, path, said=said, shown=_inside(part.name, name)) for name, path in dumped]
+    else:
+        tables = [_open_text(part, content, said=said, shown=part.name)]
+    return [table for table in tables if table]
+
+
+def _inside(*names: str) -> str:
+    return " / ".join(name for name in names if name)
 
 
 def _open_workbook(part: Part) -> list[TableFile]:
@@ -118,8 +149,8 @@ def _open_workbook(part: Part) -> list[TableFile]:
     for name in names:
         headings = find_headings(workbooks.read_sheet(part.path, name).head(_HEAD_ROWS).rows())
         if headings is not None:
-            shown = [part.name] * bool(part.name) + [name] * (len(names) > 1)
-            tables.append(_table(part, headings, form="excel", shown=" / ".join(shown), sheet=name))
+            shown = _inside(part.name, name if len(names) > 1 else "")
+            tables.append(_table(part, headings, form="excel", shown=shown, sheet=name))
     return tables
 
 
@@ -130,12 +161,17 @@ def _open_parquet(part: Part) -> TableFile:
     return _table(part, headings, form="parquet", shown=part.name)
 
 
-def _open_text(part: Part, folder: Path, encoding: str | None) -> TableFile | None:
+def _as_utf8(part: Part, folder: Path, encoding: str | None) -> tuple[Path, tuple[str, ...]]:
+    """Give where the text lies in UTF-8, and sentences on what it was."""
     found = encoding or find_encoding(part.path)
-    content = part.path
-    if found not in {"utf-8", "utf-8-sig"} or encoding:
-        content = folder / f"text{len(list(folder.iterdir()))}"
-        copy_as_utf8(part.path, found, content)
+    if found in {"utf-8", "utf-8-sig"} and not encoding:
+        return part.path, ()
+    content = folder / f"text{len(list(folder.iterdir()))}{part.path.suffix.lower()}"
+    copy_as_utf8(part.path, found, content)
+    return content, () if encoding or found.startswith("utf-8") else (_encoding_warning(found),)
+
+
+def _open_text(part: Part, content: Path, *, said: tuple[str, ...], shown: str) -> TableFile | None:
     with content.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         separator, is_declared = find_separator(head.removeprefix(_UTF8_MARK).decode(errors="ignore"))
@@ -144,8 +180,7 @@ def _open_text(part: Part, folder: Path, encoding: str | None) -> TableFile | No
     headings = find_headings(rows, is_declared=is_declared)
     if headings is None:
         return None
-    said = () if encoding or found.startswith("utf-8") else (_encoding_warning(found),)
-    return _table(part, headings, form="csv", shown=part.name, content=content, separator=separator, said=said)
+    return _table(part, headings, form="csv", shown=shown, content=content, separator=separator, said=said)
 
 
 def _encoding_warning(encoding: str) -> str:

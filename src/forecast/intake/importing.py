@@ -1,10 +1,11 @@
 """Import files: read, refuse what can't be read, store the rest, and say what was done."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,15 +15,16 @@ from sqlalchemy.orm import Session
 from forecast.errors import FileError, MappingError
 from forecast.intake.files import TableFile, find_files, open_tables, read_chunks
 from forecast.intake.loading import Loaded, load_table
-from forecast.intake.mapping import IGNORE
+from forecast.intake.mapping import IGNORE, check_mapping, check_timezone
 from forecast.intake.mapping import Mapping as ColumnMapping
-from forecast.intake.mapping import check_mapping, check_timezone
 from forecast.intake.plan import make_plan
 from forecast.intake.recognition import recognise_kind
 from forecast.intake.rejects import RejectsFile
 from forecast.intake.report import Imported, ImportReport, LeftOut
 from forecast.records import ImportRun
 from forecast.store import unit_of_work
+
+Confirm = Callable[[ImportReport], Mapping[str, str]]
 
 
 def import_files(
@@ -36,6 +38,7 @@ def import_files(
     imported_at: datetime,
     rejects_folder: Path,
     dry_run: bool = False,
+    confirm: Confirm | None = None,
 ) -> Imported:
     """Import every table of files and folders, each in a transaction of its own; those not recognised are left out.
 
@@ -51,6 +54,8 @@ def import_files(
         imported_at: now; the moment of changes that the file does not date.
         rejects_folder: where the files of rejected rows are written.
         dry_run: whether to store nothing and only report.
+        confirm: is shown what an import would do where words are uncertain, and gives the status of each; without it, or
+            where it gives none, no record ends by them.
 
     Raises:
         FileError: a file can't be read.
@@ -61,7 +66,12 @@ def import_files(
         tables = [table for path in find_files(paths) for table in open_tables(path, folder, encoding=mapping.encoding)]
         known, left_out = _recognised(tables, mapping)
         reports = tuple(
-            _import_table(engine, table, own, imported_at=imported_at, rejects_folder=rejects_folder, dry_run=dry_run)
+            _import_confirmed(
+                partial(_import_table, engine, table, imported_at=imported_at, rejects_folder=rejects_folder),
+                own,
+                dry_run=dry_run,
+                confirm=confirm,
+            )
             for table, own in known
         )
     return Imported(reports, left_out)
@@ -149,6 +159,24 @@ def _only_table(path: Path, folder: Path, mapping: ColumnMapping) -> TableFile:
     return tables[0]
 
 
+def _import_confirmed(
+    import_table: Callable[..., ImportReport], mapping: ColumnMapping, *, dry_run: bool, confirm: Confirm | None
+) -> ImportReport:
+    """Import a table; where words are uncertain, nothing is stored before they are decided."""
+    if confirm is None:
+        return import_table(mapping, dry_run=dry_run)
+    report = import_table(mapping, dry_run=dry_run, stop_if_uncertain=True)
+    decided = confirm(report) if report.uncertain else {}
+    if not report.uncertain or (dry_run and not decided):
+        return report
+    # A word for what is open says nothing of an end: another column may.
+    words = {
+        **mapping.values.get("status", {}),
+        **{word: "" if ours == "open" else ours for word, ours in decided.items()},
+    }
+    return import_table(replace(mapping, values={**mapping.values, "status": words}), dry_run=dry_run)
+
+
 def _import_table(
     engine: sa.Engine,
     table: TableFile,
@@ -157,6 +185,7 @@ def _import_table(
     imported_at: datetime,
     rejects_folder: Path,
     dry_run: bool,
+    stop_if_uncertain: bool = False,
 ) -> ImportReport:
     rejects_path = None if dry_run else rejects_folder / f"{_stem(table)}.{table.sha256[:8]}.rejects.csv"
     with (
@@ -165,7 +194,7 @@ def _import_table(
     ):
         loaded = load_table(session, table, mapping, rejects=rejects, imported_at=imported_at)
         report = _report(table, loaded, rejects=rejects)
-        if dry_run:
+        if dry_run or (stop_if_uncertain and report.uncertain):
             session.rollback()
             return replace(report, dry_run=True)
         _record_run(session, table, report, imported_at)
@@ -219,6 +248,7 @@ def _report(file: TableFile, loaded: Loaded, *, rejects: RejectsFile) -> ImportR
         ignored_columns=plan.ignored,
         mapping=plan.mapping,
         rejects=rejects.close(),
+        words=plan.words,
         warnings=(*plan.warnings, *_warnings(loaded)),
         dry_run=False,
     )
@@ -236,6 +266,11 @@ def _warnings(loaded: Loaded) -> Iterator[str]:
         yield f"{loaded.redirected} references to records that were merged into another name that one now"
     if loaded.merged:
         yield f"{loaded.merged} rows are of records that were merged into another; they stay deleted, and undoing restores them"
+    if loaded.counts.repeated * 2 > loaded.read:
+        yield (
+            f"{loaded.counts.repeated} of {loaded.read} rows repeat the id of a row above and were taken for later states of its "
+            "record; where each row is a record of its own, set the column of that id to a custom field in a mapping"
+        )
     if loaded.counts.fixed:
         yield f"{loaded.counts.fixed} rows differ in a field that is held to be fixed from creation; the new value is stored without history"
 

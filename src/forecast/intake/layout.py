@@ -10,6 +10,9 @@ from itertools import islice
 _SEPARATORS = (",", ";", "\t", "|")
 _DECLARED = re.compile(r'^"?sep=([^\r\n"])"?\r?\n', re.IGNORECASE)
 _TITLE_ROWS_MAX = 20
+_YEAR = re.compile(r"(19|20)\d\d")
+_RECORDS_MIN = 2
+_VALUES_MIN = 3
 _VALUE = re.compile(r"[\s\d.,:/%¥$€£+-]+")
 
 
@@ -18,7 +21,7 @@ class Headings:
     """The headings of a table, each different and none empty.
 
     Attributes:
-        row: which row they are, counted from 1.
+        row: which row they are, counted from 1; 0 where the table has none and its columns are numbered.
         names: the headings.
         unnamed: those among them that the file left empty.
         warnings: sentences on what was mended.
@@ -63,6 +66,8 @@ def find_headings(rows: Sequence[Sequence[str]], *, is_declared: bool = False) -
     filled = [(row, cells) for row, cells in enumerate(rows, start=1) if any(map(str.strip, cells))][int(is_declared) :]
     if not filled:
         return None
+    if not is_declared and _is_headless([cells for _, cells in filled]):
+        return _numbered(max(len(cells) for _, cells in filled))
     full = max(map(_count_filled, [cells for _, cells in filled[: _TITLE_ROWS_MAX + 1]]))
     row, cells = filled[0]
     if _count_filled(cells) * 2 < full:
@@ -75,6 +80,27 @@ def find_headings(rows: Sequence[Sequence[str]], *, is_declared: bool = False) -
     if filled[0][0] != row:
         warnings = (f"the headings are taken to be in row {row}; the {above} above are left out as a title", *warnings)
     return Headings(row=row, names=names, unnamed=unnamed, warnings=warnings)
+
+
+def _is_headless(rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first row is a record: many of its cells are values, as those below them are."""
+    first, below = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
+    values = [place for place, cell in enumerate(first) if _is_value(cell)]
+    if len(below) < _RECORDS_MIN or len(values) < _VALUES_MIN or len(values) * 5 < _count_filled(first) * 2:
+        return False
+    return all(_is_value(row[place]) or not row[place].strip() for row in below for place in values)
+
+
+def _is_value(cell: str) -> bool:
+    """Tell whether a cell can't be a heading; years and empty cells are among headings."""
+    text = cell.strip()
+    return bool(_VALUE.fullmatch(text)) and any(map(str.isdigit, text)) and not _YEAR.fullmatch(text)
+
+
+def _numbered(width: int) -> Headings:
+    names = tuple(f"column_{place}" for place in range(1, width + 1))
+    warning = f"the file has no headings; its columns are called {names[0]} to {names[-1]}, in their order"
+    return Headings(row=0, names=names, unnamed=frozenset(names), warnings=(warning,))
 
 
 def _count_filled(cells: Sequence[str]) -> int:

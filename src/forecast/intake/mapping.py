@@ -7,7 +7,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Mapping as Table
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from forecast.records import TimeKind
 CUSTOM = "custom."
 IGNORE = "ignore"
 CUSTOM_TYPES = ("number", "text", "category", "date", "boolean", "list")
+_TABLES = frozenset({"columns", "types", "values", "times", "constants", "tables"})
 DATE_ORDERS = ("ymd", "dmy", "mdy")
 
 
@@ -39,6 +40,8 @@ class Mapping:
         values: field -> {the file's word -> ours}; an empty word of ours is an empty cell.
         times: custom field -> fixed, tracked or outcome.
         constants: field -> its value in every row.
+        tables: name of a table (`orders.csv`, `book.xlsx: Sheet1`) -> how it is read; the rest is for the others. Its kind
+            may be `ignore`, and a table that it says nothing of is recognised.
     """
 
     kind: str | None = None
@@ -52,6 +55,15 @@ class Mapping:
     values: Table[str, Table[str, str]] = field(default_factory=dict)
     times: Table[str, str] = field(default_factory=dict)
     constants: Table[str, str] = field(default_factory=dict)
+    tables: "Table[str, Mapping]" = field(default_factory=dict)
+
+    def of_table(self, name: str) -> "Mapping":
+        """Give how one table is read; what its own part leaves open is as for the others."""
+        own = self.tables.get(name)
+        if own is None:
+            return replace(self, tables={})
+        shared = ("source_system", "timezone", "date_order", "encoding", "decimal_mark")
+        return replace(own, **{part: getattr(own, part) or getattr(self, part) for part in shared})
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -79,11 +91,12 @@ def make_mapping(given: Table[str, Any]) -> Mapping:
     known = [part.name for part in fields(Mapping)]
     for name, value in given.items():
         _check_known(name, known, "a mapping has no part")
-        tables = name in {"columns", "types", "values", "times", "constants"}
-        if tables != isinstance(value, dict):
-            raise MappingError(f"{name} is {value!r} in the mapping; expected {'a table' if tables else 'a text'}")
+        is_table = name in _TABLES
+        if is_table != isinstance(value, dict):
+            raise MappingError(f"{name} is {value!r} in the mapping; expected {'a table' if is_table else 'a text'}")
     constants = {name: _as_text(value) for name, value in given.get("constants", {}).items()}
-    mapping = Mapping(**{**given, "constants": constants})
+    tables = {name: make_mapping(part) for name, part in given.get("tables", {}).items()}
+    mapping = Mapping(**{**given, "constants": constants, "tables": tables})
     check_mapping(mapping)
     return mapping
 
@@ -108,7 +121,7 @@ def check_mapping(mapping: Mapping) -> None:
         check_encoding(mapping.encoding)
     if mapping.timezone is not None:
         check_timezone(mapping.timezone)
-    if mapping.kind is not None:
+    if mapping.kind is not None and mapping.kind != IGNORE:
         _check_known(mapping.kind, vocabulary.KINDS, "there is no kind")
         _check_fields(mapping, mapping.kind)
 
@@ -168,15 +181,22 @@ def write_mapping(mapping: Mapping, path: Path) -> None:
 
 def mapping_text(mapping: Mapping) -> str:
     """Give a mapping as TOML."""
-    given = {name: value for name, value in asdict(mapping).items() if value}
-    lines = [f"{name} = {_quoted(value)}" for name, value in given.items() if isinstance(value, str)]
-    for name, value in given.items():
+    return "\n".join(_lines(asdict(mapping))) + "\n"
+
+
+def _lines(given: Table[str, Any], prefix: str = "") -> list[str]:
+    filled = {name: value for name, value in given.items() if value}
+    lines = [f"{name} = {_quoted(value)}" for name, value in filled.items() if isinstance(value, str)]
+    for name, value in filled.items():
         if name == "values":
             for field_name, words in value.items():
-                lines += _section(f"values.{_quoted(field_name)}", words)
+                lines += _section(f"{prefix}values.{_quoted(field_name)}", words)
+        elif name == "tables":
+            for table, part in value.items():
+                lines += ["", f"[tables.{_quoted(table)}]", *_lines(part, f"tables.{_quoted(table)}.")]
         elif not isinstance(value, str):
-            lines += _section(name, value)
-    return "\n".join(lines) + "\n"
+            lines += _section(prefix + name, value)
+    return lines
 
 
 def _section(name: str, entries: Table[str, str]) -> list[str]:

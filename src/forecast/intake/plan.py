@@ -12,6 +12,7 @@ from forecast.intake import survey, vocabulary
 from forecast.intake.chunks import Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
 from forecast.intake.doubts import doubts, type_doubts
+from forecast.intake.endings import StatusWord, status_words
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
 from forecast.intake.files import TableFile
 from forecast.intake.mapping import CUSTOM, IGNORE, check_mapping
@@ -58,6 +59,7 @@ class Plan:
         cleared: custom fields whose declaration gives way to text.
         ignored: headings that are not read.
         mapping: all of it, as a mapping that would read the file the same way.
+        words: those of status and stage columns, with the status that each is taken for.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Plan:
     cleared: frozenset[str]
     ignored: tuple[str, ...]
     mapping: ColumnMapping
+    words: tuple[StatusWord, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -155,6 +158,7 @@ class Planning:
                 name for name, field in columns.items() if field == IGNORE and not vocabulary.is_ignored(name)
             ),
             mapping=_full_mapping(self._mapping, columns, customs),
+            words=status_words(seen, foreign, _known_words(self._mapping)),
             warnings=(
                 *self._file.warnings,
                 *self._matched.warnings,
@@ -194,6 +198,8 @@ def _question(kind: str, field: str) -> Question | None:
         "moment": "date",
         "word": "word",
     }
+    if field == "stage" and vocabulary.status_words(kind):
+        return "word"
     return None if field == IGNORE else asked.get(field_type(kind, field))
 
 
@@ -212,6 +218,12 @@ def _is_foreign_status(seen: SeenColumn) -> bool:
         count for name, count in seen.tally.counts.items() if vocabulary.word_key(name.removeprefix("word:")) in words
     )
     return bool(seen.tally["count"]) and known * 2 < seen.tally["count"]
+
+
+def _known_words(mapping: ColumnMapping) -> dict[str, str]:
+    own = {vocabulary.word_key(word): ours for word, ours in mapping.values.get("status", {}).items()}
+    known = vocabulary.status_words(mapping.kind or "")
+    return {**known, **own} if known else {}
 
 
 def _words(seen: SeenColumn) -> dict[str, str]:

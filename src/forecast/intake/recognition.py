@@ -45,9 +45,9 @@ def _score(kind: str, headings: Sequence[str], title: str) -> float:
         if match is not None:
             knowing = sum(vocabulary.match_heading(other, heading) is not None for other in vocabulary.KINDS)
             weights[match.field] = max(weights.get(match.field, 0.0), 1 / knowing)
-    if not weights or not vocabulary.has_needed(kind, weights):
-        return 0.0
     name = title.rpartition("/")[2].casefold()
+    if not weights or not vocabulary.has_needed(kind, weights) or vocabulary.is_named_otherwise(kind, name):
+        return 0.0
     hinted = any(hint in name for hint in vocabulary.file_name_hints(kind))
     return sum(weights.values()) + (0.5 if hinted else 0.0)
 

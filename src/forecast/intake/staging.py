@@ -10,12 +10,16 @@ from forecast.records import TimeKind
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What became of the rows that could be stored; `changes` are change rows, `fixed` rows that differ in a fixed field."""
+    """What became of the rows that could be stored; `changes` are change rows, `repeated` rows whose id came before.
+
+    `fixed` are rows that differ in a fixed field.
+    """
 
     new: int
     changed: int
     unchanged: int
     changes: int = 0
+    repeated: int = 0
     fixed: int = 0
 
 

@@ -26,6 +26,9 @@ _LEADING_ZERO = r"^[-+]?0\d"
 _YEAR_LAST = r"^(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}(\D|$)"
 
 
+_WORDS_MAX = 1000  # a column with more in a chunk holds no words that say the same of many records
+
+
 @dataclass(frozen=True)
 class Tally:
     """What was counted in a column; every count is of cells, empty ones left out.
@@ -150,6 +153,8 @@ def _tally(texts: pl.Series, question: Question | None) -> Tally:
     distinct = filled.rename("text").value_counts()
     if question != "word":
         distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
+    if question == "word" and distinct.height > _WORDS_MAX:
+        return Tally({"count": len(filled)}, float("-inf"))
     if question == "word":
         return Tally({f"word:{text}": count for text, count in distinct.rows()} | {"count": len(filled)}, float("-inf"))
     if question != "date":

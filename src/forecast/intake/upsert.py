@@ -95,7 +95,7 @@ def store_staged(
     if counts.new:
         _insert(session, staging, new, source_system=source_system, imported_at=imported_at)
     session.execute(sa.text("DROP TABLE staged_record"))
-    return replace(counts, unchanged=counts.unchanged + same)
+    return replace(counts, unchanged=counts.unchanged + same, repeated=repeated)
 
 
 def _drop_unchanged(session: Session, staging: Staging) -> int:

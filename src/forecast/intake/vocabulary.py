@@ -101,11 +101,17 @@ def _listed(kind: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def match_heading(kind: str, heading: str) -> Match | None:
-    """Find the field that a heading names; what stands in brackets at its end is tried without, so is the kind before it."""
+    """Find the field that a heading names; what stands in brackets at its end is tried without, so is the kind before it.
+
+    A data warehouse calls an id a key.
+    """
     known = headings(kind)
-    exact = known.get(normalise(heading))
+    plain = normalise(heading)
+    exact = known.get(plain)
     if exact is not None:
         return exact
+    if plain.endswith("key") and (keyed := known.get(plain.removesuffix("key") + "id")):
+        return Match(keyed.field, keyed.rank + 100)
     bare = known.get(normalise(re.sub(r"[(（\[【][^()（）]*[)）\]】]\s*$", "", heading)))
     if bare is not None:
         return Match(bare.field, bare.rank + 100)
@@ -139,6 +145,11 @@ def has_needed(kind: str, found: Collection[str]) -> bool:
     return all(set(either.split("|")) & set(found) for either in _table()["needs"].get(kind, ()))
 
 
+def is_named_otherwise(kind: str, name: str) -> bool:
+    """Tell whether the name of a table, in lower case, says that it is not of a kind."""
+    return any(word in name for word in _table()["other_names"].get(kind, ()))
+
+
 def file_name_hints(kind: str) -> tuple[str, ...]:
     """Give what a file of a kind is often called."""
     return tuple(_table()["file_names"].get(kind, ()))
@@ -148,6 +159,12 @@ def file_name_hints(kind: str) -> tuple[str, ...]:
 def status_words(kind: str) -> Mapping[str, str]:
     """Give the status of ours for each normalised word of a kind; empty where its status is free text."""
     return _reversed(_table()["words"]["status"].get(kind, {}))
+
+
+def guess_status(kind: str, word: str) -> str:
+    """Guess the status that a normalised word hints at; open where it hints at no end."""
+    hints: Mapping[str, list[str]] = _table()["words"]["hints"].get(kind, {})
+    return next((status for status, parts in hints.items() if any(part in word for part in parts)), "open")
 
 
 @cache
