@@ -9,9 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from forecast.population import Kind
+from forecast.reasons import theme_of
 from forecast.records import Account, Campaign, CustomField, Person, Product, Team
-from forecast.wording import CustomFeature, Language, reason_sentence
-from serving.schemas import Money, Reason
+from forecast.wording import CustomFeature, Language, reason_sentence, theme_label
+from serving.schemas import Money, Reason, ThemePart
 
 StoredReason = Mapping[str, Any]
 
@@ -38,13 +40,24 @@ class Speaker:
         """Give reasons with their sentences, in the order given."""
         return [
             Reason(
+                theme=reason.get("theme") or theme_of(reason["feature"]),
                 feature=reason["feature"],
                 sentence=reason_sentence(self._named(reason), self.language, self.custom),
                 value=reason["value"],
                 usual=reason.get("usual"),
+                usual_of=reason.get("usual_of"),
                 contribution=reason["contribution"],
             )
             for reason in reasons
+        ]
+
+    def name_themes(self, themes: Iterable[Mapping[str, Any]]) -> list[ThemePart]:
+        """Give the parts of themes with their names."""
+        return [
+            ThemePart(
+                theme=part["theme"], label=theme_label(part["theme"], self.language), contribution=part["contribution"]
+            )
+            for part in themes
         ]
 
     def _named(self, reason: StoredReason) -> StoredReason:
@@ -52,9 +65,11 @@ class Speaker:
         return {**reason, "value": name} if name else reason
 
 
-def read_speaker(session: Session, language: Language, reasons: Sequence[StoredReason]) -> Speaker:
-    """Read the names that these reasons need."""
-    return Speaker(language=language, custom=_custom_features(session), names=_names(session, reasons))
+def read_speaker(
+    session: Session, language: Language, reasons: Sequence[StoredReason], *, kind: Kind = "opportunity"
+) -> Speaker:
+    """Read the names that these reasons of records of a kind need."""
+    return Speaker(language=language, custom=_custom_features(session, kind), names=_names(session, reasons))
 
 
 def money(amount: float | Decimal | None, currency: str | None) -> Money | None:
@@ -64,9 +79,9 @@ def money(amount: float | Decimal | None, currency: str | None) -> Money | None:
     return Money(amount=Decimal(str(amount)).quantize(Decimal("0.01")), currency=currency)
 
 
-def _custom_features(session: Session) -> dict[str, CustomFeature]:
+def _custom_features(session: Session, scored: Kind) -> dict[str, CustomFeature]:
     declared = session.execute(sa.select(CustomField.kind, CustomField.name, CustomField.label, CustomField.type))
-    prefix = {"opportunity": "custom_", "account": "account_custom_"}
+    prefix = {scored: "custom_", "account": "account_custom_"}
     return {
         f"{prefix[kind]}{name}": CustomFeature(label=label or name, type=field_type)
         for kind, name, label, field_type in declared

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from forecast.grades import Grade
+from forecast.grades import Grade, Trend
 
 ITEMS_MAX = 1000
 
@@ -176,16 +176,27 @@ class Money(Schema):
     currency: str | None
 
 
-class Reason(Schema):
-    """What speaks for or against winning.
+class ThemePart(Schema):
+    """What a theme adds to the log-odds."""
 
-    `usual` is the median among won opportunities, `contribution` the part of the log-odds.
+    theme: str
+    label: str
+    contribution: float
+
+
+class Reason(Schema):
+    """A theme that speaks for or against, by the feature that says most of it.
+
+    `usual` is the median among won opportunities (`usual_of` is `stage` for those at the same stage, else `won`; `lead` for
+    converted leads), `contribution` the theme's part of the log-odds.
     """
 
+    theme: str
     feature: str
     sentence: str
     value: str | None
     usual: float | None
+    usual_of: str | None
     contribution: float
 
 
@@ -194,10 +205,13 @@ class Score(Schema):
 
     probability: Share
     grade: Grade
+    trend: Annotated[Trend | None, Field(description="Against the scores before; null where there are none.")]
     expected_value: Money | None
     basis: Annotated[str, Field(description="own: learnt from these records; prior: the share won so far.")]
     model_version: str
     as_of: datetime
+    base: Annotated[float | None, Field(description="Log-odds before anything is known of the record.")]
+    themes: Annotated[list[ThemePart], Field(description="With `base` they add up to the log-odds of the probability.")]
     reasons_for: list[Reason]
     reasons_against: list[Reason]
 
@@ -250,6 +264,7 @@ class PastScore(Schema):
     scored_at: datetime
     probability: Share
     grade: Grade
+    trend: Trend | None
     expected_value: Money | None
     basis: str
     model_version: str

@@ -13,6 +13,8 @@ def stored_score(score: ScoreRecord | None, currency: str | None, speaker: Speak
         return None
     return Score(
         **_said(score, currency),
+        base=score.reasons.get("base"),
+        themes=speaker.name_themes(score.reasons.get("themes", [])),
         reasons_for=speaker.say(score.reasons.get("for", [])),
         reasons_against=speaker.say(score.reasons.get("against", [])),
     )
@@ -33,6 +35,7 @@ def _said(score: ScoreRecord, currency: str | None) -> dict[str, Any]:
         "as_of": score.as_of,
         "probability": score.probability,
         "grade": score.grade,
+        "trend": score.trend,
         "expected_value": money(score.expected_value, currency),
         "basis": score.basis,
         "model_version": score.version,

@@ -10,6 +10,7 @@ from learning import BRIEF, DAY, EXPERIMENT, SILENT, UNTIL, store_history
 from forecast.demo import simulate_company
 from forecast.errors import TooLittleHistoryError
 from forecast.metrics import fit_sigmoid
+from forecast.grades import GradePolicies
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.scoring import score_opportunities
 from forecast.snapshot import cut_history
@@ -54,7 +55,7 @@ def run(history):
 def served(company, history, run):
     """Score the opportunities of the nine months after, at their creation, and join the truth."""
     new = history.opportunities.filter(pl.col("created_at") >= CUT).select("opportunity_id", as_of="created_at")
-    scores = score_opportunities(history, run.candidate, new, thresholds=DEFAULT_THRESHOLDS)
+    scores = score_opportunities(history, run.candidate, new, policies=GradePolicies(default=DEFAULT_THRESHOLDS))
     return scores.join(company.truth, on="opportunity_id", validate="1:1").select("probability", "p_true")
 
 

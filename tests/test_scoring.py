@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from fitted import PARAMETERS
 from polars.testing import assert_frame_equal
+from scipy.special import expit
 from worlds import INSTANT, START, STEP, STEPS, history_of, make_plan, make_subjects, make_world, subjects_frame
 
 from forecast.estimators.boosting import Boosting, fit_boosting, training_set
@@ -14,23 +15,20 @@ from forecast.estimators.encoding import fit_encoding
 from forecast.estimators.logistic import fit_logistic
 from forecast.estimators.win import PriorModel, WinModel
 from forecast.features import opportunity_features
-from forecast.grades import GradeThresholds
+from forecast.grades import GradePolicies, GradeThresholds
+from forecast.reasons import REASON_LOG_ODDS_MIN, REASONS_MAX, THEMES, theme_of
 from forecast.records import Score
 from forecast.registry import Version
 from forecast.score_table import write_scores
-from forecast.scoring import (
-    REASON_LOG_ODDS_MIN,
-    REASONS_MAX,
-    refused_subjects,
-    score_open_opportunities,
-    score_opportunities,
-)
+from forecast.scoring import refused_subjects, score_open_opportunities, score_opportunities
 from forecast.snapshot import known_opportunities, take_snapshot
 from forecast.store import unit_of_work
 
 TODAY = START + (STEPS - 20) * STEP
-THRESHOLDS = GradeThresholds(
-    probability_high=0.5, probability_medium=0.3, expected_value_high=1000.0, expected_value_medium=50.0
+POLICIES = GradePolicies(
+    default=GradeThresholds(
+        probability_high=0.5, probability_medium=0.3, expected_value_high=1000.0, expected_value_medium=50.0
+    )
 )
 MODEL = "win_probability"
 
@@ -78,7 +76,7 @@ def accepted(world, count=30):
 def scored(world, version, subjects=None):
     """Score subjects of a world."""
     return score_opportunities(
-        history_of(world), version, accepted(world) if subjects is None else subjects, thresholds=THRESHOLDS
+        history_of(world), version, accepted(world) if subjects is None else subjects, policies=POLICIES
     )
 
 
@@ -109,14 +107,14 @@ def test_the_same_question_has_the_same_answer(world, version):
 def test_all_open_opportunities_are_scored_at_one_moment(world, version):
     """Those that existed and were open then, and no other."""
     history = history_of(world)
-    scores = score_open_opportunities(history, version, as_of=TODAY, thresholds=THRESHOLDS)
+    scores = score_open_opportunities(history, version, as_of=TODAY, policies=POLICIES)
     assert scores.height > 10
     assert scores.select("opportunity_id", "as_of").equals(known_opportunities(history, TODAY))
 
 
 def test_nothing_open_gives_an_empty_frame_of_the_same_columns(world, version):
     """A pipeline without open opportunities is not an error."""
-    none = score_open_opportunities(history_of(world), version, as_of=START - 900 * STEP, thresholds=THRESHOLDS)
+    none = score_open_opportunities(history_of(world), version, as_of=START - 900 * STEP, policies=POLICIES)
     undated = none.height
     assert undated == sum(
         row["created_at"] is None and (row["status"] == "open" or row["closed_at"] is not None)
@@ -142,25 +140,89 @@ def test_grades_follow_the_matrix(world, version):
     assert scores["grade"].n_unique() == 3
 
 
-def test_reasons_are_the_strongest_parts_of_the_log_odds(world, version):
-    """At most five each way, strongest first, none too weak to matter, and no stronger one left out."""
+def test_base_and_themes_add_up_to_the_score(world, version):
+    """The bias and the parts of all themes together are the log-odds of the probability."""
+    scores = scored(world, version)
+    for row in scores.iter_rows(named=True):
+        total = row["base"] + sum(part["contribution"] for part in row["themes"])
+        assert expit(total) == pytest.approx(row["probability"], abs=1e-9)
+    assert len({theme["theme"] for row in scores["themes"] for theme in row}) > 6
+
+
+def test_reasons_are_the_strongest_themes(world, version):
+    """At most five themes each way, strongest first, none too weak to matter, each told by the feature that pulls most."""
     subjects = accepted(world)
     features = opportunity_features(take_snapshot(history_of(world), subjects), version.plan)
+    names = version.estimator.encoding.features
     parts = version.estimator.explain(features)[1][:, :-1]
-    scores = scored(world, version, subjects)
+    scores = scored(world, version)
     for position, row in enumerate(scores.iter_rows(named=True)):
+        members = {theme: [i for i, name in enumerate(names) if theme_of(name) == theme] for theme in THEMES}
+        sums = {theme: sum(parts[position, i] for i in own) for theme, own in members.items() if own}
         for column, sign in (("reasons_for", 1), ("reasons_against", -1)):
-            pulls = sorted((sign * parts[position]).tolist(), reverse=True)
+            pulls = sorted((sign * pull for pull in sums.values()), reverse=True)
             expected = [pull for pull in pulls[:REASONS_MAX] if pull >= REASON_LOG_ODDS_MIN]
             assert [sign * reason["contribution"] for reason in row[column]] == expected
             for reason in row[column]:
-                index = version.estimator.encoding.features.index(reason["feature"])
-                assert reason["contribution"] == parts[position, index]
+                strongest = max(sign * parts[position, i] for i in members[reason["theme"]])
+                assert sign * parts[position, names.index(reason["feature"])] == strongest
                 assert reason["usual"] == {"amount": 500.0}.get(reason["feature"])
                 value = features[reason["feature"]][position]
                 shown = reason["value"] if value is None or isinstance(value, str) else float(reason["value"])
                 assert shown == (pytest.approx(value, abs=1e-4) if isinstance(value, float) else value)
-    assert scores["reasons_for"].list.len().max() == REASONS_MAX
+    assert scores["reasons_for"].list.len().max() >= 3
+
+
+def test_usual_is_of_the_same_stage_where_that_is_known(world, version):
+    """Of a stage with a median of its own that one is told, else that of all won; of leads, that of converted ones."""
+    bundle = {"usual_by_stage": {"报价": {"amount": 900.0}}}
+    told = {
+        (row["stage"], reason["usual"], reason["usual_of"])
+        for row in stages_and_reasons(world, replace(version, bundle=bundle))
+        for reason in row["reasons"]
+        if reason["feature"] == "amount"
+    }
+    assert ("报价", 900.0, "stage") in told
+    assert {(usual, of) for stage, usual, of in told if stage != "报价"} == {(500.0, "won")}
+    of_leads = replace(version, bundle={"config": 'population = "lead"'})
+    assert {
+        reason["usual_of"]
+        for row in stages_and_reasons(world, of_leads)
+        for reason in row["reasons"]
+        if reason["usual"]
+    } == {"lead"}
+
+
+def stages_and_reasons(world, version):
+    """Give each score's stage and all its reasons."""
+    scores = scored(world, version)
+    stages = take_snapshot(history_of(world), scores.select("opportunity_id", "as_of")).rows["stage"]
+    return [
+        {"stage": stage, "reasons": [*row["reasons_for"], *row["reasons_against"]]}
+        for stage, row in zip(stages, scores.iter_rows(named=True), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("feature", "theme"),
+    [
+        ("amount_change_share", "amount"),
+        ("reached_报价_days", "stage"),
+        ("age_days", "timing"),
+        ("activity_拜访_silence_days", "activity"),
+        ("account_win_lift", "account"),
+        ("owner_closed_share", "people"),
+        ("product_family", "product"),
+        ("campaign_id", "source"),
+        ("competition", "evaluation"),
+        ("account_custom_tier", "custom"),
+        ("custom_activity", "custom"),
+        ("phase_of_the_moon", "other"),
+    ],
+)
+def test_every_feature_has_a_theme(feature, theme):
+    """A feature belongs to the first theme that knows it, and one that none knows to the others."""
+    assert theme_of(feature) == theme
 
 
 def test_a_prior_gives_no_reasons(world, version):
@@ -227,7 +289,12 @@ def test_scores_are_kept_as_they_are(engine, world, version):
         score = found[row["opportunity_id"], row["as_of"]]
         for name in ("probability", "expected_value", "grade", "basis", "version"):
             assert getattr(score, name) == row[name]
-        assert score.reasons == {"for": row["reasons_for"], "against": row["reasons_against"]}
+        assert score.reasons == {
+            "for": row["reasons_for"],
+            "against": row["reasons_against"],
+            "base": row["base"],
+            "themes": row["themes"],
+        }
         assert (score.model, score.kind) == (MODEL, "opportunity")
 
 

@@ -69,7 +69,9 @@ def list_leads(
     after = Cursor.from_text(cursor) if cursor else None
     found = list_open_leads(session, filters, after, limit + 1)
     page = found[:limit]
-    speaker = read_speaker(session, language, [reason for stored in page for reason in stored_reasons(stored.score)])
+    speaker = read_speaker(
+        session, language, [reason for stored in page for reason in stored_reasons(stored.score)], kind="lead"
+    )
     return LeadPage(
         leads=[_row(stored, speaker) for stored in page],
         next_cursor=page[-1].cursor.to_text() if len(found) > limit else None,
@@ -80,7 +82,7 @@ def list_leads(
 def read_lead(lead_id: str, session: SessionDep, language: LanguageDep) -> LeadAnswer:
     """Give a lead as stored, its latest score, and its newest 50 scores, newest first."""
     stored = get_stored_lead(session, lead_id)
-    speaker = read_speaker(session, language, stored_reasons(stored.score))
+    speaker = read_speaker(session, language, stored_reasons(stored.score), kind="lead")
     return LeadAnswer(
         lead={column.key: getattr(stored.lead, column.key) for column in Lead.__table__.columns},
         owner_name=stored.owner_name,

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from forecast.policies import DEFAULT_THRESHOLDS, find_thresholds
+from forecast.policies import read_policies
 from forecast.population import population_of
 from forecast.records import Campaign
 from forecast.registry import Version
+from forecast.score_table import read_past_scores
 from forecast.scoring import score_opportunities
 from forecast.snapshot import History
 from forecast.wording import Language
@@ -108,9 +109,9 @@ def _scored(
     subjects = pl.DataFrame({"opportunity_id": [item.id for item in items]}).with_columns(
         pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of")
     )
-    policy = population_of(version.bundle.get("config", "")).policy
-    thresholds = find_thresholds(session, policy) or DEFAULT_THRESHOLDS
-    return score_opportunities(history, version, subjects, thresholds=thresholds).to_dicts()
+    policies = read_policies(session, population_of(version.bundle.get("config", "")))
+    past = read_past_scores(session, subjects, model=version.name, decided_at=policies.decided_at)
+    return score_opportunities(history, version, subjects, policies=policies, past=past).to_dicts()
 
 
 def _answer(
@@ -124,7 +125,8 @@ def _answer(
     language: Language,
 ) -> ScoreAnswer:
     reasons = [reason for row in rows for reason in (*row["reasons_for"], *row["reasons_against"])]
-    speaker = read_speaker(session, language, reasons)
+    kind = population_of(version.bundle.get("config", "")).kind
+    speaker = read_speaker(session, language, reasons, kind=kind)
     return ScoreAnswer(
         scores=[
             _record(
@@ -143,10 +145,13 @@ def _record(item: Item, row: dict[str, Any], warnings: list[str], speaker: Speak
         id=item.id,
         probability=row["probability"],
         grade=row["grade"],
+        trend=row["trend"],
         expected_value=money(row["expected_value"], getattr(item, "currency", None)),
         basis=row["basis"],
         model_version=row["version"],
         as_of=row["as_of"],
+        base=row["base"],
+        themes=speaker.name_themes(row["themes"]),
         reasons_for=speaker.say(row["reasons_for"]),
         reasons_against=speaker.say(row["reasons_against"]),
         warnings=warnings,

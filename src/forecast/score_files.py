@@ -54,6 +54,7 @@ def write_scores_file(scores: pl.DataFrame, path: Path, *, kind: str = "opportun
         moment,
         "probability",
         "grade",
+        "trend",
         "expected_value",
         "basis",
         pl.col("version").alias("model_version"),

@@ -1,15 +1,68 @@
 """Write scores into the score table; the newest of each record is marked, the rest is history."""
 
 import json
+from datetime import datetime
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.records import Score
-from forecast.store import copy_frame
+from forecast.store import copy_frame, read_frame
 
-_COLUMNS = ("as_of", "probability", "basis", "version", "expected_value", "grade")
+PAST_SCORES = 4
+PAST_DAYS = 180
+
+_COLUMNS = ("as_of", "probability", "basis", "version", "expected_value", "grade", "trend")
+
+
+def read_past_scores(
+    session: Session, subjects: pl.DataFrame, *, model: str, decided_at: datetime | None = None
+) -> pl.DataFrame:
+    """Read what was said of each subject before its moment, for `scoring.score_opportunities`.
+
+    Args:
+        session: an open transaction.
+        subjects: `opportunity_id, as_of`.
+        model: whose scores count.
+        decided_at: of the grade policy in force; grades given before it don't count.
+
+    Returns:
+        `opportunity_id, as_of, last_grade, before`: the grade of the newest stored score before the moment, and the mean
+        probability of the newest PAST_SCORES of the PAST_DAYS before it. Subjects without any have no row.
+    """
+    asked = subjects.select("opportunity_id", "as_of").drop_nulls().unique()
+    if asked.is_empty():
+        return pl.DataFrame(schema=_PAST_TYPES)
+    grade = sa.case((Score.scored_at >= decided_at, Score.grade)) if decided_at else Score.grade
+    statement = sa.select(
+        Score.record_id.label("opportunity_id"),
+        Score.as_of.label("said_at"),
+        Score.probability,
+        grade.label("grade"),
+        Score.id,
+    ).where(Score.model == model, Score.as_of < asked["as_of"].max())
+    if asked.height <= _LISTED_MAX:
+        statement = statement.where(Score.record_id.in_(asked["opportunity_id"].unique().to_list()))
+    past = read_frame(session, statement).sort("said_at", "id")
+    since = pl.col("as_of") - pl.duration(days=PAST_DAYS)
+    return (
+        asked.join(past, on="opportunity_id", maintain_order="right")
+        .filter(pl.col("said_at") < pl.col("as_of"), pl.col("said_at") >= since)
+        .group_by("opportunity_id", "as_of", maintain_order=True)
+        .agg(pl.col("grade").last().alias("last_grade"), pl.col("probability").tail(PAST_SCORES).mean().alias("before"))
+    )
+
+
+_LISTED_MAX = 5_000
+_PAST_TYPES = pl.Schema(
+    {
+        "opportunity_id": pl.String(),
+        "as_of": pl.Datetime("us", "UTC"),
+        "last_grade": pl.String(),
+        "before": pl.Float64(),
+    }
+)
 
 
 def write_scores(session: Session, scores: pl.DataFrame, *, model: str, kind: str = "opportunity") -> None:
@@ -32,8 +85,8 @@ def write_scores(session: Session, scores: pl.DataFrame, *, model: str, kind: st
 
 def _rows(scores: pl.DataFrame, model: str, kind: str) -> pl.DataFrame:
     reasons: list[str] = [
-        json.dumps({"for": supporting, "against": opposing}, ensure_ascii=False)
-        for supporting, opposing in scores.select("reasons_for", "reasons_against").iter_rows()
+        json.dumps({"for": supporting, "against": opposing, "base": base, "themes": themes}, ensure_ascii=False)
+        for supporting, opposing, base, themes in scores.select(*_TOLD).iter_rows()
     ]
     return scores.select(
         pl.lit(model).alias("model"),
@@ -44,6 +97,7 @@ def _rows(scores: pl.DataFrame, model: str, kind: str) -> pl.DataFrame:
     )
 
 
+_TOLD = ("reasons_for", "reasons_against", "base", "themes")
 _DROP_KNOWN = sa.text(
     "DELETE FROM new_score n USING score s"
     " WHERE s.model = n.model AND s.record_id = n.record_id AND s.version = n.version AND s.as_of = n.as_of"
@@ -53,8 +107,8 @@ _OUTDATE = sa.text(
     " WHERE s.latest AND s.model = n.model AND s.record_id = n.record_id AND s.as_of <= n.as_of"
 )
 _ADD = sa.text(
-    "INSERT INTO score (model, version, kind, record_id, as_of, probability, basis, expected_value, grade, reasons, latest)"
-    " SELECT n.model, n.version, n.kind, n.record_id, n.as_of, n.probability, n.basis, n.expected_value, n.grade, n.reasons,"
+    "INSERT INTO score (model, version, kind, record_id, as_of, probability, basis, expected_value, grade, trend, reasons, latest)"
+    " SELECT n.model, n.version, n.kind, n.record_id, n.as_of, n.probability, n.basis, n.expected_value, n.grade, n.trend, n.reasons,"
     " row_number() OVER (PARTITION BY n.record_id ORDER BY n.as_of DESC) = 1"
     " AND NOT EXISTS (SELECT FROM score s WHERE s.latest AND s.model = n.model AND s.record_id = n.record_id)"
     " FROM new_score n ORDER BY n.record_id, n.as_of"

@@ -1,39 +1,39 @@
 """A snapshot and a version in; probabilities, grades and reasons out."""
 
 from datetime import datetime
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from forecast.features import opportunity_features
-from forecast.grades import GradeThresholds, grade
-from forecast.metrics import Floats
+from forecast.grades import RATINGS, GradePolicies, grade_records, trend
+from forecast.reasons import reason_columns
 from forecast.registry import Version
 from forecast.snapshot import History, known_opportunities, take_snapshot
 
-REASONS_MAX = 5
-REASON_LOG_ODDS_MIN = 0.02
-
-_REASON = pl.Struct(
-    {
-        "feature": pl.String(),
-        "value": pl.String(),
-        "usual": pl.Float64(),
-        "contribution": pl.Float64(),
+NO_PAST = pl.DataFrame(
+    schema={
+        "opportunity_id": pl.String,
+        "as_of": pl.Datetime("us", "UTC"),
+        "last_grade": pl.String,
+        "before": pl.Float64,
     }
 )
 
 
 def score_open_opportunities(
-    history: History, version: Version, *, as_of: datetime, thresholds: GradeThresholds
+    history: History, version: Version, *, as_of: datetime, policies: GradePolicies, past: pl.DataFrame = NO_PAST
 ) -> pl.DataFrame:
-    """Score all opportunities that existed and were open at `as_of`; columns as `score_opportunities`."""
-    return score_opportunities(history, version, known_opportunities(history, as_of), thresholds=thresholds)
+    """Score all opportunities that existed and were open at `as_of`; arguments and columns as `score_opportunities`."""
+    return score_opportunities(history, version, known_opportunities(history, as_of), policies=policies, past=past)
 
 
 def score_opportunities(
-    history: History, version: Version, subjects: pl.DataFrame, *, thresholds: GradeThresholds
+    history: History,
+    version: Version,
+    subjects: pl.DataFrame,
+    *,
+    policies: GradePolicies,
+    past: pl.DataFrame = NO_PAST,
 ) -> pl.DataFrame:
     """Score each subject as it would have been scored at its `as_of`.
 
@@ -41,13 +41,13 @@ def score_opportunities(
         history: what is stored; nothing at or after a subject's `as_of` enters its score.
         version: the model version.
         subjects: `opportunity_id, as_of`.
-        thresholds: of the grades.
+        policies: of the grades.
+        past: what was said before, as `score_table.read_past_scores` gives it.
 
     Returns:
         `opportunity_id, as_of, probability` (0-1), `amount` and `expected_value` (probability times amount; missing where
-        the amount is), `grade, basis, version, reasons_for, reasons_against` (lists of at most five {feature, value,
-        usual, contribution in log-odds}, strongest first); rows in the order of subjects. Subjects that `refused_subjects`
-        names have no row.
+        the amount is), `grade, trend` (missing where nothing was said before), `basis, version`, and the columns of
+        `reasons.reason_columns`; rows in the order of subjects. Subjects that `refused_subjects` names have no row.
     """
     refused = refused_subjects(history, subjects)
     accepted = subjects.join(
@@ -56,17 +56,26 @@ def score_opportunities(
     snapshot = take_snapshot(history, accepted)
     features = opportunity_features(snapshot, version.plan)
     probability, parts = version.estimator.explain(features)
-    reasons = _reasons(features, parts[:, :-1], version)
-    return features.select(
+    scored = features.select(
         "opportunity_id",
         "as_of",
-        pl.Series("probability", probability),
-        pl.col("amount"),
-        (pl.Series("probability", probability) * pl.col("amount")).alias("expected_value"),
+        pl.Series("probability", probability, dtype=pl.Float64),
+        "amount",
+        "pipeline_id",
+        *RATINGS,
+    ).join(past, on=["opportunity_id", "as_of"], how="left", maintain_order="left")
+    return scored.select(
+        "opportunity_id",
+        "as_of",
+        "probability",
+        "amount",
+        (pl.col("probability") * pl.col("amount")).alias("expected_value"),
+        grade_records(policies, scored),
+        trend(pl.col("probability"), pl.col("before")).alias("trend"),
         pl.lit(version.basis).alias("basis"),
         pl.lit(version.version).alias("version"),
-        *reasons,
-    ).with_columns(grade(thresholds, pl.col("probability"), pl.col("expected_value")).alias("grade"))
+        *reason_columns(features, parts, version),
+    )
 
 
 def refused_subjects(history: History, subjects: pl.DataFrame) -> pl.DataFrame:
@@ -107,34 +116,3 @@ def _departures(history: History) -> pl.DataFrame:
     if history.departures is not None:
         return history.departures
     return pl.DataFrame(schema={"opportunity_id": pl.String, "left_at": pl.Datetime("us", "UTC")})
-
-
-def _reasons(features: pl.DataFrame, parts: Floats, version: Version) -> tuple[pl.Series, pl.Series]:
-    names = version.estimator.encoding.features
-    shown = [_shown(features[name]) for name in names]
-
-    def strongest(sign: float, position: int) -> list[dict[str, Any]]:
-        pulls = sign * parts[position]
-        return [
-            {
-                "feature": names[column],
-                "value": shown[column][position],
-                "usual": version.usual.get(names[column]),
-                "contribution": float(parts[position, column]),
-            }
-            for column in np.argsort(-pulls, kind="stable")[:REASONS_MAX]
-            if pulls[column] >= REASON_LOG_ODDS_MIN
-        ]
-
-    supporting, opposing = ([strongest(sign, position) for position in range(features.height)] for sign in (1.0, -1.0))
-    return (
-        pl.Series("reasons_for", supporting, dtype=pl.List(_REASON)),
-        pl.Series("reasons_against", opposing, dtype=pl.List(_REASON)),
-    )
-
-
-def _shown(column: pl.Series) -> list[str | None]:
-    """Give values as text, numbers with at most four decimals."""
-    if column.dtype == pl.String:
-        return column.to_list()
-    return [None if value is None else f"{round(value, 4):.15g}" for value in column.to_list()]

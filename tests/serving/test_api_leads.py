@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from forecast.grades import GradePolicies
 from forecast.history import read_history
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.population import Population
@@ -22,7 +23,9 @@ def scores(stored, live_leads, clock):
     """Score all open leads as of now into the score table, and give the scores."""
     with unit_of_work(stored) as session:
         history = read_history(session, population=LEADS)
-        found = score_open_opportunities(history, live_leads, as_of=clock.now, thresholds=DEFAULT_THRESHOLDS)
+        found = score_open_opportunities(
+            history, live_leads, as_of=clock.now, policies=GradePolicies(default=DEFAULT_THRESHOLDS)
+        )
         write_scores(session, found, model=MODEL, kind="lead")
     assert found.height > 5
     return found

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from forecast.grades import GradePolicies
 from forecast.history import read_history
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.records import Opportunity, Person, Score
@@ -19,7 +20,9 @@ LIST = "/v1/opportunities"
 def scores(stored, live, clock):
     """Score all open opportunities as of now into the score table, and give the scores."""
     with unit_of_work(stored) as session:
-        found = score_open_opportunities(read_history(session), live, as_of=clock.now, thresholds=DEFAULT_THRESHOLDS)
+        found = score_open_opportunities(
+            read_history(session), live, as_of=clock.now, policies=GradePolicies(default=DEFAULT_THRESHOLDS)
+        )
         write_scores(session, found, model=live.name)
     return found
 
@@ -159,7 +162,10 @@ def test_one_opportunity_comes_with_its_record_and_its_history(client, scores, s
     opportunity_id = scores["opportunity_id"][0]
     with unit_of_work(stored) as session:
         earlier = score_open_opportunities(
-            read_history(session), live, as_of=clock.now - timedelta(days=7), thresholds=DEFAULT_THRESHOLDS
+            read_history(session),
+            live,
+            as_of=clock.now - timedelta(days=7),
+            policies=GradePolicies(default=DEFAULT_THRESHOLDS),
         )
         write_scores(session, earlier, model=live.name)
         record = session.get(Opportunity, opportunity_id)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from forecast.grades import GradePolicies
 from forecast.history import OPPORTUNITY_COLUMNS, read_history
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.records import Activity, Change, Opportunity
@@ -67,7 +68,7 @@ def scored_from_store(engine, version, as_of):
     with unit_of_work(engine) as session:
         history = read_history(session)
     subjects = known_opportunities(history, as_of)
-    return score_opportunities(history, version, subjects, thresholds=DEFAULT_THRESHOLDS)
+    return score_opportunities(history, version, subjects, policies=GradePolicies(default=DEFAULT_THRESHOLDS))
 
 
 @pytest.mark.parametrize("days_ago", [0, 200])

@@ -22,11 +22,11 @@ def score(
 ) -> None:
     """Score all open opportunities or leads, or given ones as they were at given moments."""
     from forecast.history import read_history
-    from forecast.policies import DEFAULT_THRESHOLDS, find_thresholds
+    from forecast.policies import read_policies
     from forecast.population import population_of
     from forecast.registry import get_live_version
     from forecast.score_files import read_subjects, write_scores_file
-    from forecast.score_table import write_scores
+    from forecast.score_table import read_past_scores, write_scores
     from forecast.scoring import refused_subjects, score_opportunities
     from forecast.snapshot import known_opportunities
 
@@ -41,8 +41,9 @@ def score(
         subjects = (
             read_subjects(at, settings.timezone, kind=population.kind) if at else known_opportunities(history, moment)
         )
-        thresholds = find_thresholds(session, population.policy) or DEFAULT_THRESHOLDS
-        scores = score_opportunities(history, version, subjects, thresholds=thresholds)
+        policies = read_policies(session, population)
+        past = read_past_scores(session, subjects, model=model, decided_at=policies.decided_at)
+        scores = score_opportunities(history, version, subjects, policies=policies, past=past)
         refused = refused_subjects(history, subjects)
         if out is None:
             write_scores(session, scores, model=model, kind=population.kind)

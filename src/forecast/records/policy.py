@@ -12,7 +12,7 @@ class GradePolicy(Table):
     """Thresholds between high, medium and low; the newest row of a pipeline is in force.
 
     Probabilities are 0-1, expected values in the currency of the amounts. Where an expected-value threshold is empty,
-    grades follow from the probability alone.
+    grades follow from the probability alone; where a rating's is, ratings don't count.
     """
 
     __tablename__ = "grade_policy"
@@ -23,5 +23,7 @@ class GradePolicy(Table):
     probability_medium: Mapped[float] = fixed(Float)
     expected_value_high: Mapped[float | None] = fixed(Float)
     expected_value_medium: Mapped[float | None] = fixed(Float)
+    rating_high: Mapped[float | None] = fixed(Float)
+    rating_low: Mapped[float | None] = fixed(Float)
     decided_at: Mapped[datetime] = fixed(MOMENT, server_default=func.now())
     decided_by: Mapped[str | None] = fixed(Text)

@@ -13,8 +13,8 @@ from forecast.records.record import MOMENT, Table, outcome
 class Score(Table):
     """One score of one record at one moment; `latest` marks the newest of a record and model.
 
-    `reasons` holds {"for": [...], "against": [...]}, each reason {feature, value, contribution} with the contribution in
-    log-odds.
+    `reasons` holds {"for": [...], "against": [...], "base": …, "themes": [...]}, contributions in log-odds; base and themes
+    add up to those of the probability. `trend` compares with the scores before.
     """
 
     __tablename__ = "score"
@@ -40,6 +40,7 @@ class Score(Table):
     basis: Mapped[str] = outcome(Text)
     expected_value: Mapped[float | None] = outcome(Float)
     grade: Mapped[str] = outcome(Text)
+    trend: Mapped[str | None] = outcome(Text)
     reasons: Mapped[dict[str, Any]] = outcome(JSONB, default=dict, server_default="{}")
     latest: Mapped[bool] = outcome(Boolean, default=True, server_default="true")
     scored_at: Mapped[datetime] = outcome(MOMENT, server_default=func.now())

@@ -105,6 +105,11 @@ def _wording(feature: str, language: Language, subject: str, unit: str) -> Wordi
     )
 
 
+def theme_label(theme: str, language: Language) -> str:
+    """Name a theme."""
+    return str(word_list()["themes"][theme][language])
+
+
 def phrase(name: str, language: Language, /, **values: str) -> str:
     """Fill in one of the phrases."""
     return str(word_list()["phrases"][name][language]).format(**values)

@@ -16,7 +16,8 @@ def reason_sentence(
     """Say a reason, such as "No activity for 21 days (won opportunities: 6 days)".
 
     Args:
-        reason: `feature`, `value` as text (None where missing), `usual` as a number (None where there is none).
+        reason: `feature`, `value` as text (None where missing), `usual` as a number (None where there is none), and of whom it
+            is, `usual_of` (won, stage, lead).
         language: `en` or `zh`.
         custom: custom fields by their column, such as `custom_segment`.
     """
@@ -28,7 +29,7 @@ def reason_sentence(
         sentence = _spaced(wording.sentence, value).format(label=wording.label, value=value)
     if reason.get("usual") is not None:
         usual = say_value(reason["usual"], wording.unit, language)
-        template = word_list()["phrases"]["usual"][language]
+        template = word_list()["phrases"][f"usual_{reason.get('usual_of') or 'won'}"][language]
         sentence = _spaced(template, usual).format(sentence=sentence, value=usual)
     return sentence
 
