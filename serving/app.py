@@ -21,6 +21,7 @@ from serving.api import (
     merges,
     models,
     opportunities,
+    pipelines,
     record_kinds,
     records,
     records_bulk,
@@ -49,7 +50,7 @@ _RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
     {
         "Opportunities and leads": (scoring, opportunities, leads),
         "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
-        "Data": (data_health, duplicates, merges),
+        "Data": (data_health, duplicates, merges, pipelines),
         "Service": (models,),
     }
 )

@@ -13,6 +13,7 @@ from forecast.cli.duplicates import duplicates, merge, unmerge
 from forecast.cli.exporting import export
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, rollback, train
+from forecast.cli.pipelines import pipelines
 from forecast.cli.records import check, show
 from forecast.cli.scoring import score
 from forecast.cli.screen import console
@@ -31,6 +32,7 @@ app.command()(show)
 app.command()(duplicates)
 app.command()(merge)
 app.command()(unmerge)
+app.add_typer(pipelines, name="pipelines")
 app.command()(train)
 app.command("models")(list_models)
 app.command()(promote)

@@ -10,6 +10,7 @@ from forecast.demo.leads import campaign_ids
 from forecast.demo.market import CURRENCY, SPEAKS_CHINESE, Market
 from forecast.demo.opportunities import BUYING_PROCESSES, SOURCES
 from forecast.demo.workdays import Workdays
+from forecast.process import default_pipeline
 
 _SECONDS_A_DAY = 86_400
 
@@ -27,6 +28,8 @@ def export_stages(created_at: pl.Series) -> pl.DataFrame:
             "kind": [*["open"] * (CONTRACT + 1), "won", "lost"],
             "usual_days": [*STAGE_DAYS, None, None],
             "quiet_days_max": [*STAGE_QUIET_DAYS, None, None],
+            "playbook_en": [stage.playbook_en for stage in default_pipeline().stages],
+            "playbook_zh": [stage.playbook_zh for stage in default_pipeline().stages],
         }
     )
 

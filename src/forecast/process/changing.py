@@ -108,7 +108,7 @@ def _text(value: object) -> str:
 
 
 def pipeline_history(session: Session, pipeline_id: str) -> Sequence[PipelineChange]:
-    """List what changed of a pipeline and when, newest first; in one moment in the order of the stages."""
+    """List what changed of a pipeline and when, newest first."""
     stages = {stage.id: stage for stage in session.scalars(sa.select(Stage).where(Stage.pipeline_id == pipeline_id))}
     of_pipeline = sa.or_(
         sa.and_(Change.kind == "stage", Change.record_id.in_(stages)),

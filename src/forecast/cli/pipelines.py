@@ -1,0 +1,90 @@
+"""forecast pipelines."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from forecast.cli.screen import AsOf, console, moment_of, now, opened, output
+from forecast.settings import read_settings
+from forecast.store import unit_of_work
+
+if TYPE_CHECKING:
+    from forecast.process import PipelineDefinition, StageDefinition
+
+ACTOR = "command line"
+
+pipelines = typer.Typer(help="The sales process: stages, and what each asks for.", no_args_is_help=True)
+
+PipelineId = Annotated[str, typer.Argument(metavar="[ID]", help="Id of the pipeline.")]
+
+
+@pipelines.command()
+def show(
+    pipeline_id: PipelineId = "default",
+    as_of: AsOf = None,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="As TOML to edit and set; stages in use that it lacks are in it.")
+    ] = False,
+) -> None:
+    """Print a pipeline as it is, or as it was known at a moment."""
+    from forecast.process import draft_pipeline, get_pipeline, is_stored, pipeline_toml, unknown_stages
+
+    settings = read_settings()
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        if as_toml and as_of is None:
+            output.print(pipeline_toml(draft_pipeline(session, pipeline_id)), markup=False, end="")
+            return
+        pipeline = get_pipeline(session, pipeline_id, moment_of(as_of, settings) if as_of else None)
+        unknown = unknown_stages(session, pipeline) if as_of is None else []
+        stored = is_stored(session, pipeline_id)
+    output.print(pipeline_toml(pipeline) if as_toml else _table(pipeline, settings.language), markup=False)
+    if not stored:
+        console.print("this is the pipeline that Forecast ships; `forecast pipelines set FILE.toml` stores your own")
+    for use in unknown:
+        console.print(
+            f'[yellow]not in it:[/yellow] stage "{escape(use.stage)}" of {use.count} opportunities, {use.open_count} open'
+        )
+
+
+def _table(pipeline: "PipelineDefinition", language: str) -> RenderableType:
+    title = f"{pipeline.id}: {pipeline.name}" if pipeline.name else pipeline.id
+    table = Table(
+        "", "stage", "kind", "usual days", "quiet days", "required", "what to do", title=escape(title), show_lines=True
+    )
+    for position, stage in enumerate(pipeline.stages, start=1):
+        table.add_row(str(position), *_cells(stage, language))
+    return table
+
+
+def _cells(stage: "StageDefinition", language: str) -> tuple[str, ...]:
+    playbook = stage.playbook_zh if language == "zh" else stage.playbook_en
+    days = (f"{number:g}" if number else "" for number in (stage.usual_days, stage.quiet_days_max))
+    return escape(stage.name), stage.kind, *days, escape("\n".join(stage.required_fields)), escape(playbook or "")
+
+
+@pipelines.command("set")
+def set_from_file(file: Annotated[Path, typer.Argument(help="TOML as `show --toml` prints it.")]) -> None:
+    """Store a pipeline; what it changes is known from now on, earlier moments keep what they had."""
+    from forecast.process import opportunity_custom_fields, read_pipeline_file, set_pipeline
+
+    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+        pipeline = read_pipeline_file(file, opportunity_custom_fields(session))
+        changes = set_pipeline(session, pipeline, by=ACTOR, at=now())
+    console.print(f"pipeline {pipeline.id} has {len(pipeline.stages)} stages; {changes} changes", markup=False)
+
+
+@pipelines.command()
+def history(pipeline_id: PipelineId = "default") -> None:
+    """List what changed of a pipeline and when, newest first."""
+    from forecast.process import pipeline_history
+
+    table = Table("when (UTC)", "stage", "what", "before", "now")
+    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+        for change in pipeline_history(session, pipeline_id):
+            cells = (change.stage or "", change.field, change.old or "", change.new or "")
+            table.add_row(f"{change.changed_at:%Y-%m-%d %H:%M:%S}", *map(escape, cells))
+    output.print(table if table.rows else "nothing changed since it was first set")
