@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Generic, Protocol
 from typing_extensions import TypeVar
 
 from forecast.errors import ConflictError, NotFoundError
+from forecast.estimators.value import ValueModel
 from forecast.estimators.win import PriorModel, WinModel
 from forecast.features import FeaturePlan
 
 BUNDLE_FILE = "bundle.json"
 CARD_FILE = "card.md"
-FORMAT = 1
+FORMAT = 2
 
 
 class Estimator(Protocol):
@@ -38,6 +39,7 @@ E_co = TypeVar("E_co", bound=Estimator, covariant=True, default=WinModel | Prior
 _READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str]], Estimator]] = {
     WinModel.kind: WinModel.from_json,
     PriorModel.kind: PriorModel.from_json,
+    ValueModel.kind: ValueModel.from_json,
 }
 
 

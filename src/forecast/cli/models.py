@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column, Table
 
 from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
+from forecast.cli.tiers import TIER_MODEL, train_customer_tiers
+from forecast.errors import InputError
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
@@ -27,9 +29,19 @@ def train(
     promote_passed: Annotated[
         bool, typer.Option("--promote/--no-promote", help="Serve the version at once when it passes its gates.")
     ] = True,
+    horizon: Annotated[str | None, typer.Option(help="Of customer_tier: days ahead, such as 98d.")] = None,
     models: Models = Path("models"),
 ) -> None:
     """Train a version on what was known at a moment, judge it, register it, and serve it if it passes its gates."""
+    if model == TIER_MODEL:
+        tiers = train_customer_tiers(
+            read_settings(), as_of=as_of, horizon=horizon, promote=promote_passed, models=models
+        )
+        print_verdict(tiers, tiers.run.gates)
+        return
+    if horizon is not None:
+        raise InputError(f"--horizon is of customer_tier; the horizon of {model} is in its config.toml")
+
     from training.config import read_experiment
     from training.pipeline import Listener
     from training.release import train_and_register

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from forecast.cli.screen import AsOf, ModelName, console, moment_of, opened
+from forecast.cli.tiers import TIER_MODEL, score_customer_tiers
 from forecast.errors import InputError
 from forecast.settings import read_settings
 from forecast.store import unit_of_work
@@ -33,6 +34,11 @@ def score(
     if as_of and at:
         raise InputError("--as-of and --at exclude each other: the file of --at has the moments")
     settings = read_settings()
+    if model == TIER_MODEL:
+        if at:
+            raise InputError("--at is of opportunities and leads; give customer_tier one moment with --as-of")
+        score_customer_tiers(settings, as_of=as_of, out=out)
+        return
     version = get_live_version(settings.models_folder, model)
     population = population_of(version.bundle["config"])
     moment = moment_of(as_of, settings)

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from forecast.errors import NotFoundError
+from forecast.records.account_scores import AccountScore
 from forecast.records.accounts import Account, Contact
 from forecast.records.audit import ApiKey, AuditEvent, IdempotencyKey, ImportRun
 from forecast.records.merging import Merge
@@ -53,6 +54,7 @@ def get_table(kind: str) -> sa.Table:
 __all__ = [
     "RECORD_KINDS",
     "Account",
+    "AccountScore",
     "Activity",
     "ApiKey",
     "AuditEvent",

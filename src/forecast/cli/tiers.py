@@ -1,0 +1,87 @@
+"""forecast train customer_tier and forecast score customer_tier."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from forecast.cli.screen import console, moment_of, now, opened, output
+from forecast.errors import InputError
+from forecast.settings import Settings
+from forecast.store import unit_of_work
+
+if TYPE_CHECKING:
+    from training.release import Release
+    from training.tiers import TierRun
+
+TIER_MODEL = "customer_tier"
+
+
+def train_customer_tiers(
+    settings: Settings, *, as_of: str | None, horizon: str | None, promote: bool, models: Path
+) -> "Release[TierRun]":
+    """Train customer tiers on what was known at a moment, and print what was found."""
+    from training.tier_config import read_tier_experiment
+    from training.tiers import train_and_register_tiers
+
+    experiment = read_tier_experiment(models, TIER_MODEL)
+    days = None if horizon is None else _days(horizon)
+    with opened(settings) as engine:
+        release = train_and_register_tiers(
+            engine,
+            settings,
+            experiment,
+            models=models,
+            until=moment_of(as_of, settings),
+            now=now(),
+            horizon_days=days,
+            promote=promote,
+            step=lambda name: console.print(f"[dim]{name}[/dim]") if console.is_terminal else None,
+        )
+    _print_figures(release.run)
+    return release
+
+
+def _days(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,4}) ?d?(ays?)?", text.strip())
+    if not found or not 7 <= int(found[1]) <= 3650:
+        raise InputError(f'--horizon is "{text}"; give days, such as 98d, from 7 to 3650')
+    return int(found[1])
+
+
+def _print_figures(run: "TierRun") -> None:
+    for warning in run.warnings:
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    if run.metrics:
+        measured = ("capture_20", "auc", "absolute_error", "total_ratio")
+        table = Table("on the newest part", *measured)
+        for who in ("model", "baseline", "last_period"):
+            table.add_row(who, *(f"{run.metrics[f'{who}_{name}']:.4f}" for name in measured))
+        output.print(table)
+
+
+def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | None) -> None:
+    """Score every account that had bought before a moment; into a CSV or the table of account scores."""
+    from forecast.account_scores import write_account_scores, write_account_scores_file
+    from forecast.customer_records import read_customers
+    from forecast.customer_scoring import score_customers
+    from forecast.registry import get_live_version
+
+    version = get_live_version(settings.models_folder, TIER_MODEL)
+    moment = moment_of(as_of, settings)
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        history = read_customers(session, until=moment)
+        scores = score_customers(history, version, as_of=moment)
+        if out is None:
+            write_account_scores(session, scores)
+        else:
+            write_account_scores_file(scores, out, language=settings.language)
+    where = "the table of account scores" if out is None else str(out)
+    console.print(f"{scores.height} accounts by {version.version} (basis: {version.basis}) into {where}")
+    if scores.height and scores["level"][0] != "learnt":
+        console.print(
+            "[yellow]level not learnable:[/yellow] less than a year is stored, so the season ahead was never seen; "
+            "ranks and tiers stand, the total is carried on from the recent past"
+        )

@@ -1,0 +1,173 @@
+"""Customers and a version in; value, tier, potential and reasons out."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import gammaincinv
+
+from forecast.customers import DAY_MICROSECONDS, EVENTS, CustomerHistory
+from forecast.estimators.value import SHAPES, ValueModel
+from forecast.features.customers import YEAR_DAYS, customer_features
+from forecast.metrics import Floats
+from forecast.registry import Version
+from forecast.tiers import TierPolicy, assign_tiers, potential
+
+MONTH_DAYS = 30
+PURCHASES_FOR_RHYTHM = 3
+REASONS_MAX = 5
+REASON_MIN = 0.05
+SHOWN: dict[str, str] = {
+    "rhythm": "purchase_days", "value": "mean_value", "staying": "recency_days", "purchases": "purchase_days",
+    "recency_share": "recency_days", "overdue": "recency_days", "orders_trend": "recent_purchases",
+    "half_trend": "half_purchases", "spend_trend": "recent_spent", "last_value": "last_value",
+    "largest_value": "max_value", "tenure": "tenure_days", "regularity": "gap_sd_days", "season": "season_purchases",
+    "returns": "returned_amount", **{f"{kind}_count": f"{kind}_count" for kind in EVENTS},
+}  # fmt: skip
+"""The feature that people know, of each shape that a reason may name."""
+
+_REASON = pl.Struct(
+    {"feature": pl.String(), "value": pl.Float64(), "usual": pl.Float64(), "contribution": pl.Float64()}
+)
+
+
+def score_customers(history: CustomerHistory, version: Version[ValueModel], *, as_of: datetime) -> pl.DataFrame:
+    """Score every account that bought before `as_of`, as it would have been scored then.
+
+    Returns:
+        `account_id`, sorted; `as_of, horizon_days, probability_active` (0-1), `expected_orders` and `expected_revenue` with
+        `…_low` and `…_high` (80 %), `tier, potential, reasons` (a list of at most five {feature, value, usual of customers
+        in the middle, contribution to the log of expected revenue}, strongest first), `next_order_at, next_order_low,
+        next_order_high, overdue, basis, version, level` (`learnt`, or `not learnable` where the season was never seen).
+    """
+    policy = TierPolicy(**version.bundle["policy"])
+    features, values = _valued(history, version.estimator, as_of)
+    if features.is_empty():
+        return pl.DataFrame(schema=SCORE_TYPES)
+    model, horizon = version.estimator, version.estimator.horizon_days
+    tiers = assign_tiers(values, policy, before=_earlier_tiers(history, model, policy, as_of))
+    usual = float(np.mean(values["probability_active"].to_numpy()))
+    known = features.select("tenure_days", "recency_days", "spent").hstack(values)
+    return values.with_columns(
+        tiers["tier"],
+        known.select(potential(policy, horizon_days=horizon, usual_probability=usual).alias("potential")).to_series(),
+        *_next_orders(features, as_of),
+        pl.Series("reasons", _reasons(features, model.explain(features)), dtype=pl.List(_REASON)),
+        as_of=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
+        horizon_days=pl.lit(horizon, dtype=pl.Int64),
+        basis=pl.lit(version.basis),
+        version=pl.lit(version.version),
+        level=pl.lit("learnt" if season_seen(history, as_of) else "not learnable"),
+    ).select(SCORE_TYPES.names())
+
+
+def season_seen(history: CustomerHistory, as_of: datetime) -> bool:
+    """Tell whether purchases of a whole year before `as_of` are known, so that the level of a season can be learnt."""
+    first = history.first_day
+    return first is not None and first <= as_of - timedelta(days=YEAR_DAYS)
+
+
+SCORE_TYPES = pl.Schema(
+    {
+        "account_id": pl.String(),
+        "as_of": pl.Datetime("us", "UTC"),
+        "horizon_days": pl.Int64(),
+        "probability_active": pl.Float64(),
+        "expected_orders": pl.Float64(),
+        "expected_orders_low": pl.Float64(),
+        "expected_orders_high": pl.Float64(),
+        "expected_revenue": pl.Float64(),
+        "expected_revenue_low": pl.Float64(),
+        "expected_revenue_high": pl.Float64(),
+        "tier": pl.String(),
+        "potential": pl.String(),
+        "next_order_at": pl.Datetime("us", "UTC"),
+        "next_order_low": pl.Datetime("us", "UTC"),
+        "next_order_high": pl.Datetime("us", "UTC"),
+        "overdue": pl.Boolean(),
+        "reasons": pl.List(_REASON),
+        "basis": pl.String(),
+        "version": pl.String(),
+        "level": pl.String(),
+    }
+)
+
+
+def _valued(history: CustomerHistory, model: ValueModel, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+    features = customer_features(history, as_of, horizon_days=model.horizon_days)
+    if features.is_empty():
+        return features, features.select("account_id")
+    found = model.predict_all(features)
+    (orders_low, orders_high) = model.intervals("orders", found["orders"])
+    (revenue_low, revenue_high) = model.intervals("revenue", found["revenue"])
+    values = features.select(
+        "account_id",
+        pl.Series("probability_active", found["active"]),
+        pl.Series("expected_orders", found["orders"]),
+        pl.Series("expected_orders_low", orders_low),
+        pl.Series("expected_orders_high", orders_high),
+        pl.Series("expected_revenue", found["revenue"]),
+        pl.Series("expected_revenue_low", revenue_low),
+        pl.Series("expected_revenue_high", revenue_high),
+    )
+    return features, values
+
+
+def _earlier_tiers(
+    history: CustomerHistory, model: ValueModel, policy: TierPolicy, as_of: datetime
+) -> pl.DataFrame | None:
+    """Replay the tiers of the months before, each held against the one before it."""
+    held = None
+    for month in range(policy.memory_months, 0, -1):
+        features, values = _valued(history, model, as_of - timedelta(days=MONTH_DAYS * month))
+        if not features.is_empty():
+            held = assign_tiers(values, policy, before=held)
+    return held
+
+
+def _next_orders(features: pl.DataFrame, as_of: datetime) -> list[pl.Expr]:
+    """Expect the next order a usual gap after the last one, with bounds that 80 % of gaps keep; from three purchases on.
+
+    Gaps are taken as gamma-distributed with the customer's own mean and spread. `overdue`: even the upper bound is past.
+    """
+    count, recency, tenure, spread = (
+        features[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+        for name in ("purchase_days", "recency_days", "tenure_days", "gap_sd_days")
+    )
+    known = count >= PURCHASES_FOR_RHYTHM
+    mean = (tenure - recency) / np.maximum(count - 1, 1)
+    shape = np.clip((mean / np.maximum(spread, 0.1 * np.maximum(mean, 1.0))) ** 2, 0.1, 100.0)
+    low, high = (np.asarray(gammaincinv(shape, share)) * mean / shape for share in (0.1, 0.9))
+    days = {"next_order_at": mean - recency, "next_order_low": low - recency, "next_order_high": high - recency}
+    moments = [
+        (pl.lit(as_of).cast(pl.Datetime("us", "UTC")) + _microseconds(ahead, known)).alias(name)
+        for name, ahead in days.items()
+    ]
+    return [*moments, pl.lit(pl.Series("overdue", known & (high < recency)))]
+
+
+def _microseconds(days: Floats, known: NDArray[np.bool_]) -> pl.Expr:
+    whole = pl.Series((days * DAY_MICROSECONDS).astype(np.int64)).cast(pl.Duration("us"))
+    return pl.when(pl.Series(known)).then(pl.lit(whole))
+
+
+def _reasons(features: pl.DataFrame, parts: Floats) -> list[list[dict[str, Any]]]:
+    columns = {shape: features[name].cast(pl.Float64) for shape, name in SHOWN.items()}
+    values = {shape: column.to_list() for shape, column in columns.items()}
+    usual = {shape: column.median() for shape, column in columns.items()}
+    order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :REASONS_MAX]
+    return [
+        [
+            {
+                "feature": (shape := SHAPES[column]),
+                "value": values[shape][row],
+                "usual": usual[shape],
+                "contribution": float(parts[row, column]),
+            }
+            for column in strongest
+            if abs(parts[row, column]) >= REASON_MIN
+        ]
+        for row, strongest in enumerate(order)
+    ]

@@ -1,0 +1,36 @@
+"""Sentences of what sets an account's value apart, in English and Chinese."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+def reason_sentence(reason: Mapping[str, Any], language: str) -> str:
+    """Say a reason with its value and what is usual; `language` is `en` or `zh`."""
+    phrases = _phrases()
+    label = phrases["features"][reason["feature"]][language]
+    direction = phrases["directions"]["more" if reason["contribution"] > 0 else "less"][language]
+    value, usual = (_number(reason[name]) for name in ("value", "usual"))
+    return str(phrases["sentence"][language].format(label=label, value=value, usual=usual, direction=direction))
+
+
+def potential_label(potential: str, language: str) -> str:
+    """Name a potential."""
+    return str(_phrases()["potentials"][potential][language])
+
+
+def strategy(tier: str, potential: str, language: str) -> str:
+    """Give the follow-up that is proposed for a tier and potential."""
+    return str(_phrases()["strategies"][tier][potential][language])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+@cache
+def _phrases() -> dict[str, Any]:
+    text = (files("forecast") / "customer_phrases.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)

@@ -1,0 +1,247 @@
+"""What customers will buy within a horizon: BG/NBD and gamma-gamma, corrected by GLMs and trees on log features."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import polars as pl
+from scipy.special import expit, logit
+
+from forecast.customers import ATTRIBUTES, EVENTS
+from forecast.estimators.boosting import Boosting
+from forecast.estimators.buying import BuyingRate, PurchaseValue
+from forecast.estimators.encoding import Encoding
+from forecast.estimators.offset_glm import Correction
+from forecast.metrics import Floats
+
+Target = Literal["active", "orders", "revenue"]
+
+TARGETS: tuple[Target, ...] = ("active", "orders", "revenue")
+DAYS_A_WEEK = 7.0
+NUMBERS = (
+    "purchase_days", "spent", "returned_amount", "recency_days", "tenure_days", "mean_value", "last_value", "max_value",
+    "gap_sd_days", "recent_purchases", "recent_spent", "half_purchases", "half_spent", "previous_purchases",
+    "previous_spent", "season_purchases", "season_spent", *(f"{kind}_count" for kind in EVENTS),
+)  # fmt: skip
+SHAPES = (
+    "rhythm", "value", "staying", "purchases", "recency_share", "overdue", "orders_trend", "half_trend", "spend_trend", "last_value",
+    "largest_value", "tenure", "regularity", "season", "returns", *(f"{kind}_count" for kind in EVENTS),
+)  # fmt: skip
+_RATE_MIN = 1e-6
+_TINY = 1e-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What the buying rate and the purchase value alone say; the level is the company's mean value of a purchase day."""
+
+    rate: BuyingRate
+    value: PurchaseValue
+    level: float
+
+    def predict(self, features: pl.DataFrame, *, horizon_days: int) -> dict[Target, Floats]:
+        """Give the probability of buying, the orders and the revenue of each customer within the horizon."""
+        given = _rate_inputs(features)
+        weeks = horizon_days / DAYS_A_WEEK
+        orders = np.maximum(self.rate.expected(*given, weeks=weeks), _RATE_MIN)
+        value = self.value.expected(_floats(features, "purchase_days"), _floats(features, "mean_value"))
+        return {
+            "active": np.clip(-np.expm1(-orders), _RATE_MIN, 1 - _RATE_MIN),
+            "orders": orders,
+            "revenue": orders * np.maximum(value, self.level * _TINY),
+        }
+
+    def alive(self, features: pl.DataFrame) -> Floats:
+        """Give the probability that a customer has not left for good."""
+        return self.rate.alive(*_rate_inputs(features))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bands:
+    """80 % intervals of what was held out: quantiles of actual over predicted, by rank of the prediction.
+
+    Attributes:
+        edges: predictions between the bands, ascending; one less than `low` and `high`.
+        low, high: factors of the prediction.
+    """
+
+    edges: tuple[float, ...] = ()
+    low: tuple[float, ...] = (0.0,)
+    high: tuple[float, ...] = (3.0,)
+
+    def around(self, predicted: Floats) -> tuple[Floats, Floats]:
+        """Give the lower and upper bound of each prediction."""
+        band = np.searchsorted(self.edges, predicted, side="right")
+        return predicted * np.array(self.low)[band], predicted * np.array(self.high)[band]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueModel:
+    """A fitted model of customers' value within `horizon_days`.
+
+    In the linear predictor of each target: baseline + (1 - tree_share) * GLM + tree_share * trees.
+
+    Attributes:
+        levels: attribute and value of each indicator column, after the SHAPES.
+        corrections, trees: by target; empty where only the baseline is served.
+        bands: of orders and revenue.
+    """
+
+    kind: ClassVar[str] = "value"
+
+    baseline: Baseline
+    horizon_days: int
+    levels: tuple[tuple[str, str], ...] = ()
+    corrections: Mapping[Target, Correction] = field(default_factory=dict)
+    trees: Mapping[Target, Boosting] = field(default_factory=dict)
+    tree_share: float = 0.0
+    bands: Mapping[str, Bands] = field(default_factory=dict)
+
+    @property
+    def encoding(self) -> Encoding:
+        """The columns that are needed."""
+        return Encoding(numbers=NUMBERS, levels=dict.fromkeys(ATTRIBUTES, ()))
+
+    def predict(self, features: pl.DataFrame) -> Floats:
+        """Give the expected revenue of each row of features."""
+        return self.predict_all(features)["revenue"]
+
+    def predict_all(self, features: pl.DataFrame) -> dict[Target, Floats]:
+        """Give every target of each row of features."""
+        given = self.baseline.predict(features, horizon_days=self.horizon_days)
+        if not self.corrections:
+            return given
+        matrix = shape_matrix(features, self.baseline, self.horizon_days, self.levels)
+        return {target: corrected(target, given[target], self._shift(target, matrix)) for target in TARGETS}
+
+    def _shift(self, target: Target, matrix: Floats) -> Floats:
+        shift = (1 - self.tree_share) * self.corrections[target].shift(matrix)
+        if self.tree_share:
+            shift = shift + self.tree_share * self.trees[target].log_odds(matrix)
+        return np.asarray(shift)
+
+    def explain(self, features: pl.DataFrame) -> Floats:
+        """Give each shape's part of the log of expected revenue, against a customer in the middle; as many columns as SHAPES.
+
+        Trees count with their TreeSHAP contributions; attributes are left out.
+        """
+        matrix = shape_matrix(features, self.baseline, self.horizon_days, self.levels)
+        parts = np.zeros((len(matrix), len(SHAPES)))
+        if self.corrections:
+            parts += (1 - self.tree_share) * self.corrections["revenue"].parts(matrix)[:, : len(SHAPES)]
+        if self.tree_share:
+            parts += self.tree_share * self.trees["revenue"].contributions(matrix)[:, : len(SHAPES)]
+        for column in (SHAPES.index("rhythm"), SHAPES.index("value")):
+            parts[:, column] += matrix[:, column] - np.median(matrix[:, column])
+        return parts
+
+    def intervals(self, target: Literal["orders", "revenue"], predicted: Floats) -> tuple[Floats, Floats]:
+        """Give the 80 % interval of each prediction."""
+        return self.bands.get(target, Bands()).around(predicted)
+
+    def with_bands(self, bands: Mapping[str, Bands]) -> Self:
+        """Give the same model with other intervals."""
+        return replace(self, bands=bands)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all but the trees' text as JSON values."""
+        return {
+            "rate": self.baseline.rate.to_json(),
+            "value": self.baseline.value.to_json(),
+            "level": self.baseline.level,
+            "horizon_days": self.horizon_days,
+            "levels": [list(pair) for pair in self.levels],
+            "corrections": {target: fitted.to_json() for target, fitted in self.corrections.items()},
+            "tree_share": self.tree_share,
+            "bands": {name: asdict(bands) for name, bands in self.bands.items()},
+        }
+
+    def texts(self) -> dict[str, str]:
+        """Give the trees of each target in LightGBM's own text, by name of file."""
+        return {f"{target}.txt": trees.text for target, trees in self.trees.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], texts: Mapping[str, str]) -> Self:
+        """Read what `to_json` and `texts` gave."""
+        return cls(
+            baseline=Baseline(
+                rate=BuyingRate.from_json(values["rate"]),
+                value=PurchaseValue.from_json(values["value"]),
+                level=values["level"],
+            ),
+            horizon_days=values["horizon_days"],
+            levels=tuple((name, value) for name, value in values["levels"]),
+            corrections={name: Correction.from_json(fitted) for name, fitted in values["corrections"].items()},
+            trees={target: Boosting(texts[f"{target}.txt"]) for target in TARGETS if f"{target}.txt" in texts},
+            tree_share=values["tree_share"],
+            bands={
+                name: Bands(**{key: tuple(numbers) for key, numbers in bands.items()})
+                for name, bands in values["bands"].items()
+            },
+        )
+
+
+def linear(target: Target, predicted: Floats) -> Floats:
+    """Give the linear predictor of a prediction: log-odds of being active, else the log."""
+    return np.asarray(logit(predicted) if target == "active" else np.log(predicted))
+
+
+def corrected(target: Target, predicted: Floats, shift: Floats) -> Floats:
+    """Shift a prediction in its linear predictor."""
+    moved = linear(target, predicted) + shift
+    return np.asarray(expit(moved) if target == "active" else np.exp(np.minimum(moved, 50.0)))
+
+
+def shape_matrix(
+    features: pl.DataFrame,
+    baseline: Baseline,
+    horizon_days: int,
+    levels: Sequence[tuple[str, str]] = (),
+) -> Floats:
+    """Give the SHAPES of each customer, free of unit and horizon as far as can be, then indicators of attributes."""
+    shapes = _shapes(features, baseline, horizon_days)
+    indicators = [
+        (features[name] == value).fill_null(value=False).cast(pl.Float64).to_numpy() for name, value in levels
+    ]
+    return np.column_stack([*(shapes[name] for name in SHAPES), *indicators])
+
+
+def _shapes(features: pl.DataFrame, baseline: Baseline, horizon_days: int) -> dict[str, Floats]:
+    given, level = baseline.predict(features, horizon_days=horizon_days), baseline.level
+    count, spent = _floats(features, "purchase_days"), _floats(features, "spent")
+    recency, tenure = _floats(features, "recency_days") + 1, _floats(features, "tenure_days") + 1
+    mean = np.maximum(_floats(features, "mean_value"), 0.0)
+    gap = np.maximum((tenure - recency) / np.maximum(count - 1, 1), 1.0)
+    seen, seen_half = (np.minimum(1.0, part * horizon_days / tenure) for part in (1.0, 0.5))
+    a_year_ago = tenure > 365
+    season = np.log((_floats(features, "season_purchases") + 1) / (count * seen + 1))
+    return {
+        "rhythm": np.log(given["orders"]),
+        "value": np.log(given["revenue"] / given["orders"] / level),
+        "staying": np.log(np.maximum(baseline.alive(features), _TINY)),
+        "purchases": np.log(count),
+        "recency_share": np.log(recency / tenure),
+        "overdue": np.where(count > 1, np.log(recency / gap), 0.0),
+        "orders_trend": np.log((_floats(features, "recent_purchases") + 1) / (count * seen + 1)),
+        "half_trend": np.log((_floats(features, "half_purchases") + 1) / (count * seen_half + 1)),
+        "spend_trend": np.log((_floats(features, "recent_spent") + level) / (spent * seen + level)),
+        "last_value": np.log((_floats(features, "last_value") + level) / (mean + level)),
+        "largest_value": np.log((_floats(features, "max_value") + level) / (mean + level)),
+        "tenure": np.log(tenure / horizon_days),
+        "regularity": np.where(count > 2, np.nan_to_num(_floats(features, "gap_sd_days")) / gap, 0.0),
+        "season": np.where(a_year_ago, season, 0.0),
+        "returns": np.log1p(_floats(features, "returned_amount") / level),
+        **{f"{kind}_count": np.log1p(_floats(features, f"{kind}_count")) for kind in EVENTS},
+    }
+
+
+def _rate_inputs(features: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Give repeats, and in weeks the age at the last purchase and the age."""
+    age = _floats(features, "tenure_days")
+    last = age - _floats(features, "recency_days")
+    return _floats(features, "purchase_days") - 1, last / DAYS_A_WEEK, age / DAYS_A_WEEK
+
+
+def _floats(features: pl.DataFrame, name: str) -> Floats:
+    return features[name].cast(pl.Float64).to_numpy()

@@ -1,0 +1,99 @@
+"""The experiment of customer tiers, as written in models/customer_tier/config.toml."""
+
+import tomllib
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from forecast.errors import InputError
+from forecast.tiers import TierPolicy
+from training.value_fit import ValueRecipe
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=7, le=3650)]
+
+_NO_OTHER_KEYS = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+class TierData:
+    """How much data is needed, and how it is cut; see the comments in config.toml."""
+
+    customers_min: Count
+    buyers_min: Count
+    held_out: Inside
+
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+class TierFit:
+    """How the model is fitted."""
+
+    cuts: Annotated[tuple[Inside, ...], Field(min_length=1)]
+    penalty: Annotated[float, Field(gt=0)]
+    tree_shares: Annotated[tuple[Share, ...], Field(min_length=1)]
+    rounds: Count
+    leaves: Annotated[int, Field(ge=2)]
+    learning_rate: Inside
+
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+class TierGates:
+    """Bounds that a version must keep to be served."""
+
+    confidence: Share
+    total_error_max: Annotated[float, Field(gt=0)]
+    auc_max: Share
+
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+class TierExperiment:
+    """The whole of config.toml; `text` is the file itself."""
+
+    name: str
+    population: str
+    seed: int
+    horizon_days: Days
+    data: TierData
+    fit: TierFit
+    gates: TierGates
+    tiers: TierPolicy
+    text: str = field(repr=False)
+
+    @property
+    def recipe(self) -> ValueRecipe:
+        """How a model is fitted, without the choice of trees."""
+        fit = self.fit
+        return ValueRecipe(
+            cuts=fit.cuts,
+            penalty=fit.penalty,
+            rounds=fit.rounds,
+            leaves=fit.leaves,
+            learning_rate=fit.learning_rate,
+            seed=self.seed,
+        )
+
+
+def read_tier_experiment(models: Path, name: str) -> TierExperiment:
+    """Read `models/<name>/config.toml`.
+
+    Raises:
+        InputError: there is none, or it is not as it must be.
+    """
+    path = models / name / "config.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        return TypeAdapter(TierExperiment).validate_python({**tomllib.loads(text), "text": text})
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} is not there; start in the folder that holds models/, or name it with --models"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise InputError(f"{path}: {found}; compare it with the one that came with forecast") from error

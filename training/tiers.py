@@ -1,0 +1,293 @@
+"""The order of a training run of customer tiers, and its release."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from forecast.customer_records import read_customers
+from forecast.customer_scoring import season_seen
+from forecast.customers import CustomerHistory, cut_customers
+from forecast.errors import TooLittleHistoryError
+from forecast.estimators.value import Bands, Target, ValueModel
+from forecast.features.customers import customer_features
+from forecast.metrics import Floats
+from forecast.registry import Version
+from forecast.settings import Settings
+from forecast.store import unit_of_work
+from training.card import compose_card, gates_section, warnings_section
+from training.gates import Gate
+from training.release import Release, release_run
+from training.tier_config import TierExperiment
+from training.tier_gates import JudgedCustomers, decide_tier_gates, measure_tiers, tier_verdict
+from training.tracking import Report
+from training.value_fit import (
+    Lesson,
+    fit_bands,
+    fit_baseline,
+    fit_value_model,
+    lesson_moments,
+    read_lesson,
+)
+
+HORIZON_DAYS_MIN = 14
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TierRun:
+    """What a training run found; `prior` serves buying rate and purchase value alone."""
+
+    prior: Version[ValueModel]
+    verdict: str
+    warnings: list[str]
+    features: pl.DataFrame
+    candidate: Version[ValueModel] | None = None
+    gates: list[Gate] = field(default_factory=list)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def promotable(self) -> bool:
+        """Whether the candidate passed every gate."""
+        return self.candidate is not None and all(gate.passed for gate in self.gates)
+
+
+def train_tiers(
+    history: CustomerHistory,
+    experiment: TierExperiment,
+    *,
+    until: datetime,
+    horizon_days: int | None,
+    version_id: str,
+    step: Callable[[str], None],
+) -> TierRun:
+    """Train, judge and describe a version; nothing that was not known at `until` is used.
+
+    Args:
+        history: of customers.
+        experiment: the whole of config.toml.
+        until: the moment of training.
+        horizon_days: instead of the experiment's.
+        version_id: of the version.
+        step: hears the name of each step.
+
+    Raises:
+        TooLittleHistoryError: nobody had bought before `until`.
+    """
+    past = cut_customers(history, until)
+    step("looking at purchases")
+    horizon, warnings = _horizon(past, experiment, until, horizon_days)
+    features = customer_features(past, until, horizon_days=horizon)
+    warnings = [*past.warnings, *warnings]
+    if not season_seen(past, until):
+        warnings.append("level not learnable: less than a year is stored, so the season ahead was never seen")
+    prior = ValueModel(baseline=fit_baseline(features), horizon_days=horizon)
+    if prior.baseline.rate.trouble:
+        warnings.append(f"{prior.baseline.rate.trouble}; a rate without leaving (NBD) stands in for it")
+    bundle = _bundle(past, experiment, until, features, horizon) | {"warnings": warnings}
+    run = TierRun(
+        prior=Version(
+            name=experiment.name, version=f"{version_id}-prior", basis="prior", estimator=prior, bundle=bundle
+        ),
+        verdict="",
+        warnings=warnings,
+        features=features,
+    )
+
+    step("judging on the newest part")
+    held = _held_out(past, experiment, until, horizon)
+    if held is None:
+        return replace(run, verdict=_too_little(experiment))
+    judged, tree_share = _judge(past, held, experiment)
+    gates = decide_tier_gates(judged, experiment.gates, experiment.seed, learnable=season_seen(past, held.as_of))
+    run = replace(run, gates=gates, metrics=measure_tiers(judged), verdict=tier_verdict(gates))
+
+    step("fitting on everything")
+    lessons = _lessons(past, until, horizon, experiment)
+    model = fit_value_model(lessons, prior.baseline, experiment.recipe, horizon_days=horizon, tree_share=tree_share)
+    findings = {"gates": [gate.to_json() for gate in gates], "metrics": dict(run.metrics), "tree_share": tree_share}
+    return replace(
+        run,
+        prior=replace(run.prior, estimator=prior.with_bands(_bands_of(judged.baseline, judged.actual))),
+        candidate=Version(
+            name=experiment.name,
+            version=version_id,
+            basis="own",
+            estimator=model.with_bands(_bands_of(judged.ours, judged.actual)),
+            bundle=bundle | findings,
+        ),
+    )
+
+
+_BANDED: tuple[Target, ...] = ("orders", "revenue")
+
+
+def _bands_of(predicted: Mapping[Target, Floats], actual: Mapping[Target, Floats]) -> dict[str, Bands]:
+    return {name: fit_bands(predicted[name], actual[name]) for name in _BANDED}
+
+
+def _horizon(
+    past: CustomerHistory, experiment: TierExperiment, until: datetime, asked: int | None
+) -> tuple[int, list[str]]:
+    first = past.first_day
+    if first is None:
+        raise TooLittleHistoryError(
+            f"no order before {until.isoformat()} is stored, so there is nothing to learn from; import orders"
+        )
+    if asked is not None:
+        return asked, []
+    stored = (until - first) // DAY
+    if stored >= 2 * experiment.horizon_days:
+        return experiment.horizon_days, []
+    shorter = max(HORIZON_DAYS_MIN, stored // 2)
+    return shorter, [f"only {stored} days are stored: the horizon is {shorter} days, not {experiment.horizon_days}"]
+
+
+def _held_out(past: CustomerHistory, experiment: TierExperiment, until: datetime, horizon: int) -> Lesson | None:
+    """Give the customers at the moment that divides the history, and what they bought since; None where too few."""
+    first = past.first_day
+    days = min(horizon, int((until - first) / DAY * experiment.data.held_out)) if first else 0
+    if days < 1:
+        return None
+    held = read_lesson(past, until - days * DAY, horizon_days=days)
+    enough = experiment.data
+    if held is None or held.features.height < enough.customers_min:
+        return None
+    return held if held.outcomes["active"].sum() >= enough.buyers_min else None
+
+
+def _lessons(past: CustomerHistory, until: datetime, horizon: int, experiment: TierExperiment) -> list[Lesson]:
+    known, first = cut_customers(past, until), past.first_day or until
+    moments = lesson_moments(first, until, horizon_days=horizon, cuts=experiment.fit.cuts)
+    found = [read_lesson(known, moment, horizon_days=days) for moment, days in moments]
+    return [lesson for lesson in found if lesson is not None]
+
+
+def _judge(past: CustomerHistory, held: Lesson, experiment: TierExperiment) -> tuple[JudgedCustomers, float]:
+    """Predict the held-out part from what was known before it, with the share of trees that does best."""
+    lessons = _lessons(past, held.as_of, held.horizon_days, experiment)
+    fitted = {
+        share: fit_value_model(
+            lessons, held.baseline, experiment.recipe, horizon_days=held.horizon_days, tree_share=share
+        ).predict_all(held.features)
+        for share in experiment.fit.tree_shares
+    }
+    count = {name: held.features[name].cast(pl.Float64).to_numpy() for name in ("recent_spent", "recency_days")}
+    judged = {
+        share: JudgedCustomers(
+            actual=held.outcomes,
+            ours=ours,
+            baseline=held.given,
+            last_period=count["recent_spent"],
+            recency_days=count["recency_days"],
+        )
+        for share, ours in fitted.items()
+    }
+    best = min(judged, key=lambda share: float(np.mean(judged[share].losses(judged[share].ours))))
+    return judged[best], best
+
+
+def _too_little(experiment: TierExperiment) -> str:
+    needed = experiment.data
+    return (
+        f"not promoted: too little to judge by: {needed.customers_min} customers before the newest part of the history and "
+        f"{needed.buyers_min} buyers in it are needed; buying rate and purchase value alone are served"
+    )
+
+
+def _bundle(
+    past: CustomerHistory, experiment: TierExperiment, until: datetime, features: pl.DataFrame, horizon: int
+) -> dict[str, Any]:
+    orders = past.orders
+    digest = hashlib.sha256(orders.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
+    return {
+        "until": until.isoformat(),
+        "config": experiment.text,
+        "policy": experiment.tiers.to_json(),
+        "data": {
+            "orders": orders.height,
+            "customers": features.height,
+            "first_order_at": str(orders["ordered_at"].min()),
+            "last_order_at": str(orders["ordered_at"].max()),
+            "horizon_days": horizon,
+            "digest": digest,
+        },
+    }
+
+
+def tier_report(run: TierRun, version: Version[ValueModel], models: Path) -> Report:
+    """Tell of a version of customer tiers."""
+    model = version.estimator
+    sections = [_data(version), _buying(model), _figures(run), gates_section(run.gates), warnings_section(run.warnings)]
+    rate = model.baseline.rate
+    return Report(
+        card=compose_card(version, run.verdict, models, sections),
+        verdict=run.verdict,
+        metrics=run.metrics,
+        sample=run.features.head(20).cast({pl.Int64: pl.Float64}),
+        parameters={"r": rate.r, "alpha": rate.alpha, "a": rate.a, "b": rate.b, "tree_share": model.tree_share},
+    )
+
+
+def _data(version: Version[ValueModel]) -> str:
+    data = version.bundle["data"]
+    period = f"{data['first_order_at'][:10]} to {data['last_order_at'][:10]}"
+    lines = [
+        f"- Nothing recorded at or after {version.bundle['until']} was used.",
+        f"- {data['orders']} orders of {data['customers']} customers, {period}; horizon {data['horizon_days']} days.",
+        f"- Digest of the orders: `{data['digest']}`.",
+        f"- Basis: {version.basis}.",
+    ]
+    return "## Data\n\n" + "\n".join(lines)
+
+
+def _buying(model: ValueModel) -> str:
+    rate, value = model.baseline.rate, model.baseline.value
+    name = "NBD" if rate.trouble else "BG/NBD"
+    parameters = f"r {rate.r:.4f}, alpha {rate.alpha:.4f}, a {rate.a:.4f}, b {rate.b:.4f}"
+    lines = [
+        f"- {name} in weeks, log likelihood {rate.log_likelihood:.1f}: {parameters}.",
+        f"- Gamma-gamma: p {value.p:.3f}, q {value.q:.3f}, gamma {value.gamma:.3f}.",
+    ]
+    return "## Buying rate and purchase value\n\n" + "\n".join(lines)
+
+
+def _figures(run: TierRun) -> str:
+    if not run.metrics:
+        return ""
+    rows = [f"| {name} | {value:.4f} |" for name, value in run.metrics.items()]
+    return "## Accuracy on the newest part\n\n" + "\n".join(["| figure | |", "|---|---:|", *rows])
+
+
+def train_and_register_tiers(
+    engine: sa.Engine,
+    settings: Settings,
+    experiment: TierExperiment,
+    *,
+    models: Path,
+    until: datetime,
+    now: datetime,
+    horizon_days: int | None,
+    promote: bool,
+    step: Callable[[str], None],
+) -> Release[TierRun]:
+    """Train on what was known at `until`, register the version, and serve it if `promote` and it passed its gates."""
+    step("reading orders")
+    with unit_of_work(engine) as session:
+        history = read_customers(session, until=until)
+    run = train_tiers(
+        history,
+        experiment,
+        until=until,
+        horizon_days=horizon_days,
+        version_id=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        step=step,
+    )
+    step("registering")
+    return release_run(settings, run, lambda version: tier_report(run, version, models), now=now, promote=promote)
