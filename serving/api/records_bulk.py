@@ -1,5 +1,6 @@
 """POST /v1/records/{kind}/bulk: thousands of records a call, each with its own answer."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from forecast.errors import ForecastError, InputError
 from serving.deps import DeskDep, SessionDep
-from serving.errors import InvalidItemsError, status_of
+from serving.errors import InvalidItemsError, shown, status_of
 from serving.records.edits import Edit, Ground, read_ground, receive, upsert
 from serving.records.idempotency import Answer, answer_once
 from serving.records.requests import EXAMPLE, Body, BodyDep, CallDep, KindDep, json_lines_body
@@ -50,9 +51,10 @@ class BulkAnswer(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """A line: the edit that it asks for, or why it can't be read."""
+    """A line: the id that it names, and the edit that it asks for or why it can't be read."""
 
     number: int
+    record_id: str | None
     asked: Edit | InputError
 
 
@@ -89,7 +91,9 @@ def _read_lines(ground: Ground, body: Body) -> Iterator[_Line]:
             raise invalid(
                 "body", f"more than {LINES_MAX} lines", f"at most {LINES_MAX}", "send the rest in another call"
             )
-        yield _Line(number=number, asked=_read_line(ground, text))
+        asked = _read_line(ground, text)
+        record_id = asked.record_id if isinstance(asked, Edit) else _named_id(text)
+        yield _Line(number=number, record_id=record_id, asked=asked)
 
 
 def _read_line(ground: Ground, text: bytes) -> Edit | InputError:
@@ -102,8 +106,18 @@ def _read_line(ground: Ground, text: bytes) -> Edit | InputError:
         return error
 
 
+def _named_id(text: bytes) -> str | None:
+    """Find the id in a line that is refused, so that its sender finds the record."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    named = found.get("id") if isinstance(found, dict) else None
+    return None if named is None else shown(named)
+
+
 def _result(line: _Line, outcome: Written | Refusal) -> ItemResult:
-    record_id = line.asked.record_id if isinstance(line.asked, Edit) else None
+    record_id = line.record_id
     if isinstance(outcome, HTTPException):
         return ItemResult(line=line.number, id=record_id, status=outcome.status_code, detail=outcome.detail)
     if isinstance(outcome, ForecastError):

@@ -6,13 +6,16 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from records_api import NOW, bulk, changes, open_service, stored
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from records_api import CUSTOM, NOW, bulk, changes, open_service, stored
 
 from forecast.intake.upsert import lock_kind
 from forecast.records import IdempotencyKey
 from forecast.store import unit_of_work
 from serving.api import records_bulk
 from serving.records import writing
+from serving.records.schemas import fields_of
 
 PATH = "/v1/records/opportunity"
 
@@ -64,7 +67,7 @@ def test_lines_are_answered_in_their_order(api):
     assert found == [
         (1, "new", 201, "create"),
         (2, "old", 200, "update"),
-        (3, None, 422, None),
+        (3, "bad", 422, None),
         (4, None, 422, None),
         (5, None, 422, None),
         (6, "old", 412, None),
@@ -90,6 +93,41 @@ def test_an_id_may_come_more_than_once(api, service):
         ("stage", NOW + timedelta(microseconds=2), "Quoted", "Won"),
     ]
     assert api.get(f"{PATH}/1").json()["stage"] == "Won"
+
+
+TEXTS = st.text(max_size=20) | st.sampled_from(["", " ", "\0", "\ud800", "=1", "2026-02-30", "9" * 400, "1e999", "-0"])
+NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**18), 2**63, 1e308])
+VALUES = (
+    st.none()
+    | st.booleans()
+    | NUMBERS
+    | TEXTS
+    | st.lists(TEXTS, max_size=2)
+    | st.dictionaries(TEXTS, TEXTS, max_size=2)
+)
+FIELDS = st.sampled_from([*fields_of("opportunity"), "source_system", "external_id", "version", "deleted_at", "colour"])
+
+
+@given(
+    lines=st.lists(
+        st.dictionaries(FIELDS, VALUES, max_size=3)
+        | st.dictionaries(st.sampled_from([*CUSTOM, "x"]), VALUES, max_size=3).map(lambda custom: {"custom": custom})
+        | VALUES,
+        max_size=40,
+    )
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_that_is_sent_breaks_the_call(api, lines):
+    """Each line is stored or refused by itself, whatever it holds, and what is stored reads back."""
+    sent = [{**line, "id": f"L{number}"} if isinstance(line, dict) else line for number, line in enumerate(lines)]
+    answer = bulk(api, [json.dumps(line).encode() for line in sent])
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert [one["line"] for one in results] == list(range(1, len(sent) + 1))
+    assert {one["status"] for one in results} <= {200, 201, 404, 412, 422}
+    for one in results:
+        if one["status"] < 300:
+            assert api.get(f"{PATH}/{one['id']}").json()["version"] == one["version"]
 
 
 def test_blank_lines_are_passed_over(api):
