@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from forecast.estimators.win import WinModel
 from forecast.registry import Version
+from training.card_tables import grades_table, limits_section, segments_table, themes_table
 from training.gates import Gate
 from training.pipeline import Run
 
@@ -27,7 +29,14 @@ _WHO = {
 
 def write_card(run: Run, version: Version, models: Path) -> str:
     """Give the card of a version of a win model as Markdown."""
-    sections = [_data(version), _figures(run), gates_section(run.gates), _left_out(run), warnings_section(run.warnings)]
+    sections = [
+        _data(version),
+        _figures(run),
+        *_tables(run),
+        gates_section(run.gates),
+        _left_out(run),
+        warnings_section(run.warnings),
+    ]
     return compose_card(version, run.verdict, models, sections)
 
 
@@ -69,6 +78,18 @@ def _figures(run: Run) -> str:
         f"(share won {run.metrics['model_won_share']:.3f}). The version itself is the same recipe fitted on all rows."
     )
     return "## Accuracy\n\n" + note + "\n\n" + "\n".join([head, *rows])
+
+
+def _tables(run: Run) -> list[str]:
+    if run.judged is None or run.judged_features is None or run.candidate is None:
+        return []
+    estimator = run.candidate.estimator
+    return [
+        grades_table(run.judged, run.judged_features),
+        segments_table(run.judged, run.judged_features),
+        limits_section(run.dataset, run.judged_features),
+        themes_table(estimator, run.judged_features, len(run.suspicions)) if isinstance(estimator, WinModel) else "",
+    ]
 
 
 def gates_section(gates: Sequence[Gate]) -> str:

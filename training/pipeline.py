@@ -21,6 +21,7 @@ from training.folds import Fold, choosing_folds, newest_part
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.guard import Suspicion, find_leaks
 from training.tune import Budget, Search, out_of_fold, search_recipe
+from training.usual import usual_by_stage, usual_values
 
 CLOCK = frozenset({"age_days", "quarter_end_days", "created_weekday", "created_hour"})
 TOO_LATE = "too few outcomes were known early enough"
@@ -42,6 +43,7 @@ class Run:
         gates: of the candidate; empty where there is none.
         metrics: of the candidate and its yardsticks on rows that it had not seen, as `<who>_<metric>`.
         judged: those rows.
+        judged_features: their features.
         search: what the search found.
     """
 
@@ -54,6 +56,7 @@ class Run:
     gates: list[Gate] = field(default_factory=list)
     metrics: Mapping[str, float] = field(default_factory=dict)
     judged: Judged | None = None
+    judged_features: pl.DataFrame | None = None
     search: Search | None = None
 
     @property
@@ -124,7 +127,13 @@ def train_win_model(
 
     listener.step("judging")
     judged = _judge(history, seen, test, search, live=live, plan=plan, ages_days=experiment.ages_days)
-    run = replace(run, search=search, judged=judged, metrics=_metrics(judged))
+    run = replace(
+        run,
+        search=search,
+        judged=judged,
+        judged_features=seen.features.filter(test.judged.used),
+        metrics=_metrics(judged),
+    )
     run = replace(run, gates=decide_gates(judged, experiment.gates, experiment.seed))
 
     listener.step("fitting on everything")
@@ -138,8 +147,12 @@ def train_win_model(
             basis="own",
             estimator=estimator,
             plan=plan,
-            usual=_usual(dataset, estimator),
-            bundle=_bundle(experiment, dataset, closed) | _findings(run, search),
+            usual=usual_values(dataset, estimator.encoding.numbers),
+            bundle={
+                **_bundle(experiment, dataset, closed),
+                **_findings(run, search),
+                "usual_by_stage": usual_by_stage(dataset, estimator.encoding.numbers),
+            },
         ),
     )
 
@@ -270,12 +283,6 @@ def _fit_on_everything(dataset: Dataset, test: Fold, search: Search, seen: Datas
         weight=np.where(newest, test.judged.weight, search.judged.weight),
     )
     return calibrate(fit_recipe(dataset, dataset.lesson(dataset.until), search.recipe), judged, log_odds)
-
-
-def _usual(dataset: Dataset, estimator: WinModel) -> dict[str, float]:
-    won = dataset.features.filter(dataset.won == 1)
-    medians = won.select(pl.col(name).median() for name in estimator.encoding.numbers).row(0, named=True)
-    return {name: float(value) for name, value in medians.items() if value is not None}
 
 
 def _prior_version(experiment: Experiment, dataset: Dataset, closed: tuple[int, int], version_id: str) -> Version:

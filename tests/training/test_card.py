@@ -1,9 +1,11 @@
+import re
 from dataclasses import replace
 
 import pytest
 from learning import EXPERIMENT, MODELS, UNTIL
 
 from training.card import write_card
+from training.card_tables import SEGMENT_ROWS_MIN
 from training.gates import decide_gates, verdict
 from training.guard import Suspicion
 
@@ -82,4 +84,57 @@ def test_a_run_without_a_candidate_has_no_figures(run):
     )
     card = write_card(early, run.prior, MODELS)
     assert "Basis: prior." in section(card, "Data")
-    assert not any(heading in card for heading in ("## Accuracy", "## Gates", "## Warnings", "## Features left out"))
+    assert not any(
+        heading in card
+        for heading in (
+            "## Accuracy",
+            "## Gates",
+            "## Warnings",
+            "## Features left out",
+            "## At the grades",
+            "## Known limits",
+        )
+    )
+
+
+def cells(table):
+    """Give the cells of a Markdown table's rows."""
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+
+
+def test_the_card_crosses_grades_with_outcomes(card, run):
+    """Every judged row is in one grade, and every win is counted once."""
+    found = {row[0]: row[1:] for row in cells(section(card, "At the grades"))[1:]}
+    assert list(found) == ["high", "medium", "low"]
+    assert sum(int(row[0]) for row in found.values()) == len(run.judged.won)
+    assert sum(int(row[1]) for row in found.values()) == run.judged.won.sum()
+    assert all(int(row[0]) == int(row[1]) + int(row[2]) for row in found.values())
+
+
+def test_the_card_says_where_it_is_off(card, run):
+    """Segments, ages and stages of enough rows each have their figures, and the furthest off is named."""
+    text = section(card, "By segment, age and stage")
+    rows = cells(text)[1:]
+    assert {"age", "stage", "source"} <= {row[0] for row in rows}
+    assert all(int(row[2]) >= SEGMENT_ROWS_MIN for row in rows)
+    sources = run.judged_features["source"].value_counts()
+    expected = {row["source"]: row["count"] for row in sources.to_dicts() if row["source"]}
+    assert {row[1]: int(row[2]) for row in rows if row[0] == "source"} == {
+        name: count for name, count in expected.items() if count >= SEGMENT_ROWS_MIN
+    }
+    assert re.search(r"Furthest off, with \d+\.\d standard errors: \w+ .+, predicted", text)
+
+
+def test_the_card_says_what_is_learnt_from(card, run):
+    """Each theme has its number of features, all of them together are those of the version, shares add up."""
+    rows = cells(section(card, "What it learns from"))[1:]
+    assert sum(int(row[1]) for row in rows) == len(run.candidate.estimator.encoding.features)
+    assert sum(float(row[2].rstrip("%")) for row in rows) == pytest.approx(100, abs=0.6)
+
+
+def test_the_card_says_what_it_cannot_speak_of(card, run):
+    """Open records and the period that judges are named."""
+    unknown = run.dataset.keys.filter(run.dataset.keys["won"].is_null())["opportunity_id"].n_unique()
+    limits = section(card, "Known limits")
+    assert f"- {unknown} records were still open" in limits
+    assert f"{run.judged_features['as_of'].max():%Y-%m-%d}" in limits

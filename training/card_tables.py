@@ -1,0 +1,130 @@
+"""Tables of the model card: grades, segments, ages and stages, and what is learnt from."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from forecast.estimators.win import WinModel
+from forecast.grades import GRADES, GradePolicies, grade_records, usual_thresholds
+from forecast.metrics import log_losses
+from forecast.reasons import THEMES, theme_of
+from training.dataset import Dataset
+from training.gates import Judged
+
+SEGMENTS = ("stage", "team_id", "source", "account_region", "product_id", "campaign_id")
+SEGMENT_ROWS_MIN = 30
+EXPLAINED_ROWS_MAX = 1000
+_AGE_BANDS = (1.0, 30.0, 90.0, 180.0)
+_AGE_NAMES = ("on the first day", "to 30 days", "to 90 days", "to 180 days", "older")
+
+
+def grades_table(judged: Judged, rows: pl.DataFrame) -> str:
+    """Tell how many of each grade were won, by the thresholds that training proposes.
+
+    Args:
+        judged: rows that the version had not seen.
+        rows: their features.
+    """
+    share = float(np.average(judged.won, weights=judged.weight))
+    thresholds = usual_thresholds(share, rows["amount"] * share)
+    records = rows.with_columns(probability=pl.Series(judged.ours), last_grade=pl.lit(None, pl.String))
+    graded = pl.DataFrame({"grade": grade_records(GradePolicies(default=thresholds), records), "won": judged.won})
+    lines = [_grade_line(name, graded) for name in reversed(GRADES)]
+    note = (
+        f"Probability is high from {thresholds.probability_high:.2f} and medium from {thresholds.probability_medium:.2f}, "
+        "crossed with expected value and ratings. Thresholds in force may differ: `forecast policy show`."
+    )
+    head = "| grade | rows | won | lost | share won | of all wins |\n|---|---:|---:|---:|---:|---:|"
+    return "## At the grades\n\n" + note + "\n\n" + "\n".join([head, *lines])
+
+
+def _grade_line(name: str, graded: pl.DataFrame) -> str:
+    rows = graded.filter(pl.col("grade") == name)
+    won, all_won = float(rows["won"].sum()), max(float(graded["won"].sum()), 1.0)
+    share = f"{won / rows.height:.1%}" if rows.height else ""
+    return f"| {name} | {rows.height} | {won:.0f} | {rows.height - won:.0f} | {share} | {won / all_won:.1%} |"
+
+
+def segments_table(judged: Judged, rows: pl.DataFrame) -> str:
+    """Tell how right the version was in each segment, age and stage of SEGMENT_ROWS_MIN rows or more."""
+    parts = list(_parts(judged, rows))
+    if not parts:
+        return ""
+    lines = [
+        f"| {column} | {value} | {len(won)} | {_mean(won, weight):.1%} | {_mean(ours, weight):.1%} "
+        f"| {_mean(log_losses(won, ours), weight):.4f} |"
+        for column, value, won, ours, weight in parts
+    ]
+    head = "| | | rows | won | predicted | log loss |\n|---|---|---:|---:|---:|---:|"
+    return "## By segment, age and stage\n\n" + "\n".join([head, *lines]) + "\n\n" + _furthest_off(parts)
+
+
+Part = tuple[str, str, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _parts(judged: Judged, rows: pl.DataFrame) -> Iterator[Part]:
+    band = np.searchsorted(_AGE_BANDS, rows["age_days"].fill_null(0).to_numpy(), side="right")
+    age = pl.Series([_AGE_NAMES[number] for number in band])
+    columns = {"age": age, **{name: rows[name] for name in SEGMENTS if name in rows.columns}}
+    for column, values in columns.items():
+        known = values.drop_nulls()
+        names = _AGE_NAMES if column == "age" else known.unique().sort().to_list()
+        for value in names:
+            inside = (values == value).fill_null(value=False).to_numpy()
+            if inside.sum() >= SEGMENT_ROWS_MIN:
+                yield column, value, judged.won[inside], judged.ours[inside], judged.weight[inside]
+
+
+def _mean(values: np.ndarray, weight: np.ndarray) -> float:
+    return float(np.average(values, weights=weight))
+
+
+def _furthest_off(parts: list[Part]) -> str:
+    """Name the segment whose level is furthest off, in standard errors of chance."""
+
+    def errors(part: Part) -> float:
+        _, _, won, ours, _ = part
+        return float(abs(won.mean() - ours.mean()) / np.sqrt(max((ours * (1 - ours)).sum(), 1e-9)) * len(won))
+
+    column, value, won, ours, _ = max(parts, key=errors)
+    return (
+        f"Furthest off, with {errors((column, value, won, ours, won)):.1f} standard errors: {column} {value}, "
+        f"predicted {ours.mean():.1%}, won {won.mean():.1%}. Above 3, look at it."
+    )
+
+
+def limits_section(dataset: Dataset, rows: pl.DataFrame) -> str:
+    """Tell what the figures can't speak of."""
+    still_open = dataset.keys.filter(pl.col("won").is_null())["opportunity_id"].n_unique()
+    lines = [
+        f"- {still_open} records were still open: they taught nothing, and those that never close are not spoken of."
+    ]
+    moments = rows["as_of"].drop_nulls()
+    if len(moments):
+        days = moments.sort().dt.strftime("%Y-%m-%d")
+        first, last = days[0], days[-1]
+        lines.append(
+            f"- The rows that judge are of {first} to {last}; of changes since, the figures "
+            "know nothing. `forecast accuracy` and `forecast backtest` look further."
+        )
+    return "## Known limits\n\n" + "\n".join(lines)
+
+
+def themes_table(model: WinModel, rows: pl.DataFrame, left_out: int) -> str:
+    """Tell how many features of each theme are learnt from, and how much each theme moves scores."""
+    parts = model.explain(rows.head(EXPLAINED_ROWS_MAX))[1][:, :-1]
+    themes = [theme_of(name) for name in model.encoding.features]
+    moved = {
+        theme: float(np.abs(sum(parts[:, i] for i, own in enumerate(themes) if own == theme)).mean())
+        for theme in THEMES
+        if theme in themes
+    }
+    total = sum(moved.values()) or 1.0
+    lines = [
+        f"| {theme} | {themes.count(theme)} | {move / total:.1%} |"
+        for theme, move in sorted(moved.items(), key=lambda item: -item[1])
+    ]
+    head = "| theme | features | share of what moves scores |\n|---|---:|---:|"
+    note = f"{len(themes)} features that vary, {left_out} left out as suspicious."
+    return "## What it learns from\n\n" + note + "\n\n" + "\n".join([head, *lines])
