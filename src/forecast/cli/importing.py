@@ -46,6 +46,8 @@ def import_files(
             dry_run=dry_run,
             confirm=_guesses if yes else _asked if sys.stdin.isatty() and not dry_run else None,
         )
+    if imported.done:
+        console.print(f"resumed: stored before the interruption were {', '.join(imported.done)}", markup=False)
     for report in imported.reports:
         _print_import(report)
     for one in imported.left_out:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.errors import FileError, MappingError
+from forecast.intake.batches import Place, count_done, places
 from forecast.intake.files import TableFile, find_files, open_tables, read_chunks
 from forecast.intake.loading import Loaded, load_table
 from forecast.intake.mapping import IGNORE, check_mapping, check_timezone
@@ -42,7 +43,7 @@ def import_files(
 ) -> Imported:
     """Import every table of files and folders, each in a transaction of its own; those not recognised are left out.
 
-    Nothing is imported before every file was opened.
+    Nothing is imported before every file was opened. One that was interrupted goes on with the table that it was at.
 
     Args:
         engine: the database.
@@ -65,16 +66,21 @@ def import_files(
     with _work_folder() as folder:
         tables = [table for path in find_files(paths) for table in open_tables(path, folder, encoding=mapping.encoding)]
         known, left_out = _recognised(tables, mapping)
+        batch = places(known)
+        with Session(engine) as session:
+            done = 0 if dry_run else count_done(session, batch)
         reports = tuple(
             _import_confirmed(
-                partial(_import_table, engine, table, imported_at=imported_at, rejects_folder=rejects_folder),
+                partial(
+                    _import_table, engine, table, imported_at=imported_at, rejects_folder=rejects_folder, place=place
+                ),
                 own,
                 dry_run=dry_run,
                 confirm=confirm,
             )
-            for table, own in known
+            for (table, own), place in list(zip(known, batch, strict=True))[done:]
         )
-    return Imported(reports, left_out)
+    return Imported(reports, left_out, tuple(table.name for table, _ in known[:done]))
 
 
 def _recognised(
@@ -186,6 +192,7 @@ def _import_table(
     rejects_folder: Path,
     dry_run: bool,
     stop_if_uncertain: bool = False,
+    place: Place | None = None,
 ) -> ImportReport:
     rejects_path = None if dry_run else rejects_folder / f"{_stem(table)}.{table.sha256[:8]}.rejects.csv"
     with (
@@ -197,7 +204,7 @@ def _import_table(
         if dry_run or (stop_if_uncertain and report.uncertain):
             session.rollback()
             return replace(report, dry_run=True)
-        _record_run(session, table, report, imported_at)
+        _record_run(session, table, report, imported_at=imported_at, place=place)
     return report
 
 
@@ -275,7 +282,9 @@ def _warnings(loaded: Loaded) -> Iterator[str]:
         yield f"{loaded.counts.fixed} rows differ in a field that is held to be fixed from creation; the new value is stored without history"
 
 
-def _record_run(session: Session, file: TableFile, report: ImportReport, imported_at: datetime) -> None:
+def _record_run(
+    session: Session, file: TableFile, report: ImportReport, *, imported_at: datetime, place: Place | None
+) -> None:
     names = ("read", "new", "changed", "unchanged", "rejected", "changes")
     session.add(
         ImportRun(
@@ -285,6 +294,8 @@ def _record_run(session: Session, file: TableFile, report: ImportReport, importe
             source_system=report.mapping.source_system or "import",
             mapping=asdict(report.mapping),
             counts={name: getattr(report, name) for name in names},
+            batch=place and place.batch,
+            place=place and place.place,
             started_at=imported_at,
             finished_at=sa.func.clock_timestamp(),
         )

@@ -85,10 +85,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of the tables of an import, in their order."""
+    """What became of the tables of an import, in their order.
+
+    `done` names those that an interrupted import had stored; they were not read again.
+    """
 
     reports: tuple[ImportReport, ...]
     left_out: tuple[LeftOut, ...]
+    done: tuple[str, ...]
 
     @property
     def mapping(self) -> ColumnMapping:

@@ -11,7 +11,7 @@ from forecast.records.record import MOMENT, Table, fixed, outcome
 
 
 class ImportRun(Table):
-    """One import of one file."""
+    """One import of one table; `place` is its place, from 1, in a `batch` of several."""
 
     __tablename__ = "import_run"
 
@@ -22,6 +22,8 @@ class ImportRun(Table):
     source_system: Mapped[str] = fixed(Text)
     mapping: Mapped[dict[str, Any]] = fixed(JSONB, default=dict, server_default="{}")
     counts: Mapped[dict[str, Any]] = outcome(JSONB, default=dict, server_default="{}")
+    batch: Mapped[str | None] = fixed(Text)
+    place: Mapped[int | None] = fixed(Integer)
     started_at: Mapped[datetime] = fixed(MOMENT, server_default=func.now())
     finished_at: Mapped[datetime | None] = outcome(MOMENT)
 
