@@ -71,7 +71,7 @@ def test_readiness_is_of_every_model(settings, version, clock, open_client):
     assert ready.keys() == {"win_probability", "lead_conversion", "customer_tier", "revenue_forecast"}
     needs = {need["what"]: need for need in ready["win_probability"]["needs"]}
     assert (needs["won"]["needed"], ready["win_probability"]["enough"]) == (1000, False)
-    short = {found["field"]: found["count"] for found in answer["findings"] if found["kind"] == "opportunity"}
+    short = {found["field"]: found["count"] for found in answer["findings"] if found["code"] == "H701"}
     assert short == {what: need["found"] for what, need in needs.items()}
 
 

@@ -1,5 +1,6 @@
 """forecast duplicates, merge and unmerge."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,15 +68,21 @@ def _print_pairs(found: "pl.DataFrame", kind: str, language: Language) -> None:
         table.add_row(
             escape(f"{row['id']}\n{row['name'] or ''}"),
             escape(f"{row['other_id']}\n{row['other_name'] or ''}"),
-            f"{row['confidence']:.2f}",
+            f"{row['confidence']:.3f}",
             "\n".join(say_evidence(one, language) for one in row["evidence"]),
         )
     if shown.height:
         output.print(table)
-        first = shown.row(0, named=True)
-        console.print(f"merge them so: forecast merge {kind} {first['id']} {first['other_id']}", markup=False)
+        console.print(f"merge the first group so: forecast merge {kind} {_first_group(found)}", markup=False)
     if found.height > shown.height:
         console.print(f"the first {shown.height} of {found.height} are shown; --out FILE.csv writes all")
+
+
+def _first_group(found: "pl.DataFrame") -> str:
+    group = found["group_id"][0]
+    rows = found.filter(group_id=group)
+    others = dict.fromkeys(one for one in [*rows["id"], *rows["other_id"]] if one != group)
+    return shlex.join([group, *others])
 
 
 def merge(
