@@ -121,8 +121,8 @@ def _identify(item: RecordIn, known_id: str | None) -> str:
 
 
 def _check_prefix(item: RecordIn, given: str | None) -> None:
-    source = item.source_system or "import"
-    if source != "import" and not (given or "").startswith(f"{source}:"):
+    source, whole = item.source_system or "import", given or ""
+    if source != "import" and whole.removeprefix(f"{source}:") in {"", whole}:
         raise invalid("external_id", None, f"the id in {source}", f"give it, or an id that begins with {source}:")
 
 

@@ -83,7 +83,11 @@ def test_the_id_is_made_of_source_and_external_id(api):
     made = api.post(PATH, json={"source_system": "crm", "external_id": "7"}).json()
     assert made["id"] == "crm:7"
     assert api.put(f"{PATH}/crm:8", json={"source_system": "crm"}).json()["external_id"] == "8"
-    for body in ({"id": "9", "source_system": "crm", "external_id": "8"}, {"id": "9", "source_system": "crm"}):
+    for body in (
+        {"id": "9", "source_system": "crm", "external_id": "8"},
+        {"id": "9", "source_system": "crm"},
+        {"id": "crm:", "source_system": "crm"},
+    ):
         assert api.post(PATH, json=body).status_code == 422
     assert api.patch(f"{PATH}/crm:7", json={"id": "crm:8"}).status_code == 422
     assert api.patch(f"{PATH}/crm:7", json={"external_id": "8"}).status_code == 422
