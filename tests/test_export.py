@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from forecast.cli import app
-from forecast.errors import InputError, NotFoundError
+from forecast.errors import FileError, InputError, NotFoundError
 from forecast.export import csv_blocks, write_export
 from forecast.formulas import guarded, unguarded
 from forecast.intake import import_file
@@ -166,12 +166,14 @@ def test_a_file_is_replaced_in_one_step(accounts, tmp_path):
 
 
 def test_what_can_not_be_written_is_refused(engine, tmp_path):
-    """An unknown kind and an unknown form are named, with those there are."""
+    """An unknown kind and an unknown form are named, with those there are; a missing folder too."""
     with unit_of_work(engine) as session:
         with pytest.raises(NotFoundError, match="opportunity"):
             write_export(session, "oportunity", tmp_path / "a.csv")
         with pytest.raises(InputError, match=r"\.csv nor \.parquet"):
             write_export(session, "account", tmp_path / "a.xlsx")
+        with pytest.raises(FileError, match="folder"):
+            write_export(session, "account", tmp_path / "nowhere" / "a.csv")
 
 
 def test_the_command_writes_a_file(accounts, tmp_path, monkeypatch):
@@ -180,7 +182,7 @@ def test_the_command_writes_a_file(accounts, tmp_path, monkeypatch):
     out = tmp_path / "accounts.csv"
     result = CliRunner().invoke(app, ["export", "account", "--out", str(out)])
     assert result.exit_code == 0, result.output
-    assert f"{len(FORMULAS + HARMLESS)} records" in result.output
+    assert f"accounts.csv: {len(FORMULAS + HARMLESS)}" in result.output
     assert out.read_bytes().startswith(b"\xef\xbb\xbfid,name,")
 
 

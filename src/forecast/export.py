@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.errors import InputError
+from forecast.errors import FileError, InputError
 from forecast.formulas import guarded
 from forecast.records import CustomField, get_table
 from forecast.store import Statement, copy_blocks, frame_type
@@ -25,15 +25,19 @@ def write_export(session: Session, kind: str, path: Path, *, include_deleted: bo
 
     Raises:
         InputError: the ending is neither .csv nor .parquet.
+        FileError: the file can't be written there.
         NotFoundError: there is no such kind of record.
     """
     writers = {".csv": write_csv, ".parquet": write_parquet}
     if path.suffix.lower() not in writers:
         raise InputError(f'"{path.name}" ends in neither .csv nor .parquet; give one of the two')
-    with TemporaryDirectory(dir=path.absolute().parent, prefix=".forecast-export-") as folder:
-        draft = Path(folder) / path.name
-        writers[path.suffix.lower()](session, kind, draft, include_deleted=include_deleted)
-        draft.replace(path)
+    try:
+        with TemporaryDirectory(dir=path.absolute().parent, prefix=".forecast-export-") as folder:
+            draft = Path(folder) / path.name
+            writers[path.suffix.lower()](session, kind, draft, include_deleted=include_deleted)
+            draft.replace(path)
+    except OSError as error:
+        raise FileError(f"{path} can't be written: {error.strerror}; name a file in a folder that is there") from error
     return _count(session, kind, include_deleted=include_deleted)
 
 

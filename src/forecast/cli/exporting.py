@@ -23,4 +23,4 @@ def export(
 
     with opened(read_settings()) as engine, unit_of_work(engine) as session:
         count = write_export(session, kind, out, include_deleted=include_deleted)
-    console.print(f"{count} records of kind {escape(kind)} are in {escape(str(out))}")
+    console.print(f"records of kind {escape(kind)} written to {escape(str(out))}: {count}")
