@@ -47,9 +47,12 @@ class CoverageOut(Schema):
 
 
 class NeedOut(Schema):
-    """How much there is of what training needs: won, lost, customers with orders, days of orders, months with revenue."""
+    """How much there is of what training needs.
 
-    what: Literal["won", "lost", "customers", "days", "months"]
+    won, lost; customers with earlier orders, buyers among them with newer ones; months with revenue.
+    """
+
+    what: Literal["won", "lost", "customers", "buyers", "months"]
     found: int
     needed: int
 

@@ -145,6 +145,7 @@ PLANTS = {
 def check(engine, closed_min=ENOUGH):
     """Check what is stored."""
     experiments = {model: {"data": {"closed_min": closed_min}} for model in ("win_probability", "lead_conversion")}
+    experiments["customer_tier"] = {"data": {"customers_min": 20, "buyers_min": 10}}
     with unit_of_work(engine) as session:
         return check_health(session, now=NOW, experiments=experiments)
 
@@ -237,7 +238,7 @@ def test_what_each_model_needs_is_counted(engine):
         ("3", "open", old, None),
         ("4", "open", NOW, None),
     ]
-    orders = [("1", "A", NOW - timedelta(days=70)), ("2", "A", NOW - timedelta(days=40)), ("3", "B", NOW - timedelta(days=39)),
+    orders = [("1", "A", NOW - timedelta(days=70)), ("2", "A", NOW - timedelta(days=5)), ("3", "B", NOW - timedelta(days=39)),
               ("4", "C", NOW + timedelta(days=1))]  # fmt: skip
     with unit_of_work(engine) as session:
         for number, status, created, deleted in [*leads, ("5", "converted", old, NOW)]:
@@ -249,13 +250,13 @@ def test_what_each_model_needs_is_counted(engine):
     assert needs(health) == {
         ("win_probability", "won"): (1, 40), ("win_probability", "lost"): (0, 40),
         ("lead_conversion", "won"): (1, 40), ("lead_conversion", "lost"): (2, 40),
-        ("customer_tier", "customers"): (2, 30), ("customer_tier", "days"): (70, 180),
-        ("revenue_forecast", "months"): (2, 12),
+        ("customer_tier", "customers"): (2, 20), ("customer_tier", "buyers"): (1, 10),
+        ("revenue_forecast", "months"): (3, 12),
     }  # fmt: skip
     short = {(found.code, found.kind, found.field) for found in health.findings if found.code > "H7"}
     assert short == {
         ("H701", "opportunity", "won"), ("H701", "opportunity", "lost"), ("H701", "lead", "won"), ("H701", "lead", "lost"),
-        ("H702", "order", "customers"), ("H702", "order", "days"), ("H703", "order", "months"),
+        ("H702", "order", "customers"), ("H702", "order", "buyers"), ("H703", "order", "months"),
     }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """How much there is of something that training needs: won, lost, customers, days or months."""
+    """How much there is of something that training needs: won, lost, customers, buyers or months."""
 
     what: str
     found: int

@@ -12,8 +12,10 @@ from forecast.records import Lead, Opportunity, Order
 
 CLOSED_MIN = 40
 LEAD_HORIZON_DAYS = 180.0
-CUSTOMERS_MIN = 30
-ORDER_DAYS_MIN = 180
+CUSTOMERS_MIN = 60
+BUYERS_MIN = 20
+HELD_OUT_SHARE = 0.35
+TIER_HORIZON_DAYS = 365
 REVENUE_MONTHS_MIN = 12
 
 
@@ -33,9 +35,10 @@ def read_readiness(
         "lead_conversion": ("lead", _lead_outcomes(session, now, horizon_days)),
     }
     needed = {model: experiments.get(model, {}).get("data", {}).get("closed_min", CLOSED_MIN) for model in outcomes}
+    tiers = experiments.get("customer_tier", {})
     return (
         *(_classifier(model, kind, found, needed[model]) for model, (kind, found) in outcomes.items()),
-        Readiness(model="customer_tier", kind="order", needs=_order_needs(session, now)),
+        Readiness(model="customer_tier", kind="order", needs=_customer_needs(session, now, tiers)),
         Readiness(model="revenue_forecast", kind="order", needs=_revenue_needs(session, now)),
     )
 
@@ -62,16 +65,21 @@ def _lead_outcomes(session: Session, now: datetime, horizon_days: float) -> tupl
     return found[0], found[1]
 
 
-def _order_needs(session: Session, now: datetime) -> tuple[Need, ...]:
-    customers, first = session.execute(
-        sa.select(sa.func.count(Order.account_id.distinct()), sa.func.min(Order.ordered_at)).where(
-            Order.deleted_at.is_(None), Order.ordered_at < now
-        )
-    ).one()
-    days = (now - first).days if first else 0
+def _customer_needs(session: Session, now: datetime, experiment: Mapping[str, Any]) -> tuple[Need, ...]:
+    """Count the customers that bought before the newest part of the orders, and those of them that bought in it too."""
+    rules, horizon_days = experiment.get("data", {}), experiment.get("horizon_days", TIER_HORIZON_DAYS)
+    known = (Order.deleted_at.is_(None), Order.account_id.is_not(None), Order.ordered_at < now)
+    first = session.scalar(sa.select(sa.func.min(Order.ordered_at)).where(*known))
+    held_out = (now - (first or now)) * rules.get("held_out", HELD_OUT_SHARE)
+    cut = now - min(held_out, timedelta(days=horizon_days))
+    bought, again = sa.func.min(Order.ordered_at) < cut, sa.func.max(Order.ordered_at) >= cut
+    customers = (
+        sa.select(again.label("again")).where(*known).group_by(Order.account_id).having(bought).subquery("customers")
+    )
+    found = session.execute(sa.select(sa.func.count(), sa.func.count().filter(customers.c.again))).one()
     return (
-        Need(what="customers", found=customers, needed=CUSTOMERS_MIN),
-        Need(what="days", found=days, needed=ORDER_DAYS_MIN),
+        Need(what="customers", found=found[0], needed=rules.get("customers_min", CUSTOMERS_MIN)),
+        Need(what="buyers", found=found[1], needed=rules.get("buyers_min", BUYERS_MIN)),
     )
 
 
