@@ -56,11 +56,13 @@ def company(engine):
 
 
 def everything(engine):
-    """Read every record, change and its columns, bookkeeping of versions apart."""
+    """Read every record, change and its columns, bookkeeping apart."""
     tables = [*(table.__table__ for table in RECORD_KINDS.values()), Change.__table__]
     with unit_of_work(engine) as session:
         return {
-            (table.name, row["id"]): {name: value for name, value in row.items() if name != "version"}
+            (table.name, row["id"]): {
+                name: value for name, value in row.items() if name not in {"version", "stored_at"}
+            }
             for table in tables
             for row in session.execute(sa.select(table)).mappings()
         }
@@ -95,6 +97,15 @@ def test_what_pointed_at_the_merged_record_points_at_the_kept_one(company):
     assert stored["account", "C"]["parent_id"] == "A"
     assert stored["account", "A"]["parent_id"] is None, "an account is not its own parent"
     assert stored["account", "A"]["employees"] is None, "nothing is filled that was not asked for"
+
+
+def test_what_a_merge_wrote_can_be_asked_for(company):
+    """Each row that was repointed or deleted has another version, and the moment of the merge as that of its writing."""
+    merge(company)
+    with unit_of_work(company) as session:
+        rows = session.execute(sa.select(Order.id, Order.version, Order.stored_at == NOW).order_by(Order.id)).all()
+        assert rows == [("order-A", 1, False), ("order-B", 2, True), ("order-C", 1, False)]
+        assert session.execute(sa.select(Account.version, Account.stored_at).where(Account.id == "B")).one() == (2, NOW)
 
 
 def test_undoing_restores_exactly_what_was(company):

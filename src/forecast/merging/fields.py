@@ -25,6 +25,11 @@ def fillable_fields(session: Session, kind: str) -> list[str]:
     ]
 
 
+def written(table: sa.Table, at: datetime) -> dict[str, Any]:
+    """Give the bookkeeping of rows that are written at a moment."""
+    return {"version": table.c.version + 1, "stored_at": at}
+
+
 def read_text(session: Session, kind: str, record_id: str, field: str) -> str | None:
     """Read a field as PostgreSQL prints it."""
     table = get_table(kind)
@@ -39,26 +44,25 @@ def copy_field(session: Session, kind: str, field: str, *, source_id: str, targe
     value = other.c.custom.op("->")(name) if field.startswith(CUSTOM) else other.c[field]
     given = sa.select(value).where(other.c.id == source_id).scalar_subquery()
     old, new = (read_text(session, kind, one, field) for one in (target_id, source_id))
-    _write(session, kind, target_id, field, given)
+    _write(session, kind, target_id, field=field, value=given, at=at)
     _record(session, kind, target_id, field=field, old=old, new=new, at=at)
 
 
 def clear_field(session: Session, kind: str, field: str, *, record_id: str, at: datetime) -> None:
     """Empty a record's field."""
     old = read_text(session, kind, record_id, field)
-    _write(session, kind, record_id, field, None)
+    _write(session, kind, record_id, field=field, value=None, at=at)
     _record(session, kind, record_id, field=field, old=old, new=None, at=at)
 
 
-def _write(session: Session, kind: str, record_id: str, field: str, value: Any) -> None:
+def _write(session: Session, kind: str, record_id: str, *, field: str, value: Any, at: datetime) -> None:
     table = get_table(kind)
     column = "custom" if field.startswith(CUSTOM) else field
     if field.startswith(CUSTOM):
         name = field.removeprefix(CUSTOM)
         kept = table.c.custom.op("-")(name)
         value = kept if value is None else sa.func.jsonb_set(table.c.custom, sa.cast([name], ARRAY(sa.Text)), value)
-    written = {column: value, "version": table.c.version + 1}
-    session.execute(sa.update(table).where(table.c.id == record_id).values(written))
+    session.execute(sa.update(table).where(table.c.id == record_id).values({column: value, **written(table, at)}))
 
 
 def _record(

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from forecast.errors import ConflictError, InputError, NotFoundError
-from forecast.merging.fields import copy_field, fillable_fields, read_text
+from forecast.merging.fields import copy_field, fillable_fields, read_text, written
 from forecast.merging.references import MERGED_KINDS, Reference, lock_references, references_to
 from forecast.records import AuditEvent, Change, Merge, get_table
 
@@ -112,7 +112,7 @@ def _merge(
     session: Session, kind: str, keep_id: str, *, other_id: str, fields: Sequence[str], by: str, at: datetime
 ) -> Merge:
     details = {
-        "moved": {one.name: _repoint(session, one, keep_id, other_id) for one in references_to(kind)},
+        "moved": {one.name: _repoint(session, one, keep_id, other_id=other_id, at=at) for one in references_to(kind)},
         "cleared": _clear_own_parent(session, kind, keep_id),
         "changes": {
             side: _rename_in_changes(session, kind, side, keep_id=keep_id, other_id=other_id)
@@ -121,7 +121,7 @@ def _merge(
         "filled": _fill_blanks(session, kind, keep_id, other_id=other_id, fields=fields, at=at),
     }
     table = get_table(kind)
-    tombstone = {"deleted_at": at, "version": table.c.version + 1}
+    tombstone = {"deleted_at": at, **written(table, at)}
     session.execute(sa.update(table).where(table.c.id == other_id).values(tombstone))
     merge = Merge(kind=kind, kept_id=keep_id, merged_id=other_id, merged_at=at, merged_by=by, details=details)
     session.add(merge)
@@ -130,9 +130,9 @@ def _merge(
     return merge
 
 
-def _repoint(session: Session, reference: Reference, keep_id: str, other_id: str) -> list[str]:
+def _repoint(session: Session, reference: Reference, keep_id: str, *, other_id: str, at: datetime) -> list[str]:
     table = get_table(reference.kind)
-    moved = {reference.column: keep_id, "version": table.c.version + 1}
+    moved = {reference.column: keep_id, **written(table, at)}
     statement = sa.update(table).where(table.c[reference.column] == other_id).values(moved)
     return sorted(session.scalars(statement.returning(table.c.id)))
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.errors import ConflictError, NotFoundError
-from forecast.merging.fields import clear_field, read_text
+from forecast.merging.fields import clear_field, read_text, written
 from forecast.merging.merge import find_merge_of, record_events
 from forecast.merging.references import lock_references
 from forecast.records import Change, Merge, get_table
@@ -46,13 +46,13 @@ def undo_merge(session: Session, merge_id: int, *, by: str, at: datetime) -> Und
     _check_undoable(session, merge)
     restored, left = 0, []
     for name, ids in merge.details["moved"].items():
-        back = _put_back_references(session, merge, name, ids=ids)
+        back = _put_back_references(session, merge, name, ids=ids, at=at)
         restored += len(back)
         left += [_stays(session, name, one) for one in ids if one not in back]
     left += _put_back_fields(session, merge, at)
     _rename_changes_back(session, merge)
     table = get_table(merge.kind)
-    alive = {"deleted_at": None, "version": table.c.version + 1}
+    alive = {"deleted_at": None, **written(table, at)}
     session.execute(sa.update(table).where(table.c.id == merge.merged_id).values(alive))
     merge.undone_at, merge.undone_by, merge.details = at, by, {**merge.details, "left": left}
     session.flush()
@@ -70,13 +70,13 @@ def _check_undoable(session: Session, merge: Merge) -> None:
         )
 
 
-def _put_back_references(session: Session, merge: Merge, name: str, *, ids: list[str]) -> set[str]:
+def _put_back_references(session: Session, merge: Merge, name: str, *, ids: list[str], at: datetime) -> set[str]:
     """Let what still names the kept record name the merged one again; give the ids of these rows."""
     kind, _, column = name.partition(".")
     table = get_table(kind)
     own = sa.and_(table.c.id == merge.kept_id, table.c[column].is_(None))
     stands = sa.or_(table.c[column] == merge.kept_id, own if column in merge.details["cleared"] else sa.false())
-    back = sa.update(table).values({column: merge.merged_id, "version": table.c.version + 1}).returning(table.c.id)
+    back = sa.update(table).values({column: merge.merged_id, **written(table, at)}).returning(table.c.id)
     return {one for some in _thousands(ids) for one in session.scalars(back.where(table.c.id.in_(some), stands))}
 
 

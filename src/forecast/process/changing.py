@@ -98,6 +98,7 @@ class _Writer:
         self.session.add(Change(**row, old_value=old, new_value=new, origin=_ORIGIN))
         setattr(record, field, value)
         record.version += 1
+        record.stored_at = self.at
         self.count += 1
 
 
