@@ -29,6 +29,7 @@ from serving.api import (
     scoring,
 )
 from serving.deps import Desk, require_key
+from serving.documentation import serve_documentation
 from serving.errors import PROBLEM_JSON, answer_errors
 from serving.live import LiveModels
 from serving.middleware import BodyLimit, RequestIdentity
@@ -74,10 +75,13 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
         version=version("forecast"),
         description="Win probabilities with grades and reasons for a CRM to read, and the records behind them.",
         lifespan=_lifespan(known, clock),
+        docs_url=None,
+        redoc_url=None,
     )
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestIdentity)
     answer_errors(app)
+    serve_documentation(app)
     with_key = APIRouter(dependencies=[Depends(require_key)], responses=_ANSWERS)
     for title, resources in _RESOURCES.items():
         for resource in resources:

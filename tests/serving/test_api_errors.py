@@ -187,9 +187,15 @@ def test_every_path_is_in_the_handbook(client):
 
 
 def test_the_documentation_is_served(client):
-    """/docs opens without a key."""
+    """/docs opens without a key and without the network: all it loads comes from here."""
     del client.headers["Authorization"]
-    assert client.get("/docs").status_code == 200
+    page = client.get("/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(loaded) == 3
+    for address in loaded:
+        assert address.startswith("/")
+        assert client.get(address).status_code == 200
 
 
 def test_one_request_reads_surroundings_while_others_use_the_old(stored, clock):
