@@ -24,30 +24,38 @@ BREACH_TYPES = pl.Schema(
         "quiet_days_max": pl.Int64(),
     }
 )
+QUIET_DAYS = 90
+
 _WHO = ("opportunity_id", "owner_id", "pipeline_id", "stage")
 
 
 def find_breaches(session: Session, now: datetime) -> pl.DataFrame:
     """List what open opportunities don't keep to, as BREACH_TYPES, sorted; one opportunity may have several rows.
 
-    `code` is H303 where a required `field` is empty, H304 where nothing happened for more than `quiet_days_max` days, H305 where
-    the pipeline doesn't have the stage. Opportunities of pipelines that nobody set are held against the shipped one only
-    where they use its stages.
+    `code` is H301 where nothing happened for more than QUIET_DAYS, whatever the stage, H304 where nothing did for more days than the
+    stage allows; H303 where a required `field` is empty; H305 where the pipeline doesn't have the stage. Opportunities of pipelines
+    that nobody set are held against the shipped one only where they use its stages.
     """
     pipelines = read_pipelines(session)
     required = list(
         dict.fromkeys(field for one in pipelines for stage in one.stages for field in stage.required_fields)
     )
     deals = _open_deals(session, now, required)
-    found = [BREACH_TYPES.to_frame(), _unknown(session, deals, pipelines)]
+    quiet = deals.filter(pl.col("quiet_days") > QUIET_DAYS)
+    found = [BREACH_TYPES.to_frame(), _quiet(quiet, "H301", pl.lit(QUIET_DAYS)), _unknown(session, deals, pipelines)]
     for pipeline in pipelines:
         of_pipeline = deals.filter(pl.col("pipeline_id") == pipeline.id)
-        found += [*_missing_fields(of_pipeline, pipeline), _too_quiet(of_pipeline, pipeline, now)]
+        found += [*_missing_fields(of_pipeline, pipeline), _too_quiet(of_pipeline, pipeline)]
     return pl.concat(found, how="diagonal").select(BREACH_TYPES.names()).sort("code", "field", "opportunity_id")
 
 
+def _quiet(deals: pl.DataFrame, code: str, allowed: pl.Expr) -> pl.DataFrame:
+    days = allowed.cast(pl.Int64).alias("quiet_days_max")
+    return deals.select(*_WHO, "quiet_days", days, pl.lit(code).alias("code"))
+
+
 def _open_deals(session: Session, now: datetime, required: Sequence[str]) -> pl.DataFrame:
-    """Read who and where each open opportunity is, the last sign of life before `now`, and which required fields are filled."""
+    """Read who and where each open opportunity is, for how long nothing happened, and which required fields are filled."""
     deal = Opportunity
     changed = sa.select(sa.func.max(Change.changed_at)).where(
         Change.kind == "opportunity", Change.record_id == deal.id, Change.changed_at < now
@@ -67,7 +75,8 @@ def _open_deals(session: Session, now: datetime, required: Sequence[str]) -> pl.
         ),
         *filled,
     ).where(deal.status == "open", deal.deleted_at.is_(None))
-    return read_frame(session, statement)
+    days = (pl.lit(now).cast(pl.Datetime("us", "UTC")) - pl.col("alive_at")).dt.total_seconds(fractional=True) / 86_400
+    return read_frame(session, statement).with_columns(days.alias("quiet_days"))
 
 
 def _filled(field: str) -> sa.ColumnElement[bool]:
@@ -83,17 +92,10 @@ def _missing_fields(deals: pl.DataFrame, pipeline: PipelineDefinition) -> Iterat
             yield missing.select(*_WHO, pl.lit("H303").alias("code"), pl.lit(field).alias("field"))
 
 
-def _too_quiet(deals: pl.DataFrame, pipeline: PipelineDefinition, now: datetime) -> pl.DataFrame:
+def _too_quiet(deals: pl.DataFrame, pipeline: PipelineDefinition) -> pl.DataFrame:
     allowed = {stage.name: stage.quiet_days_max for stage in pipeline.stages if stage.kind == "open"}
-    days = (pl.lit(now).cast(pl.Datetime("us", "UTC")) - pl.col("alive_at")).dt.total_seconds(fractional=True) / 86_400
-    return (
-        deals.with_columns(
-            days.alias("quiet_days"),
-            pl.col("stage").replace_strict(allowed, default=None, return_dtype=pl.Int64).alias("quiet_days_max"),
-        )
-        .filter(pl.col("quiet_days") > pl.col("quiet_days_max"))
-        .select(*_WHO, "quiet_days", "quiet_days_max", pl.lit("H304").alias("code"))
-    )
+    most = pl.col("stage").replace_strict(allowed, default=None, return_dtype=pl.Int64)
+    return _quiet(deals.filter(pl.col("quiet_days") > most), "H304", most)
 
 
 def _unknown(session: Session, deals: pl.DataFrame, pipelines: Sequence[PipelineDefinition]) -> pl.DataFrame:
