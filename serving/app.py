@@ -16,6 +16,7 @@ from serving.api import (
     custom_fields,
     data_health,
     duplicates,
+    grade_policies,
     health,
     leads,
     merges,
@@ -27,6 +28,7 @@ from serving.api import (
     records_bulk,
     records_export,
     scoring,
+    what_if,
 )
 from serving.deps import Desk, require_key
 from serving.documentation import serve_documentation
@@ -49,7 +51,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 # As /docs shows them. Addresses that end in a word of their own go before those that take any id.
 _RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
     {
-        "Opportunities and leads": (scoring, opportunities, leads),
+        "Opportunities and leads": (scoring, what_if, opportunities, leads, grade_policies),
         "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
         "Data": (data_health, duplicates, merges, pipelines),
         "Service": (models,),

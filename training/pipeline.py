@@ -148,13 +148,13 @@ def train_win_model(
             estimator=estimator,
             plan=plan,
             usual=usual_values(dataset, estimator.encoding.numbers),
-            bundle={
-                **_bundle(experiment, dataset, closed),
-                **_findings(run, search),
-                "usual_by_stage": usual_by_stage(dataset, estimator.encoding.numbers),
-            },
+            bundle=_bundle(experiment, dataset, closed) | _findings(run, search) | _usual_by_stage(dataset, estimator),
         ),
     )
+
+
+def _usual_by_stage(dataset: Dataset, estimator: WinModel) -> dict[str, Any]:
+    return {"usual_by_stage": usual_by_stage(dataset, estimator.encoding.numbers)}
 
 
 def _findings(run: Run, search: Search) -> dict[str, Any]:

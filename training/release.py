@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from forecast.errors import GateError
+from forecast.errors import ConflictError, GateError
 from forecast.grades import usual_thresholds
 from forecast.history import read_history
 from forecast.policies import decide_thresholds, find_thresholds
@@ -121,8 +121,13 @@ def win_report(run: Run, version: Version, models: Path) -> Report:
 
 
 def find_live_version(settings: Settings, name: str) -> Version[Any] | None:
-    """Read the version that is live on this host; None where none is."""
-    return get_live_version(settings.models_folder, name) if find_live(settings.models_folder, name) else None
+    """Read the version that is live on this host; None where none is, or where it is of a format no longer read."""
+    if find_live(settings.models_folder, name) is None:
+        return None
+    try:
+        return get_live_version(settings.models_folder, name)
+    except ConflictError:
+        return None
 
 
 def release_run(

@@ -94,6 +94,15 @@ def test_a_passing_candidate_replaces_a_prior(settings, train, champion):
     assert live(settings) == champion() == second.run.candidate.version
 
 
+def test_a_live_version_of_an_old_format_is_replaced(settings, train):
+    """After an upgrade that can't read what is live, training goes on as if nothing were."""
+    first = train(LENIENT)
+    bundle = first.folder / "bundle.json"
+    bundle.write_text(bundle.read_text(encoding="utf-8").replace('"format": ', '"format": 9'), encoding="utf-8")
+    second = train(STRICT)
+    assert live(settings) == second.run.prior.version
+
+
 def test_without_promotion_nothing_goes_live(settings, train):
     """A version may be trained and registered only."""
     release = train(LENIENT, promote=False)

@@ -14,9 +14,11 @@ from forecast.cli.exporting import export
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, rollback, train
 from forecast.cli.pipelines import pipelines
+from forecast.cli.policy import policy
 from forecast.cli.records import check, show
 from forecast.cli.scoring import score
 from forecast.cli.screen import console
+from forecast.cli.what_if import what_if
 from forecast.errors import ForecastError
 
 app = typer.Typer(
@@ -38,6 +40,8 @@ app.command("models")(list_models)
 app.command()(promote)
 app.command()(rollback)
 app.command()(score)
+app.command("what-if")(what_if)
+app.add_typer(policy, name="policy")
 app.command()(accuracy)
 app.command()(backtest)
 app.command()(serve)

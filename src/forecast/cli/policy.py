@@ -1,0 +1,92 @@
+"""forecast policy: how scores become grades."""
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from forecast.cli.screen import console, opened, output
+from forecast.errors import InputError
+from forecast.settings import read_settings
+from forecast.store import unit_of_work
+
+policy = typer.Typer(help="How scores become grades: the policy of each pipeline.", no_args_is_help=True)
+
+Bound = Annotated[str | None, typer.Option(metavar="NUMBER|none", help="Left out: as it is.")]
+
+
+@policy.command("show")
+def show_policies() -> None:
+    """Print the policies in force, who decided them and when."""
+    from forecast.policies import list_policies
+
+    names = ("probability", "expected value", "ratings", "decided by", "at")
+    table = Table("pipeline", *names, box=SIMPLE)
+    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+        for found in list_policies(session):
+            table.add_row(
+                escape(found.pipeline_id),
+                _pair(found.probability_high, found.probability_medium),
+                _pair(found.expected_value_high, found.expected_value_medium),
+                _pair(found.rating_high, found.rating_low),
+                escape(found.decided_by or ""),
+                str(found.decided_at)[:16],
+            )
+    output.print(table)
+    output.print(
+        "probability, expected value: high from, medium from; ratings: lift from, lower up to. Leads have the pipeline lead."
+    )
+
+
+def _pair(upper: float | None, lower: float | None) -> str:
+    return "" if upper is None or lower is None else f"{_said(upper)}, {_said(lower)}"
+
+
+def _said(bound: float) -> str:
+    return f"{bound:,.0f}" if abs(bound) >= 100 else f"{bound:.4g}"
+
+
+@policy.command("set")
+def set_policy(
+    pipeline: Annotated[str, typer.Option(help="Id of the pipeline; lead for leads.")] = "default",
+    probability_high: Bound = None,
+    probability_medium: Bound = None,
+    expected_value_high: Bound = None,
+    expected_value_medium: Bound = None,
+    rating_high: Bound = None,
+    rating_low: Bound = None,
+) -> None:
+    """Put thresholds in force for a pipeline; earlier ones are kept. The next scoring grades by them."""
+    from dataclasses import replace
+
+    from forecast.policies import DEFAULT_THRESHOLDS, decide_thresholds, find_thresholds
+
+    given = {
+        "probability_high": probability_high,
+        "probability_medium": probability_medium,
+        "expected_value_high": expected_value_high,
+        "expected_value_medium": expected_value_medium,
+        "rating_high": rating_high,
+        "rating_low": rating_low,
+    }
+    changed: dict[str, Any] = {name: _number(name, text) for name, text in given.items() if text is not None}
+    if not changed:
+        raise InputError("nothing to set; give at least one threshold, such as --probability-high 0.6")
+    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+        now = find_thresholds(session, pipeline) or find_thresholds(session) or DEFAULT_THRESHOLDS
+        decide_thresholds(session, replace(now, **changed), getpass.getuser(), pipeline_id=pipeline)
+    console.print(f"the policy of {escape(pipeline)} is in force from the next scoring on")
+
+
+def _number(name: str, text: str) -> float | None:
+    if text == "none" and not name.startswith("probability"):
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(
+            f'{name} is "{text}", which is no number; write 0.6, or none where it may be left out'
+        ) from error

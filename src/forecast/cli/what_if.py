@@ -1,0 +1,61 @@
+"""forecast what-if."""
+
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from forecast.cli.screen import AsOf, moment_of, opened, output
+from forecast.errors import InputError
+from forecast.moments import read_moment
+from forecast.settings import read_settings
+from forecast.store import unit_of_work
+from forecast.wording import Language
+
+
+def what_if(
+    opportunity_id: Annotated[str, typer.Argument(metavar="ID", help="Id of an open opportunity.")],
+    amount: Annotated[float | None, typer.Option(help="Amount.")] = None,
+    close_date: Annotated[str | None, typer.Option(help="Expected close date (ISO).")] = None,
+    stage: Annotated[str | None, typer.Option(help="Stage.")] = None,
+    meeting: Annotated[str | None, typer.Option(help="Date or moment (ISO) of a meeting, planned or held.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Say what the model would say if the amount, close date, stage or a meeting were different: association, not cause."""
+    from forecast import what_if as supposing
+    from forecast.history import read_history
+    from forecast.policies import read_policies
+    from forecast.registry import get_live_version
+    from forecast.wording import theme_label, warning_sentence
+
+    settings = read_settings()
+    language: Language = "zh" if settings.language == "zh" else "en"
+    moment = moment_of(as_of, settings)
+    supposition = supposing.Supposition(
+        amount=amount,
+        expected_close_on=read_moment(close_date, "UTC").date() if close_date else None,
+        stage=stage,
+        meeting_at=read_moment(meeting, settings.timezone) if meeting else None,
+    )
+    version = get_live_version(settings.models_folder, "win_probability")
+    if version.basis == "prior":
+        raise InputError(
+            "the share won so far is served, whatever an opportunity is; train a version of your own first"
+        )
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        history = read_history(session, until=moment)
+        found = supposing.what_if(
+            history, version, opportunity_id, supposition, as_of=moment, policies=read_policies(session)
+        )
+    table = Table("", "as it stands", "as supposed", box=SIMPLE)
+    rows = (found.before, found.after)
+    table.add_row("probability", *(f"{row['probability']:.1%}" for row in rows))
+    table.add_row("grade", *(row["grade"] for row in rows))
+    values = (row["expected_value"] for row in rows)
+    table.add_row("expected value", *("" if value is None else f"{value:,.0f}" for value in values))
+    output.print(table)
+    for theme, moved in found.moved.items():
+        output.print(f"{escape(theme_label(theme, language))}: {moved:+.2f} log-odds")
+    output.print(escape(warning_sentence("association", language)))
