@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from forecast.cli.screen import console, now, opened, output
 from forecast.settings import Settings, read_settings
@@ -63,7 +63,8 @@ def _print_pairs(found: "pl.DataFrame", kind: str, language: Language) -> None:
     from forecast.duplicates import say_evidence
 
     shown = found.head(PAIRS_SHOWN)
-    table = Table("keep", "other", "confidence", "why", show_lines=True)
+    columns = (Column(heading, overflow="fold") for heading in ("keep", "other", "confidence", "why"))
+    table = Table(*columns, show_lines=True)
     for row in shown.iter_rows(named=True):
         table.add_row(
             escape(f"{row['id']}\n{row['name'] or ''}"),

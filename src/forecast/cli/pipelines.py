@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from forecast.cli.screen import AsOf, console, moment_of, now, opened, output
 from forecast.settings import read_settings
@@ -52,9 +52,9 @@ def show(
 
 def _table(pipeline: "PipelineDefinition", language: str) -> RenderableType:
     title = f"{pipeline.id}: {pipeline.name}" if pipeline.name else pipeline.id
-    table = Table(
-        "", "stage", "kind", "usual days", "quiet days", "required", "what to do", title=escape(title), show_lines=True
-    )
+    headings = ("", "stage", "kind", "usual days", "quiet days", "required", "what to do")
+    columns = (Column(heading, overflow="fold") for heading in headings)  # Chinese has no spaces to break at
+    table = Table(*columns, title=escape(title), show_lines=True)
     for position, stage in enumerate(pipeline.stages, start=1):
         table.add_row(str(position), *_cells(stage, language))
     return table

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from forecast.insight.findings import Coverage, Finding, Health, Readiness, Severity, phrase, say_finding
 from forecast.wording import Language
@@ -29,7 +29,7 @@ def _word(name: str, language: Language) -> str:
 
 def _findings_table(findings: Sequence[Finding], language: Language) -> Table:
     headings = [_word(name, language) for name in ("finding", "where", "extent_heading", "examples", "advice")]
-    table = Table("", *headings, show_lines=True)
+    table = Table(*(Column(heading, overflow="fold") for heading in ("", *headings)), show_lines=True)
     for finding in findings:
         table.add_row(*_finding_cells(finding, language))
     return table
@@ -51,7 +51,8 @@ def _finding_cells(finding: Finding, language: Language) -> tuple[RenderableType
 
 def _coverage_table(coverage: Sequence[Coverage], language: Language) -> Table:
     """Give one row a kind, its fields from the emptiest to the fullest; those that all records fill are left out."""
-    table = Table(_word("kind", language), "", _word("coverage", language))
+    headings = (_word("kind", language), "", _word("coverage", language))
+    table = Table(*(Column(heading, overflow="fold") for heading in headings))
     for kind, group in groupby(coverage, key=lambda row: row.kind):
         rows = sorted(group, key=lambda row: (row.share, row.field))
         shares = ", ".join(f"{row.field} {_percent(row)}" for row in rows if row.filled < row.total)
