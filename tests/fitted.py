@@ -7,6 +7,7 @@ from scipy.special import expit
 from forecast.estimators.boosting import Boosting, fit_boosting, training_set
 from forecast.estimators.encoding import fit_encoding
 from forecast.estimators.logistic import fit_logistic
+from forecast.estimators.mix import Mix
 from forecast.estimators.win import WinModel
 
 PARAMETERS = {"num_leaves": 6, "min_data_in_leaf": 10, "learning_rate": 0.1}
@@ -24,6 +25,8 @@ def frame(seed=1, count=600):
             "channel": draw.choice(["direct", "partner"], count, p=[0.8, 0.2]),
             "size": size,
             "always": np.ones(count),
+            "stage_days": np.full(count, 5.0),
+            "stage_change_count": np.ones(count),
         }
     ).with_columns(pl.col("age_days").fill_nan(None))
 
@@ -42,9 +45,11 @@ def fit_win(features, won, share=0.6):
     boosting = Boosting.of(fit_boosting(training_set(encoding, matrix, won, weight), PARAMETERS, 40, 5))
     return WinModel(
         encoding=encoding,
-        boosting=boosting,
-        logistic=fit_logistic(encoding, matrix, won, weight, 3.0),
-        boosting_share=share,
-        slope=1.2,
-        shift=-0.1,
+        mix=Mix(
+            boosting=boosting,
+            logistic=fit_logistic(encoding, matrix, won, weight, 3.0),
+            boosting_share=share,
+            slope=1.2,
+            shift=-0.1,
+        ),
     )

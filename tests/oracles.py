@@ -250,15 +250,15 @@ def earlier_outcomes(world, row, key, value, as_of):
 
 
 def rate_oracle(world, row, as_of, plan):
-    """Give the shrunk share won and the share of closings, of each key."""
+    """Give the shrunk share won against that of all, and the share of closings, of each key."""
     everything = earlier_outcomes(world, row, None, None, as_of)
     found = {}
     for key in plan.rates:
         name = key.removesuffix("_id")
         value = attribute(world, row, key, as_of)
         same = earlier_outcomes(world, row, key, value, as_of)
-        share = (sum(same) + 20 * sum(everything) / len(everything)) / (len(same) + 20) if everything else None
-        found[f"{name}_win_share"] = None if value is None else share
+        lift = (sum(same) * len(everything) / sum(everything) + 10) / (len(same) + 10) if sum(everything) else None
+        found[f"{name}_win_lift"] = None if value is None else lift
         found[f"{name}_closed_share"] = None if value is None or not everything else len(same) / len(everything)
     return found
 

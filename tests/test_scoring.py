@@ -13,6 +13,7 @@ from worlds import INSTANT, START, STEP, STEPS, history_of, make_plan, make_subj
 from forecast.estimators.boosting import Boosting, fit_boosting, training_set
 from forecast.estimators.encoding import fit_encoding
 from forecast.estimators.logistic import fit_logistic
+from forecast.estimators.mix import Mix
 from forecast.estimators.win import PriorModel, WinModel
 from forecast.features import opportunity_features
 from forecast.grades import GradePolicies, GradeThresholds
@@ -52,11 +53,11 @@ def version(world):
     matrix, weight = encoding.matrix(features), np.ones(400)
     estimator = WinModel(
         encoding=encoding,
-        boosting=Boosting.of(fit_boosting(training_set(encoding, matrix, won, weight), PARAMETERS, 30, 1)),
-        logistic=fit_logistic(encoding, matrix, won, weight, 10.0),
-        boosting_share=0.5,
-        slope=1.0,
-        shift=0.0,
+        mix=Mix(
+            boosting=Boosting.of(fit_boosting(training_set(encoding, matrix, won, weight), PARAMETERS, 30, 1)),
+            logistic=fit_logistic(encoding, matrix, won, weight, 10.0),
+            boosting_share=0.5,
+        ),
     )
     return Version(
         name=MODEL, version="v1", basis="own", estimator=estimator, plan=plan, usual={"amount": 500.0}, bundle={}

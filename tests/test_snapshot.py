@@ -17,7 +17,8 @@ from worlds import (
     subjects_frame,
 )
 
-from forecast.snapshot import as_known, opportunities_at_ages, take_snapshot
+from forecast.snapshot import as_known, take_snapshot
+from forecast.subjects import opportunities_at_ages
 
 SEEDS = range(8)
 NOON = START + STEP

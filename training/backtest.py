@@ -13,7 +13,8 @@ from forecast.features import opportunity_features
 from forecast.metrics import Floats, auc, brier_losses, expected_calibration_error, log_losses
 from forecast.outcomes import opportunity_outcomes
 from forecast.registry import Version
-from forecast.snapshot import History, cut_history, opportunities_at_ages, take_snapshot
+from forecast.snapshot import History, cut_history, take_snapshot
+from forecast.subjects import opportunities_at_ages
 from training.config import Experiment
 from training.dataset import Dataset
 from training.pipeline import Listener, train_win_model

@@ -78,6 +78,7 @@ class Experiment:
     population: str
     target: Target = "won"
     horizon_days: AboveZero | None = None
+    curve_days: AboveZero = 365.0
     seed: int
     ages_days: Annotated[tuple[float, ...], Field(min_length=1)]
     rates: tuple[str, ...]

@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from forecast.estimators.win import occasions
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.metrics import Floats
 from forecast.outcomes import censoring_weights, maturity, opportunity_outcomes
-from forecast.snapshot import History, opportunities_at_ages, take_snapshot
+from forecast.snapshot import History, take_snapshot
+from forecast.subjects import opportunities_at_ages, opportunities_entering_stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +74,15 @@ class Dataset:
         return Lesson(won=np.where(weight > 0, self.won, np.nan), weight=weight)
 
     def _balanced(self, weight: Floats) -> Floats:
-        """Reduce the weights of later moments so that together they weigh at most as much as the first ones."""
+        """Reduce weights so that neither later days nor the moments of entering a stage outweigh the first moments."""
         age = pl.col("age_days")
         later = self.features.select((age > age.min()).fill_null(value=False)).to_series().to_numpy()
-        first_sum, later_sum = weight[~later].sum(), weight[later].sum()
-        return np.where(later, weight * (first_sum / later_sum), weight) if later_sum > first_sum else weight
+        entered = occasions(self.features)["entry"]
+        first_sum = weight[~later].sum()
+        for rows in (later & ~entered, later & entered):
+            if weight[rows].sum() > first_sum:
+                weight = np.where(rows, weight * (first_sum / weight[rows].sum()), weight)
+        return weight
 
     def digest(self) -> str:
         """Give a SHA-256 of the rows, equal for equal data."""
@@ -104,10 +110,11 @@ class Lesson:
 def build_dataset(history: History, plan: FeaturePlan, ages_days: tuple[float, ...], until: datetime) -> Dataset:
     """Take snapshots before `until`, and join what was known of their outcomes then.
 
-    Each opportunity is seen at every age, as long as it was open.
-    Where most closed opportunities have dates, those without are left out; else none is.
+    Each opportunity is seen at every age, and when it first enters each stage of the plan, as long as it was open. Where most closed opportunities have dates, those without are left out; else none is.
     """
-    subjects = opportunities_at_ages(history, ages_days)
+    subjects = pl.concat(
+        [opportunities_at_ages(history, ages_days), opportunities_entering_stages(history, plan.stages)]
+    ).unique()
     subjects = subjects.filter(pl.col("as_of").is_null() | (pl.col("as_of") < until))
     closed = history.opportunities.join(history.closings, on="opportunity_id").filter(pl.col("status") != "open")
     if closed["created_at"].null_count() * 2 < closed.height:

@@ -14,17 +14,19 @@ from forecast.features import FeaturePlan, opportunity_features, plan_features
 from forecast.metrics import Floats
 from forecast.registry import Version
 from forecast.snapshot import History, take_snapshot
+from training.choose import together
 from training.config import Experiment
+from training.curve import fit_curve
 from training.dataset import Dataset, Lesson, build_dataset
-from training.fit import Recipe, calibrate, fit_prior, fit_recipe
-from training.folds import Fold, choosing_folds, newest_part
+from training.fit import Recipe, calibrate, faded, fit_prior, fit_recipe, judge_on_folds
+from training.folds import Fold, Folds, choosing_folds, newest_part
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.guard import Suspicion, find_leaks
-from training.tune import Budget, Search, out_of_fold, search_recipe
+from training.tune import Budget, Search, search_recipe
 from training.usual import usual_by_stage, usual_values
 
 CLOCK = frozenset({"age_days", "quarter_end_days", "created_weekday", "created_hour"})
-TOO_LATE = "too few outcomes were known early enough"
+DRIFT_LOG_ODDS = 0.2
 MOVING = frozenset({"age_days", "quarter_end_days", "stage_days", "expected_close_days"})
 """What goes on with the calendar; of records that are only seen at one moment, nothing can be learnt from it."""
 
@@ -109,35 +111,32 @@ def train_win_model(
     run = replace(run, suspicions=find_leaks(dataset, experiment.vouched))
 
     listener.step("searching")
-    rules, seed = experiment.data, experiment.seed
-    held_out = newest_part(dataset, rules.test_share, seed)
-    test = held_out.folds[0]
-    seen = _as_seen_before_test(history, dataset, plan, test)
-    folds = choosing_folds(seen, test.fit, rules.folds, gap_days=rules.gap_days, seed=seed)
-    if not folds.folds or not test.judged.used.any():
-        return replace(run, verdict="not promoted: the history is too short to hold anything out; import more")
-    if dataset.dated and not held_out.ordered:
-        return replace(run, verdict=f"not promoted: {TOO_LATE} to judge by time; import a longer history, or wait")
-    if dataset.dated and not folds.ordered:
-        run.warnings.append(f"{TOO_LATE} to choose the recipe by time: it is chosen on random opportunities")
-    left_out = frozenset(suspicion.feature for suspicion in run.suspicions)
-    if not dataset.timed:
-        left_out |= MOVING
-    search = search_recipe(seen, folds.folds, experiment, left_out=left_out, budget=budget, on_trial=listener.trial)
+    cut = _cut(history, dataset, plan, experiment)
+    if cut is None:
+        return replace(run, verdict="not promoted: the history is too short to judge anything by; import more, or wait")
+    run.warnings.extend(_order_warnings(dataset, cut))
+    left_out = frozenset(suspicion.feature for suspicion in run.suspicions) | (frozenset() if dataset.timed else MOVING)
+    search = search_recipe(
+        cut.seen, cut.folds.folds, experiment, left_out=left_out, budget=budget, on_trial=listener.trial
+    )
+
+    run.warnings.extend(_drift_warnings(dataset, search.recipe))
 
     listener.step("judging")
-    judged = _judge(history, seen, test, search, live=live, plan=plan, ages_days=experiment.ages_days)
+    judged = _judge(history, cut, search, live=live, plan=plan, ages_days=experiment.ages_days)
+    prior = _prior_version(experiment, dataset, closed, version_id, half_life_days=search.recipe.level_half_life_days)
     run = replace(
         run,
         search=search,
         judged=judged,
-        judged_features=seen.features.filter(test.judged.used),
+        judged_features=cut.seen.features.filter(cut.test.judged.used),
         metrics=_metrics(judged),
+        prior=prior,
     )
     run = replace(run, gates=decide_gates(judged, experiment.gates, experiment.seed))
 
     listener.step("fitting on everything")
-    estimator = _fit_on_everything(dataset, test, search, seen)
+    estimator = _fit_on_everything(dataset, cut, search, curve_days=experiment.curve_days)
     return replace(
         run,
         verdict=verdict(run.gates),
@@ -151,6 +150,38 @@ def train_win_model(
             bundle=_bundle(experiment, dataset, closed) | _findings(run, search) | _usual_by_stage(dataset, estimator),
         ),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """What is set aside, and what everything is chosen on.
+
+    Attributes:
+        held_out: the test, as its only fold.
+        seen: all rows, as they are without the test's outcomes.
+        folds: of what comes before the test.
+    """
+
+    held_out: Folds
+    seen: Dataset
+    folds: Folds
+
+    @property
+    def test(self) -> Fold:
+        """What nothing is chosen on."""
+        return self.held_out.folds[0]
+
+
+def _cut(history: History, dataset: Dataset, plan: FeaturePlan, experiment: Experiment) -> _Cut | None:
+    """Set the newest part aside and cut the rest; None where either leaves nothing to judge."""
+    rules, seed = experiment.data, experiment.seed
+    held_out = newest_part(dataset, rules.test_share, seed)
+    if not held_out.folds:
+        return None
+    (test,) = held_out.folds
+    seen = _as_seen_before_test(history, dataset, plan, test)
+    folds = choosing_folds(seen, test.fit, rules.folds, gap_days=rules.gap_days, seed=seed)
+    return _Cut(held_out=held_out, seen=seen, folds=folds) if folds.folds else None
 
 
 def _usual_by_stage(dataset: Dataset, estimator: WinModel) -> dict[str, Any]:
@@ -202,6 +233,36 @@ def _warnings(dataset: Dataset, experiment: Experiment, closed: tuple[int, int])
     return found
 
 
+def _order_warnings(dataset: Dataset, cut: _Cut) -> list[str]:
+    found = []
+    if cut.held_out.order == "created":
+        found.append(
+            "too few outcomes were known before the newest opportunities came: it is judged on the newest, but learnt from "
+            "outcomes of older ones that were known only later, so that the figures are somewhat too good"
+        )
+    if dataset.dated and cut.folds.order == "random":
+        found.append(
+            "too few outcomes were known early enough to choose the recipe by time: it is chosen on random opportunities"
+        )
+    return found
+
+
+def _drift_warnings(dataset: Dataset, recipe: Recipe) -> list[str]:
+    """Say where the level that was lately right is not that of the whole history."""
+    lesson = dataset.lesson(dataset.until)
+    lately = faded(dataset, lesson, recipe.level_half_life_days)
+    whole, now = (np.average(part.won[part.used], weights=part.weight[part.used]) for part in (lesson, lately))
+    if abs(np.log(now / (1 - now)) - np.log(whole / (1 - whole))) < DRIFT_LOG_ODDS:
+        return []
+    days = recipe.level_half_life_days
+    return [
+        (
+            f"the share won drifts: {whole:.1%} over all, {now:.1%} where it counts half as much every {days:.0f} days; "
+            "probabilities follow the latter, so train again often"
+        )
+    ]
+
+
 def _as_seen_before_test(history: History, dataset: Dataset, plan: FeaturePlan, test: Fold) -> Dataset:
     """Give the rows with features that know no held-out outcome; dated rows know none by their moments."""
     if dataset.dated:
@@ -214,19 +275,19 @@ def _as_seen_before_test(history: History, dataset: Dataset, plan: FeaturePlan, 
 
 def _judge(
     history: History,
-    seen: Dataset,
-    test: Fold,
+    cut: _Cut,
     search: Search,
     *,
     live: Version | None,
     plan: FeaturePlan,
     ages_days: tuple[float, ...],
 ) -> Judged:
+    seen, test = cut.seen, cut.test
     rows = test.judged.used
     features = seen.features.filter(rows)
-    model = calibrate(fit_recipe(seen, test.fit, search.recipe), search.judged, search.log_odds)
-    logistic = fit_recipe(seen, test.fit, replace(search.recipe, boosting_share=0.0))
-    prior = fit_prior(seen, test.fit, ages_days)
+    model = calibrate(fit_recipe(seen, test.fit, search.recipe), seen, test.fit, search.evidence, search.recipe)
+    logistic = fit_recipe(seen, test.fit, _only_logistic(search.recipe))
+    prior = fit_prior(seen, test.fit, ages_days, search.recipe.level_half_life_days)
     return Judged(
         won=seen.won[rows],
         weight=test.judged.weight[rows],
@@ -239,13 +300,17 @@ def _judge(
     )
 
 
+def _only_logistic(recipe: Recipe) -> Recipe:
+    return replace(recipe, boosting_share=0.0, own_shares=dict.fromkeys(recipe.own_shares, 0.0))
+
+
 def _fit_clock(seen: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel | None:
     """Fit the recipe on age and calendar alone; None where the rows have neither."""
     known = seen.features.filter(lesson.used).select(sorted(CLOCK - recipe.left_out))
     if all(known[name].n_unique() < 2 for name in known.columns):
         return None
     others = frozenset(seen.features.columns) - CLOCK
-    return fit_recipe(seen, lesson, replace(recipe, left_out=recipe.left_out | others))
+    return fit_recipe(seen, lesson, replace(recipe, left_out=recipe.left_out | others, own_shares={}))
 
 
 def _predict_live(
@@ -274,23 +339,28 @@ def _metrics(judged: Judged) -> dict[str, float]:
     }
 
 
-def _fit_on_everything(dataset: Dataset, test: Fold, search: Search, seen: Dataset) -> WinModel:
+def _fit_on_everything(dataset: Dataset, cut: _Cut, search: Search, *, curve_days: float) -> WinModel:
     """Fit the recipe on all rows; calibrate it on the rows judged in the folds and on those held out."""
-    newest = test.judged.used
-    log_odds = np.where(newest, out_of_fold(seen, [test], search.recipe), search.log_odds)
-    judged = Lesson(
-        won=np.where(newest, test.judged.won, search.judged.won),
-        weight=np.where(newest, test.judged.weight, search.judged.weight),
-    )
-    return calibrate(fit_recipe(dataset, dataset.lesson(dataset.until), search.recipe), judged, log_odds)
+    recipe = search.recipe
+    lesson = dataset.lesson(dataset.until)
+    evidence = together(search.evidence, judge_on_folds(cut.seen, [cut.test], recipe))
+    model = calibrate(fit_recipe(dataset, lesson, recipe), dataset, lesson, evidence, recipe)
+    curve = fit_curve(dataset, model.encoding, dataset.until, horizon_days=curve_days, seed=recipe.seed)
+    return replace(model, curve=curve)
 
 
-def _prior_version(experiment: Experiment, dataset: Dataset, closed: tuple[int, int], version_id: str) -> Version:
+def _prior_version(
+    experiment: Experiment,
+    dataset: Dataset,
+    closed: tuple[int, int],
+    version_id: str,
+    half_life_days: float | None = None,
+) -> Version:
     return Version(
         name=experiment.name,
         version=f"{version_id}-prior",
         basis="prior",
-        estimator=fit_prior(dataset, dataset.lesson(dataset.until), experiment.ages_days),
+        estimator=fit_prior(dataset, dataset.lesson(dataset.until), experiment.ages_days, half_life_days),
         plan=FeaturePlan(),
         usual={},
         bundle=_bundle(experiment, dataset, closed),
@@ -316,9 +386,14 @@ def _bundle(experiment: Experiment, dataset: Dataset, closed: tuple[int, int]) -
 
 def _recipe_json(recipe: Recipe) -> dict[str, Any]:
     return {
-        "parameters": dict(recipe.parameters),
-        "rounds": recipe.rounds,
+        "parameters": dict(recipe.trees[0].parameters),
+        "rounds": recipe.trees[0].rounds,
+        "other_trees": [{"parameters": dict(trees.parameters), "rounds": trees.rounds} for trees in recipe.trees[1:]],
         "penalty": recipe.penalty,
         "boosting_share": recipe.boosting_share,
+        "own_shares": dict(recipe.own_shares),
+        "half_life_days": recipe.half_life_days,
+        "level_half_life_days": recipe.level_half_life_days,
+        "left_out": sorted(recipe.left_out),
         "seed": recipe.seed,
     }

@@ -8,6 +8,7 @@ import polars as pl
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
+from forecast.estimators.win import OCCASION_COLUMNS
 from forecast.registry import read_version
 
 
@@ -25,7 +26,7 @@ class ScoreFeatures(PythonModel):
             {
                 **{
                     name: pl.Series(model_input[name].astype("float64").to_numpy(), nan_to_null=True)
-                    for name in needed.numbers
+                    for name in [*needed.numbers, *(set(OCCASION_COLUMNS) & set(model_input) - set(needed.numbers))]
                 },
                 **{
                     name: pl.Series(

@@ -1,28 +1,34 @@
-"""Search the recipe on folds: LightGBM's parameters with Optuna, the penalty, the mix."""
+"""Search the recipe on folds: features, then LightGBM's parameters with Optuna, the penalty and the mix."""
 
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 
 import lightgbm as lgb
 import numpy as np
 import optuna
 from optuna.trial import TrialState
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from forecast.errors import InputError
 from forecast.estimators.boosting import fit_boosting_until_worse, training_set
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
-from forecast.metrics import Floats, log_losses
+from forecast.metrics import Floats, at_level, log_losses
+from training.choose import choose_inputs, choose_level, choose_mix, without_entries
 from training.config import Experiment, Range
-from training.dataset import Dataset, Lesson
-from training.fit import Recipe, fit_recipe
+from training.dataset import Dataset
+from training.fit import Evidence, Recipe, Trees, faded, judge_on_folds
 from training.folds import Fold
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+QUICK_ROUNDS = 100
+QUICK_PENALTY = 100.0
+BEST_TRIALS = 3
+ENSEMBLES_MAX = 5
+ROWS_FOR_ONE_ENSEMBLE = 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +53,12 @@ class Search:
 
     Attributes:
         recipe: the best.
-        log_odds: of each row judged in some fold, by the recipe fitted on that fold's earlier rows; NaN elsewhere.
-        judged: those rows.
+        evidence: what the recipe predicts for the rows judged in the folds.
         trials: log loss of each finished trial, in order.
     """
 
     recipe: Recipe
-    log_odds: Floats
-    judged: Lesson
+    evidence: Evidence
     trials: tuple[float, ...]
 
 
@@ -78,35 +82,49 @@ def search_recipe(
 ) -> Search:
     """Find the recipe with the lowest log loss over the folds' judged rows; seeded, so found again.
 
+    First which features and how much of the past, by simple fits; then the trees' parameters, the penalty and the mix.
     `on_trial` hears the number of finished trials and the best loss so far.
     """
-    seen = np.any([fold.fit.used | fold.judged.used for fold in folds], axis=0)
-    encoding = fit_encoding(dataset.features.filter(seen), left_out)
-    matrix = encoding.matrix(dataset.features)
-    study = _search_trees(
-        [_part(fold, encoding, matrix) for fold in folds],
-        experiment,
-        budget=budget,
-        on_trial=on_trial,
-    )
-    recipe = Recipe(
-        parameters=_parameters(study.best_trial, experiment.search.space),
-        rounds=study.best_trial.user_attrs["rounds"],
-        penalty=_best_penalty(folds, encoding, matrix),
-        boosting_share=1.0,
+    start = Recipe(
+        trees=(Trees(parameters=_start(experiment.search.space), rounds=QUICK_ROUNDS),),
+        penalty=QUICK_PENALTY,
+        boosting_share=0.5,
         left_out=left_out,
         seed=experiment.seed,
     )
-    trees, logistic = (out_of_fold(dataset, folds, replace(recipe, boosting_share=share)) for share in (1.0, 0.0))
-    judged = _together(folds)
-    share = _best_share(judged, trees, logistic)
-    return Search(
-        recipe=replace(recipe, boosting_share=share),
-        log_odds=share * trees + (1 - share) * logistic,
-        judged=judged,
-        trials=tuple(
-            trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,)) if trial.value is not None
-        ),
+    any_day = without_entries(dataset, folds)
+    chosen = choose_inputs(dataset, any_day, start)
+    taught = [replace(fold, fit=faded(dataset, fold.fit, chosen.half_life_days)) for fold in any_day]
+    seen = np.any([fold.fit.used | fold.judged.used for fold in folds], axis=0)
+    encoding = fit_encoding(dataset.features.filter(seen), chosen.left_out)
+    matrix = encoding.matrix(dataset.features)
+    study = _search_trees(
+        [_part(fold, encoding, matrix) for fold in taught], experiment, budget=budget, on_trial=on_trial
+    )
+    recipe = replace(
+        chosen,
+        trees=_best_trees(study, experiment, rows=int(seen.sum())),
+        penalty=_best_penalty(taught, encoding, matrix),
+    )
+    recipe = choose_level(dataset, folds, choose_mix(dataset, folds, recipe))
+    trials = tuple(trial.value for trial in _finished(study) if trial.value is not None)
+    return Search(recipe=recipe, evidence=judge_on_folds(dataset, folds, recipe), trials=trials)
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(states=(TrialState.COMPLETE,))
+
+
+def _best_trees(study: optuna.Study, experiment: Experiment, *, rows: int) -> tuple[Trees, ...]:
+    """Take the best trials in turn, until there are as many ensembles as so few rows need to be steady.
+
+    A mean of several good settings is steadier than the one that happened to be best.
+    """
+    best = sorted(_finished(study), key=lambda trial: (trial.value, trial.number))[:BEST_TRIALS]
+    count = max(1, min(ENSEMBLES_MAX, ROWS_FOR_ONE_ENSEMBLE // rows))
+    return tuple(
+        Trees(parameters=_parameters(trial, experiment.search.space), rounds=trial.user_attrs["rounds"])
+        for trial in islice(cycle(best), count)
     )
 
 
@@ -126,20 +144,17 @@ def _search_trees(
             folds.submit(fit_boosting_until_worse, part.fit, part.judged, parameters, rounds_max, seed)
             for part in parts
         ]
-        losses: list[float] = []
-        rounds: list[int] = []
+        curves: list[Floats] = []
         for step, fit in enumerate(fits):
-            booster = fit.result()
-            losses.extend(booster.best_score["valid_0"].values())
-            rounds.append(booster.best_iteration)
-            trial.report(float(np.mean(losses)), step)
+            curves.append(fit.result())
+            trial.report(float(np.mean([curve.min() for curve in curves])), step)
             if trial.should_prune():
                 for later in fits:
                     later.cancel()
                 raise optuna.TrialPruned
-        weights = [part.judged_weight for part in parts]
-        trial.set_user_attr("rounds", max(1, round(float(np.average(rounds, weights=weights)))))
-        return float(np.average(losses, weights=weights))
+        together = _mean_curve(curves, [part.judged_weight for part in parts])
+        trial.set_user_attr("rounds", int(together.argmin()) + 1)
+        return float(together.min())
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -154,10 +169,21 @@ def _search_trees(
     return study
 
 
+def _mean_curve(curves: list[Floats], weights: list[float]) -> Floats:
+    """Average losses by number of trees; a fold that has stopped stays where it was."""
+    length = max(len(curve) for curve in curves)
+    return np.asarray(
+        np.average([np.pad(curve, (0, length - len(curve)), "edge") for curve in curves], axis=0, weights=weights)
+    )
+
+
 def _part(fold: Fold, encoding: Encoding, matrix: Floats) -> _Part:
     fit, judged = fold.fit.used, fold.judged.used
     data = training_set(encoding, matrix[fit], fold.fit.won[fit], fold.fit.weight[fit])
-    valid = data.create_valid(matrix[judged], fold.judged.won[judged], weight=fold.judged.weight[judged])
+    won, weight = fold.judged.won[judged], fold.judged.weight[judged]
+    drift = logit(np.average(won, weights=weight)) - logit(np.average(fold.fit.won[fit], weights=fold.fit.weight[fit]))
+    # Where the level has drifted, the number of trees would be the one that happens to come nearest to the new level.
+    valid = data.create_valid(matrix[judged], won, weight=weight, init_score=np.full(len(won), drift))
     return _Part(fit=data, judged=valid, judged_weight=float(fold.judged.weight.sum()))
 
 
@@ -185,37 +211,9 @@ def _best_penalty(folds: list[Fold], encoding: Encoding, matrix: Floats) -> floa
         for fold in folds:
             fit, judged = fold.fit.used, fold.judged.used
             model = fit_logistic(encoding, matrix[fit], fold.fit.won[fit], fold.fit.weight[fit], penalty)
-            probability = expit(model.log_odds(matrix[judged]))
-            total += float(np.sum(fold.judged.weight[judged] * log_losses(fold.judged.won[judged], probability)))
+            won, weight = fold.judged.won[judged], fold.judged.weight[judged]
+            probability = at_level(won, expit(model.log_odds(matrix[judged])), weight)
+            total += float(np.sum(weight * log_losses(won, probability)))
         return total
 
     return min(PENALTIES, key=loss)
-
-
-def out_of_fold(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Floats:
-    """Give each judged row's log-odds by the recipe fitted on its fold's earlier rows; NaN for rows never judged."""
-    log_odds = np.full(dataset.keys.height, np.nan)
-    for fold in folds:
-        judged = fold.judged.used
-        log_odds[judged] = fit_recipe(dataset, fold.fit, recipe).log_odds(dataset.features.filter(judged))
-    return log_odds
-
-
-def _together(folds: list[Fold]) -> Lesson:
-    """Give the rows judged in any fold."""
-    won = np.full(len(folds[0].judged.won), np.nan)
-    weight = np.zeros(len(won))
-    for fold in folds:
-        judged = fold.judged.used
-        won[judged], weight[judged] = fold.judged.won[judged], fold.judged.weight[judged]
-    return Lesson(won=won, weight=weight)
-
-
-def _best_share(judged: Lesson, trees: Floats, logistic: Floats) -> float:
-    used = judged.used
-
-    def loss(share: float) -> float:
-        probability = expit(share * trees[used] + (1 - share) * logistic[used])
-        return float(np.sum(judged.weight[used] * log_losses(judged.won[used], probability)))
-
-    return min(SHARES, key=loss)

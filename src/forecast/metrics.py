@@ -92,12 +92,17 @@ def fit_sigmoid(
 def at_level(won: Floats, probability: Floats, weight: Floats) -> Floats:
     """Shift probabilities, in log-odds, so that their weighted mean is the share won; their order stays."""
     log_odds = logit(np.clip(probability, CLIP, 1 - CLIP))
+    return np.asarray(expit(log_odds + level_shift(won, log_odds, weight)))
+
+
+def level_shift(won: Floats, log_odds: Floats, weight: Floats) -> float:
+    """Find what must be added to log-odds for the weighted mean of probabilities to be the share won."""
     share = np.clip(np.average(won, weights=weight), CLIP, 1 - CLIP)
 
     def gap(shift: float) -> float:
         return float(np.average(expit(log_odds + shift), weights=weight) - share)
 
-    return np.asarray(expit(log_odds + brentq(gap, -40.0, 40.0)))
+    return float(brentq(gap, -60.0, 60.0))
 
 
 def lift(won: Floats, probability: Floats, share: float = 0.1) -> float:

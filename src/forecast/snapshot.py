@@ -4,7 +4,7 @@ A snapshot is taken for subjects: rows of (opportunity, as_of), each with a mome
 comparison with `as_of` that cuts history: `as_known`, `before` and `tally`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -104,7 +104,7 @@ class Snapshot:
             nor closing has a date, closings count for every row but those of the same tenth of opportunities, so that no
             row meets its own outcome.
         """
-        value = (pl.col(key) if key else pl.lit("")).alias("key")
+        value = (pl.col(key).cast(pl.String) if key else pl.lit("")).alias("key")
         rows = self.rows.select("row", "as_of", "fold", value)
         asked = rows["key"].unique().drop_nulls().implode()
         closings = self.closings.select("closed_at", "fold", "won", value).filter(pl.col("key").is_in(asked))
@@ -363,36 +363,12 @@ def known_opportunities(history: History, as_of: datetime) -> pl.DataFrame:
         .sort("opportunity_id")
         .select("opportunity_id", pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of"))
     )
-    return _without_departed(history, known)
+    return without_departed(history, known)
 
 
-def _without_departed(history: History, subjects: pl.DataFrame) -> pl.DataFrame:
+def without_departed(history: History, subjects: pl.DataFrame) -> pl.DataFrame:
     """Leave out subjects that had left the population before their moment."""
     if history.departures is None:
         return subjects
     left = history.departures.join(subjects, on="opportunity_id").filter(pl.col("left_at") < pl.col("as_of"))
     return subjects.join(left, on=["opportunity_id", "as_of"], how="anti", maintain_order="left")
-
-
-def opportunities_at_ages(history: History, ages_days: Sequence[float]) -> pl.DataFrame:
-    """List each opportunity at each of these ages, as subjects, as long as it had not closed.
-
-    One that closed at an unknown moment is listed at its creation only, one of unknown creation once, without a moment.
-    """
-    ages = pl.DataFrame({"age_days": [float(age) for age in ages_days]}, schema={"age_days": pl.Float64})
-    as_of = pl.col("created_at") + pl.duration(microseconds=(pl.col("age_days") * 86_400_000_000).cast(pl.Int64))
-    closed_sometime = (pl.col("status") != "open") & pl.col("closed_at").is_null()
-    subjects = (
-        history.opportunities.select("opportunity_id", "created_at")
-        .join(history.closings, on="opportunity_id")
-        .join(ages, how="cross")
-        .with_columns(as_of.alias("as_of"))
-        .filter(
-            pl.when(closed_sometime | pl.col("created_at").is_null())
-            .then(pl.col("age_days") == min(ages_days))
-            .otherwise(pl.col("closed_at").is_null() | (pl.col("as_of") <= pl.col("closed_at")))
-        )
-        .sort("opportunity_id", "as_of")
-        .select("opportunity_id", "as_of")
-    )
-    return _without_departed(history, subjects)

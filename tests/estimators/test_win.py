@@ -8,7 +8,7 @@ from fitted import PARAMETERS, fit_win, frame, outcomes
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from forecast.estimators.boosting import Boosting, fit_boosting, fit_boosting_until_worse, training_set
+from forecast.estimators.boosting import PATIENCE, Boosting, fit_boosting, fit_boosting_until_worse, training_set
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
 from forecast.estimators.win import PriorModel, WinModel
@@ -27,6 +27,11 @@ UNSEEN = frame(seed=9, count=200).with_columns(
 )
 
 
+def with_mix(model, **changed):
+    """Give the same model with another mix."""
+    return replace(model, mix=replace(model.mix, **changed))
+
+
 def test_a_model_comes_back_from_text_bit_for_bit(model):
     """JSON with sorted keys and LightGBM's text give the same probabilities and contributions."""
     values = json.loads(json.dumps(model.to_json(), sort_keys=True, ensure_ascii=False))
@@ -38,7 +43,7 @@ def test_a_model_comes_back_from_text_bit_for_bit(model):
 @pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_contributions_add_up_to_the_log_odds(model, share):
     """Features and bias together are the calibrated log-odds, of either member and of the mix."""
-    mixed = replace(model, boosting_share=share)
+    mixed = with_mix(model, boosting_share=share)
     contributions = mixed.explain(UNSEEN)[1]
     assert contributions.shape == (UNSEEN.height, len(model.encoding.features) + 1)
     assert contributions.sum(axis=1) == pytest.approx(mixed.log_odds(UNSEEN), abs=1e-9)
@@ -48,24 +53,25 @@ def test_contributions_add_up_to_the_log_odds(model, share):
 def test_the_mix_is_the_formula_of_its_docstring(model):
     """Slope and shift apply to the shares of the members' log-odds."""
     matrix = model.encoding.matrix(UNSEEN)
-    expected = 1.2 * (0.6 * model.boosting.log_odds(matrix) + 0.4 * model.logistic.log_odds(matrix)) - 0.1
+    boosting, logistic = model.mix.boosting, model.mix.logistic
+    expected = 1.2 * (0.6 * boosting.log_odds(matrix) + 0.4 * logistic.log_odds(matrix)) - 0.1
     assert model.log_odds(UNSEEN) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_member_without_a_share_may_be_missing(model):
     """A version of one member is whole."""
-    trees = replace(model, logistic=None, boosting_share=1.0)
-    linear = replace(model, boosting=None, boosting_share=0.0)
-    assert np.array_equal(trees.predict(UNSEEN), replace(model, boosting_share=1.0).predict(UNSEEN))
-    assert np.array_equal(linear.predict(UNSEEN), replace(model, boosting_share=0.0).predict(UNSEEN))
+    trees = with_mix(model, logistic=None, boosting_share=1.0)
+    linear = with_mix(model, boosting=None, boosting_share=0.0)
+    assert np.array_equal(trees.predict(UNSEEN), with_mix(model, boosting_share=1.0).predict(UNSEEN))
+    assert np.array_equal(linear.predict(UNSEEN), with_mix(model, boosting_share=0.0).predict(UNSEEN))
     assert WinModel.from_json(linear.to_json(), linear.texts()) is not None
 
 
 def test_a_fit_is_repeatable(model):
     """The same rows give the same text and the same numbers."""
     again = fit_win(frame(), outcomes(frame()))
-    assert again.boosting.text == model.boosting.text
-    assert again.logistic.to_json() == model.logistic.to_json()
+    assert again.mix.boosting.text == model.mix.boosting.text
+    assert again.mix.logistic.to_json() == model.mix.logistic.to_json()
 
 
 def test_one_row_is_predicted_as_among_many(model):
@@ -91,7 +97,7 @@ def test_what_was_not_seen_in_training_is_predicted(model):
 def test_each_member_learns_what_is_there(model, share):
     """On rows it has not seen, either member finds the simulated signal."""
     fresh = frame(seed=21, count=2_000)
-    assert auc(outcomes(fresh, seed=22), replace(model, boosting_share=share).predict(fresh)) > 0.75
+    assert auc(outcomes(fresh, seed=22), with_mix(model, boosting_share=share).predict(fresh)) > 0.75
 
 
 def test_a_row_of_weight_two_teaches_like_two_rows():
@@ -139,9 +145,62 @@ def test_stopping_early_stops_where_more_trees_are_worse():
     won = draw.integers(0, 2, 600).astype(float)
     data = training_set(encoding, matrix[:400], won[:400], np.ones(400))
     valid = training_set(encoding, matrix[400:], won[400:], np.ones(200)).set_reference(data)
-    booster = fit_boosting_until_worse(data, valid, PARAMETERS, 500, 5)
-    assert 0 < booster.best_iteration <= 30
-    assert booster.current_iteration() < 500
+    losses = fit_boosting_until_worse(data, valid, PARAMETERS, 500, 5)
+    assert losses.argmin() < 30
+    assert len(losses) == losses.argmin() + 1 + PATIENCE
+
+
+@pytest.fixture(scope="module")
+def occasional(model):
+    """A model with a mix of its own for each occasion, of another level each."""
+    own = {name: replace(model.mix, shift=shift) for name, shift in (("creation", 2.0), ("entry", -2.0))}
+    return replace(model, own=own)
+
+
+@pytest.mark.parametrize(
+    ("age", "stage", "moves", "shift"),
+    [
+        (0.0, 0.0, 0.0, 2.0),
+        (0.005, 0.005, 0.0, 2.0),
+        (0.005, 0.0, 1.0, -2.0),
+        (40.0, 0.005, 2.0, -2.0),
+        (40.0, 0.5, 2.0, -0.1),
+        (0.5, 0.5, 0.0, -0.1),
+        (None, None, 0.0, -0.1),
+    ],
+)
+def test_each_occasion_has_its_own_mix(occasional, model, age, stage, moves, shift):  # noqa: PLR0917
+    """At creation, on entering a stage and on any other day, another mix speaks, for the score and its parts alike."""
+    moment = UNSEEN.with_columns(
+        age_days=pl.lit(age, pl.Float64), stage_days=pl.lit(stage, pl.Float64), stage_change_count=pl.lit(moves)
+    )
+    expected = with_mix(model, shift=shift).log_odds(moment)
+    assert occasional.log_odds(moment) == pytest.approx(expected, abs=1e-12)
+    assert occasional.explain(moment)[1].sum(axis=1) == pytest.approx(expected, abs=1e-9)
+    back = WinModel.from_json(json.loads(json.dumps(occasional.to_json(), sort_keys=True)), occasional.texts())
+    assert np.array_equal(back.log_odds(moment), occasional.log_odds(moment))
+
+
+def test_several_ensembles_are_averaged():
+    """Ensembles kept in one text predict and explain the mean of what each does."""
+    features, won = frame(), outcomes(frame())
+    encoding = fit_encoding(features)
+    matrix = encoding.matrix(features)
+    data = training_set(encoding, matrix, won, np.ones(600))
+    first, second = (fit_boosting(data, {**PARAMETERS, "bagging_fraction": 0.5}, 20, seed) for seed in (1, 2))
+    both, alone = Boosting.of(first, second), [Boosting.of(first), Boosting.of(second)]
+    assert not np.array_equal(alone[0].log_odds(matrix), alone[1].log_odds(matrix))
+    assert both.log_odds(matrix) == pytest.approx(np.mean([one.log_odds(matrix) for one in alone], axis=0))
+    assert both.contributions(matrix) == pytest.approx(np.mean([one.contributions(matrix) for one in alone], axis=0))
+
+
+def test_a_regression_believes_no_straight_line_far_out():
+    """Beyond three standard deviations a number counts no further."""
+    matrix = np.exp(np.random.default_rng(1).normal(3, 1, (400, 1)))
+    encoding = Encoding(numbers=("amount",), levels={})
+    fitted = fit_logistic(encoding, matrix, (matrix[:, 0] > 20).astype(float), np.ones(400), 1.0)
+    far, farther = fitted.log_odds(np.array([[1e6], [1e12]]))
+    assert far == farther
 
 
 def test_trees_kept_as_text_are_all_the_trees():

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from forecast.demo import simulate_company
 from forecast.estimators.boosting import Boosting, fit_boosting, training_set
 from forecast.estimators.encoding import fit_encoding
+from forecast.estimators.mix import Mix
 from forecast.estimators.win import WinModel
 from forecast.features import opportunity_features, plan_features
 from forecast.history import read_history
@@ -22,8 +23,9 @@ from forecast.population import Population
 from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product, Stage
 from forecast.registry import Version, make_live, write_version
 from forecast.settings import Settings
-from forecast.snapshot import opportunities_at_ages, take_snapshot
+from forecast.snapshot import take_snapshot
 from forecast.store import copy_frame, unit_of_work
+from forecast.subjects import opportunities_at_ages
 from serving.app import create_app
 from serving.auth import create_key
 
@@ -107,7 +109,9 @@ def fit_version(history, name, model_name=MODEL, ages=(0.0, 30.0, 90.0)):
     encoding = fit_encoding(known)
     data = training_set(encoding, encoding.matrix(known), labels, labels * 0 + 1)
     trees = Boosting.of(fit_boosting(data, {"num_leaves": 15, "learning_rate": 0.1}, rounds=120, seed=1))
-    model = WinModel(encoding=encoding, boosting=trees, logistic=None, boosting_share=1.0, slope=0.9, shift=0.1)
+    model = WinModel(
+        encoding=encoding, mix=Mix(boosting=trees, logistic=None, boosting_share=1.0, slope=0.9, shift=0.1)
+    )
     usual = {
         name: float(value)
         for name in encoding.numbers

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from learning import DAY, KEY_TYPES, UNTIL, draw_dataset, without_dates
 from oracles import by_id
-from worlds import START, STEP, history_of, make_plan, make_world
+from worlds import INSTANT, START, STEP, history_of, make_plan, make_world
 
 from forecast.outcomes import censoring_weights, maturity
 from forecast.snapshot import cut_history
@@ -28,24 +28,37 @@ def dated(world):
     return world
 
 
-def plain_rows(world, until):
-    """List by a plain loop each opportunity at each age at which it was open."""
-    rows = []
+def plain_rows(world, until, stages):
+    """List by a plain loop each opportunity at each age, and on first entering each stage, at which it was open."""
+    rows = set()
     for row in world.opportunities:
         unknown_end = row["status"] != "open" and row["closed_at"] is None
         for age in AGES[:1] if unknown_end else AGES:
             as_of = row["created_at"] + timedelta(days=age)
             if as_of < until and (row["closed_at"] is None or as_of <= row["closed_at"]):
-                rows.append((as_of, row["id"]))
+                rows.add((as_of, row["id"]))
+        for stage in stages:
+            entered = [
+                change["changed_at"]
+                for change in world.changes
+                if (change["kind"], change["record_id"], change["field"]) == ("opportunity", row["id"], "stage")
+                and change["new_value"] == stage
+            ]
+            as_of = min(entered) + INSTANT if entered else until
+            ended = row["closed_at"] is not None and as_of > row["closed_at"]
+            if row["created_at"] < as_of < until and not unknown_end and not ended:
+                rows.add((as_of, row["id"]))
     return sorted(rows)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_rows_are_each_opportunity_at_each_age_while_it_was_open(seed):
-    """A row is there for every age reached before the end and before `until`, in the order of time."""
+def test_rows_are_each_opportunity_at_each_age_and_stage_while_it_was_open(seed):
+    """A row is there for every age and stage reached before the end and before `until`, in the order of time."""
     world = dated(make_world(seed, size=25))
     found = build(world)
-    assert list(found.keys.select("as_of", "opportunity_id").iter_rows()) == plain_rows(world, LATE)
+    assert list(found.keys.select("as_of", "opportunity_id").iter_rows()) == plain_rows(
+        world, LATE, make_plan(world).stages
+    )
     assert found.features.select("opportunity_id", "as_of").equals(found.keys.select("opportunity_id", "as_of"))
 
 

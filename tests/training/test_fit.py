@@ -8,19 +8,20 @@ from learning import EXPERIMENT, UNTIL, draw_dataset
 from scipy.special import expit, logit
 
 from training.dataset import Lesson
-from training.fit import PRIOR_ROWS, Recipe, calibrate, fit_prior, fit_recipe
+from training.fit import PRIOR_ROWS, Evidence, Recipe, Trees, calibrate, faded, fit_prior, fit_recipe, judge_on_folds
+from training.folds import choosing_folds
 
+PARAMETERS = {
+    "learning_rate": 0.07,
+    "num_leaves": 5,
+    "min_data_in_leaf": 11,
+    "feature_fraction": 0.9,
+    "bagging_fraction": 0.8,
+    "lambda_l2": 0.5,
+    "cat_smooth": 17.0,
+}
 RECIPE = Recipe(
-    parameters={
-        "learning_rate": 0.07,
-        "num_leaves": 5,
-        "min_data_in_leaf": 11,
-        "feature_fraction": 0.9,
-        "bagging_fraction": 0.8,
-        "lambda_l2": 0.5,
-        "cat_smooth": 17.0,
-    },
-    rounds=12,
+    trees=(Trees(parameters=PARAMETERS, rounds=12),),
     penalty=10.0,
     boosting_share=0.5,
     left_out=frozenset(),
@@ -45,20 +46,21 @@ def lesson(dataset):
 def test_only_members_of_the_mix_are_fitted(dataset, lesson, share, members):
     """A model that is all trees has no logistic regression, and the other way round."""
     model = fit_recipe(dataset, lesson, replace(RECIPE, boosting_share=share))
-    assert (model.boosting is not None, model.logistic is not None) == members
+    assert (model.mix.boosting is not None, model.mix.logistic is not None) == members
 
 
 def test_a_fit_is_found_again(dataset, lesson):
     """The same rows, recipe and seed give the same model."""
     assert fit_recipe(dataset, lesson, RECIPE).to_json() == fit_recipe(dataset, lesson, RECIPE).to_json()
-    assert fit_recipe(dataset, lesson, RECIPE).boosting == fit_recipe(dataset, lesson, RECIPE).boosting
+    assert fit_recipe(dataset, lesson, RECIPE).texts() == fit_recipe(dataset, lesson, RECIPE).texts()
 
 
 def test_lightgbm_is_given_every_parameter_of_the_recipe(dataset, lesson):
     """Each parameter that the search decides stands in LightGBM's own record of how it was trained."""
-    assert RECIPE.parameters.keys() == EXPERIMENT.search.space.keys()
-    recorded = dict(re.findall(r"^\[(\w+): (.*)\]$", fit_recipe(dataset, lesson, RECIPE).boosting.text, re.MULTILINE))
-    assert {name: float(recorded[name]) for name in RECIPE.parameters} == RECIPE.parameters
+    assert PARAMETERS.keys() == EXPERIMENT.search.space.keys()
+    text = fit_recipe(dataset, lesson, RECIPE).mix.boosting.text
+    recorded = dict(re.findall(r"^\[(\w+): (.*)\]$", text, re.MULTILINE))
+    assert {name: float(recorded[name]) for name in PARAMETERS} == PARAMETERS
     assert recorded["seed"] == "3"
     assert recorded["bagging_freq"] == "1"
 
@@ -88,35 +90,80 @@ def test_weights_count_as_rows(dataset, lesson, share):
     assert np.average(model.predict(rows) - lesson.won[used], weights=weight[used]) == pytest.approx(0, abs=0.02)
 
 
-def test_calibration_pulls_a_mis_scaled_model_right(dataset):
-    """From log-odds three times too far out and shifted, slope and shift lead back to the truth."""
+def test_each_setting_gives_an_ensemble_of_its_own(dataset, lesson):
+    """Ensembles of one recipe differ by their settings and by their seed."""
+    one, other = RECIPE.trees[0], Trees(parameters=PARAMETERS, rounds=5)
+    model = fit_recipe(dataset, lesson, replace(RECIPE, trees=(one, one, other)))
+    assert [booster.num_trees() for booster in model.mix.boosting.boosters] == [12, 12, 5]
+    matrix = model.encoding.matrix(dataset.features)
+    first, second, _ = (booster.predict(matrix) for booster in model.mix.boosting.boosters)
+    assert not np.array_equal(first, second)
+
+
+def test_the_past_fades_by_half_for_each_half_life(dataset, lesson):
+    """A row one half-life older than another counts half as much, and all together as much as before."""
+    found = faded(dataset, lesson, 100.0)
+    days = dataset.keys["as_of"].dt.epoch("ms").to_numpy() / 86_400_000
+    used = lesson.used
+    expected = lesson.weight[used] * 0.5 ** (-days[used] / 100)
+    ratio = found.weight[used] / expected
+    assert ratio == pytest.approx(ratio[0])
+    assert found.weight.sum() == pytest.approx(lesson.weight.sum())
+    np.testing.assert_array_equal(found.used, used)
+    assert faded(dataset, lesson, None) is lesson
+
+
+def calibrated(dataset, lesson, log_odds, won, recipe=RECIPE):
+    """Calibrate a fit as if these log-odds of some rows had led to these outcomes."""
+    rows = np.full(dataset.keys.height, np.nan)
+    rows[: len(won)] = log_odds
+    judged = Lesson(won=np.full(len(rows), np.nan), weight=np.zeros(len(rows)))
+    judged.won[: len(won)], judged.weight[: len(won)] = won, 1.0
+    model = fit_recipe(dataset, lesson, recipe)
+    return calibrate(model, dataset, lesson, Evidence(log_odds=rows, judged=judged), recipe)
+
+
+def drawn_truth(count, spread):
+    """Draw true log-odds, and outcomes that come with them."""
     draw = np.random.default_rng(5)
-    truth = draw.normal(-0.5, 1, 8000)
-    won = (draw.random(8000) < expit(truth)).astype(float)
-    model = fit_recipe(dataset, dataset.lesson(UNTIL), RECIPE)
-    mended = calibrate(model, Lesson(won=won, weight=np.ones(8000)), 3 * truth + 1)
-    assert mended.slope == pytest.approx(1 / 3, rel=0.1)
-    assert mended.slope * 1 + mended.shift == pytest.approx(0, abs=0.1)
-    assert mended.encoding == model.encoding
+    truth = draw.normal(0, spread, count)
+    return truth, (draw.random(count) < expit(truth)).astype(float)
 
 
-def test_calibration_leaves_a_right_model_nearly_alone(dataset):
-    """Few rows that chance has tilted do not turn slope and shift far from 1 and 0."""
-    draw = np.random.default_rng(6)
-    truth = draw.normal(0, 1, 30)
-    won = (draw.random(30) < expit(truth)).astype(float)
-    found = calibrate(fit_recipe(dataset, dataset.lesson(UNTIL), RECIPE), Lesson(won=won, weight=np.ones(30)), truth)
-    assert 0.6 < found.slope < 1.5
-    assert abs(found.shift) < 0.5
+def test_calibration_pulls_a_mis_scaled_model_right(dataset, lesson):
+    """From log-odds three times too far out the slope leads back to the truth."""
+    truth, won = drawn_truth(dataset.keys.height, 1.5)
+    mended = calibrated(dataset, lesson, 3 * truth, won)
+    assert mended.mix.slope == pytest.approx(1 / 3, rel=0.2)
 
 
-def test_calibration_looks_at_judged_rows_only(dataset):
-    """Rows that no fold judged have neither outcome nor log-odds."""
-    model = fit_recipe(dataset, dataset.lesson(UNTIL), RECIPE)
-    won, log_odds = np.array([1.0, 0.0, np.nan]), np.array([2.0, -2.0, np.nan])
-    judged = Lesson(won=won, weight=np.array([1.0, 1.0, 0.0]))
-    short = Lesson(won=won[:2], weight=np.ones(2))
-    assert calibrate(model, judged, log_odds).to_json() == calibrate(model, short, log_odds[:2]).to_json()
+def test_calibration_leaves_a_right_model_nearly_alone(dataset, lesson):
+    """Few rows that chance has tilted do not turn the slope far from 1."""
+    truth, won = drawn_truth(30, 1.0)
+    assert 0.6 < calibrated(dataset, lesson, truth, won).mix.slope < 1.5
+
+
+def test_calibration_sets_the_level_to_the_share_won(dataset, lesson):
+    """The mean probability of the rows that were learnt from is their share won, where what is old counts less."""
+    truth, won = drawn_truth(200, 1.0)
+    for half_life in (None, 60.0):
+        recipe = replace(RECIPE, level_half_life_days=half_life)
+        model = calibrated(dataset, lesson, truth, won, recipe)
+        level = faded(dataset, lesson, half_life)
+        mean = np.average(model.predict(dataset.features.filter(level.used)), weights=level.weight[level.used])
+        assert mean == pytest.approx(np.average(level.won[level.used], weights=level.weight[level.used]), abs=1e-6)
+
+
+def test_folds_are_judged_at_their_own_level(dataset, lesson):
+    """Evidence has in each fold a mean probability that is the share won there, and nothing outside the folds."""
+    folds = choosing_folds(dataset, lesson, 3, gap_days=0, seed=1).folds
+    evidence = judge_on_folds(dataset, folds, RECIPE)
+    for fold in folds:
+        rows, weight = fold.judged.used, fold.judged.weight
+        share = np.average(fold.judged.won[rows], weights=weight[rows])
+        assert np.average(expit(evidence.log_odds[rows]), weights=weight[rows]) == pytest.approx(share, abs=1e-6)
+    np.testing.assert_array_equal(~np.isnan(evidence.log_odds), np.any([fold.judged.used for fold in folds], axis=0))
+    np.testing.assert_array_equal(evidence.judged.used, ~np.isnan(evidence.log_odds))
 
 
 def plain_shares(dataset, lesson):

@@ -25,7 +25,7 @@ def ordered_folds(dataset, gap_days=0):
     """Cut what comes before the newest fifth."""
     test = newest_part(dataset, 0.2, 1).folds[0]
     found = choosing_folds(dataset, test.fit, 4, gap_days=gap_days, seed=1)
-    assert found.ordered
+    assert found.order == "known"
     return found.folds, test
 
 
@@ -42,7 +42,7 @@ def test_the_newest_rows_are_held_out(seed):
     dataset = draw_dataset(seed)
     found = newest_part(dataset, 0.2, 1)
     (test,) = found.folds
-    assert found.ordered
+    assert found.order == "known"
     assert moments(dataset, test.fit.used).max() < moments(dataset, test.judged.used).min()
     assert test.judged.used.sum() == pytest.approx(0.2 * dataset.lesson(UNTIL).used.sum(), rel=0.05)
 
@@ -97,26 +97,55 @@ def both_sides_are_apart(dataset, folds):
     return all(not names(dataset, fold.fit.used) & names(dataset, fold.judged.used) for fold in folds)
 
 
-@pytest.mark.parametrize("make", [lambda: without_dates(draw_dataset()), lately_closed])
-def test_without_an_order_of_time_random_opportunities_are_held_out(make):
-    """Where there are no dates, or no outcome was known early, whole opportunities are held out at random."""
-    dataset = make()
+def test_without_dates_random_opportunities_are_held_out():
+    """Where there are no dates, whole opportunities are held out at random."""
+    dataset = without_dates(draw_dataset())
     found = newest_part(dataset, 0.2, 1)
     (test,) = found.folds
-    assert not found.ordered
+    assert found.order == "random"
     assert both_sides_are_apart(dataset, [test])
     np.testing.assert_array_equal(test.fit.used | test.judged.used, dataset.lesson(UNTIL).used)
     share = len(names(dataset, test.judged.used)) / len(names(dataset, dataset.lesson(UNTIL).used))
     assert share == pytest.approx(0.2, abs=0.06)
 
 
-@pytest.mark.parametrize("make", [lambda: without_dates(draw_dataset()), lately_closed])
-def test_random_folds_judge_each_opportunity_once(make):
+def test_where_nothing_was_known_early_the_last_created_are_held_out():
+    """Where no outcome was known before the newest rows came, opportunities created later are judged, all their rows."""
+    dataset = lately_closed()
+    found = newest_part(dataset, 0.2, 1)
+    (test,) = found.folds
+    assert found.order == "created"
+    assert both_sides_are_apart(dataset, [test])
+    assert moments(dataset, test.fit.used, "created_at").max() < moments(dataset, test.judged.used, "created_at").min()
+    np.testing.assert_array_equal(test.fit.used | test.judged.used, dataset.lesson(UNTIL).used)
+
+
+def test_folds_in_the_order_of_creation_learn_from_what_was_created_earlier():
+    """So do the folds that choose: each judges opportunities created after those it learns from, all of the lesson's."""
+    dataset = lately_closed()
+    (test,) = newest_part(dataset, 0.2, 1).folds
+    found = choosing_folds(dataset, test.fit, 4, gap_days=0, seed=1)
+    assert found.order == "created"
+    assert found.folds
+    for fold in found.folds:
+        assert (
+            moments(dataset, fold.fit.used, "created_at").max() < moments(dataset, fold.judged.used, "created_at").min()
+        )
+        assert not (fold.fit.used | fold.judged.used)[~test.fit.used].any()
+
+
+def test_where_nothing_can_be_held_out_there_is_no_fold():
+    """Too few opportunities of an outcome on either side leave nothing to judge."""
+    dataset = draw_dataset(count=25)
+    assert newest_part(dataset, 0.2, 1).folds == []
+
+
+def test_random_folds_judge_each_opportunity_once():
     """Each row of the lesson is judged in exactly one fold, with all rows of its opportunity."""
-    dataset = make()
+    dataset = without_dates(draw_dataset())
     lesson = dataset.lesson(UNTIL)
     found = choosing_folds(dataset, lesson, 4, gap_days=0, seed=1)
-    assert not found.ordered
+    assert found.order == "random"
     assert len(found.folds) == 4
     assert both_sides_are_apart(dataset, found.folds)
     np.testing.assert_array_equal(sum(fold.judged.used.astype(int) for fold in found.folds), lesson.used.astype(int))

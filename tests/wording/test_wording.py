@@ -125,8 +125,9 @@ def test_anything_can_be_said(feature, value, usual, language):
             "No activity for 21 days (won opportunities: 6 days)", "上次跟进距今 21 天（赢单商机通常为 6 天）",
         ),
         (
-            "owner_win_share", "0.41", 0.35,
-            "Past win rate of this owner: 41% (won opportunities: 35%)", "该负责人过往赢单率 41%（赢单商机通常为 35%）",
+            "owner_win_lift", "1.4", 1.1,
+            "Past win rate of this owner, as a multiple of the usual one: 1.4 times (won opportunities: 1.1 times)",
+            "该负责人过往赢单率相对平均水平的倍数：1.4 倍（赢单商机通常为 1.1 倍）",
         ),
         (
             "amount", "1250000", 80000.0,

@@ -1,5 +1,6 @@
 """Gradient-boosted trees: LightGBM, kept in its own text format."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from forecast.estimators.encoding import Encoding
 from forecast.metrics import Floats
 
 MATRIX_SIZE_FOR_THREADS = 4_000_000
+PATIENCE = 40
 
 FIXED_PARAMETERS: Mapping[str, Any] = MappingProxyType(
     {
@@ -30,20 +32,20 @@ FIXED_PARAMETERS: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Boosting:
-    """A fitted ensemble of trees; `text` is LightGBM's model file."""
+    """Fitted ensembles of trees, whose log-odds are averaged; `text` is their LightGBM model files one after another."""
 
     text: str
 
     @cached_property
-    def booster(self) -> lgb.Booster:
-        """The parsed model."""
-        return lgb.Booster(model_str=self.text)
+    def boosters(self) -> list[lgb.Booster]:
+        """The parsed models."""
+        return [lgb.Booster(model_str=text) for text in re.split(r"(?m)^(?=tree\nversion=)", self.text) if text]
 
     def log_odds(self, matrix: Floats) -> Floats:
         """Give the log-odds of each row."""
         if not len(matrix):  # LightGBM fails on no rows
             return np.zeros(0)
-        return np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=_threads(matrix)), dtype=np.float64)
+        return self._mean(matrix, raw_score=True)
 
     def contributions(self, matrix: Floats) -> Floats:
         """Give TreeSHAP contributions (Lundberg et al. 2020) of shape (rows, features + 1); the last is the bias.
@@ -52,14 +54,16 @@ class Boosting:
         """
         if not len(matrix):
             return np.zeros((0, matrix.shape[1] + 1))
-        return np.asarray(
-            self.booster.predict(matrix, pred_contrib=True, num_threads=_threads(matrix)), dtype=np.float64
-        )
+        return self._mean(matrix, pred_contrib=True)
+
+    def _mean(self, matrix: Floats, **kind: bool) -> Floats:
+        answers = [booster.predict(matrix, num_threads=_threads(matrix), **kind) for booster in self.boosters]
+        return np.asarray(np.mean(answers, axis=0), dtype=np.float64)
 
     @classmethod
-    def of(cls, booster: lgb.Booster) -> Self:
-        """Keep a booster as text."""
-        return cls(booster.model_to_string(num_iteration=-1))
+    def of(cls, *boosters: lgb.Booster) -> Self:
+        """Keep boosters as text."""
+        return cls("".join(booster.model_to_string(num_iteration=-1) for booster in boosters))
 
 
 def _threads(matrix: Floats) -> int:
@@ -79,19 +83,27 @@ def training_set(encoding: Encoding, matrix: Floats, won: Floats, weight: Floats
     )
 
 
+def _given(data: lgb.Dataset, parameters: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Give all parameters; LightGBM leaves those of the last training in the data, the number of trees among them."""
+    threads = (data.params or {}).get("num_threads", 0)
+    return {**FIXED_PARAMETERS, "num_threads": threads, **parameters, "seed": seed}
+
+
 def fit_boosting(data: lgb.Dataset, parameters: Mapping[str, Any], rounds: int, seed: int) -> lgb.Booster:
     """Fit a number of rounds; same data, parameters, rounds and seed give the same trees."""
-    return lgb.train({**(data.params or {}), **parameters, "seed": seed}, data, num_boost_round=rounds)
+    return lgb.train(_given(data, parameters, seed), data, num_boost_round=rounds)
 
 
 def fit_boosting_until_worse(
     data: lgb.Dataset, valid: lgb.Dataset, parameters: Mapping[str, Any], rounds_max: int, seed: int
-) -> lgb.Booster:
-    """Fit until the log loss of `valid` has not improved for 30 rounds; `best_iteration` says where it was lowest."""
-    return lgb.train(
-        {**(data.params or {}), **parameters, "seed": seed},
+) -> Floats:
+    """Fit until the log loss of `valid` has not improved for PATIENCE rounds; give it after each round."""
+    losses: dict[str, Any] = {}
+    lgb.train(
+        _given(data, parameters, seed),
         data,
         num_boost_round=rounds_max,
         valid_sets=[valid],
-        callbacks=[lgb.early_stopping(30, verbose=False)],
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(losses)],
     )
+    return np.array(losses["valid_0"]["binary_logloss"])

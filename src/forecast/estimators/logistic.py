@@ -7,9 +7,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from forecast.estimators.encoding import Encoding
 from forecast.metrics import Floats
+
+FARTHEST = 3.0
+"""Standard deviations beyond which a number counts no further: a straight line is not believed where little was seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,7 @@ class Design:
         """Give the design matrix, of shape (rows, len(owners))."""
         numbers = matrix[:, : self.number_count]
         missing = np.isnan(numbers)
-        scaled = np.where(missing, 0.0, (_signed_log(numbers) - self.center) / self.scale)
+        scaled = np.where(missing, 0.0, np.clip((_signed_log(numbers) - self.center) / self.scale, -FARTHEST, FARTHEST))
         hot = [
             matrix[:, [self.number_count + i]] == np.arange(count)[None, :] for i, count in enumerate(self.level_counts)
         ]
@@ -120,7 +124,8 @@ def fit_logistic(encoding: Encoding, matrix: Floats, won: Floats, weight: Floats
     """Fit with an L2 penalty of `penalty` rows' worth; both outcomes must be there."""
     design = fit_design(encoding, matrix)
     expanded = design.expand(matrix)
-    fitted = LogisticRegression(C=1 / penalty, max_iter=500).fit(expanded, won, sample_weight=weight)
+    with threadpool_limits(1):  # on matrices as narrow as these, more threads only wait for each other
+        fitted = LogisticRegression(C=1 / penalty, max_iter=500).fit(expanded, won, sample_weight=weight)
     return Logistic(
         design=design,
         coefficients=fitted.coef_[0],

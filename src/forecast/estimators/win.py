@@ -1,47 +1,49 @@
-"""Probability of being won: trees and a logistic regression, mixed in log-odds and calibrated."""
+"""Probability of being won, and the share won that is served where nothing can be learnt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from forecast.estimators.boosting import Boosting
-from forecast.estimators.encoding import Encoding
-from forecast.estimators.logistic import Logistic
+from forecast.estimators.encoding import INSTANT_DAYS, Encoding
+from forecast.estimators.mix import Mix
+from forecast.estimators.win_curve import WinCurve
 from forecast.metrics import Floats
 
 TREES_FILE = "model.txt"
+OWN_TREES_FILE = "model-{occasion}.txt"
+CURVE_FILE = "curve.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
 class WinModel:
     """A fitted model of win probability.
 
-    probability = sigmoid(slope * (share * trees + (1 - share) * logistic) + shift), in log-odds.
+    Looking at an opportunity the moment it is created, or the moment it enters a stage, is another thing than looking at it
+    on any day: such occasions may have a mix of their own.
 
     Attributes:
         encoding: how features become a matrix.
-        boosting: the trees; may be missing where `boosting_share` is 0.
-        logistic: may be missing where `boosting_share` is 1.
-        boosting_share: weight of the trees, 0-1.
-        slope, shift: the calibration.
+        mix: what predicts on any day.
+        own: what predicts on an occasion, by its name in OCCASIONS.
+        curve: when opportunities end; missing where ends have no dates.
     """
 
     kind: ClassVar[str] = "win"
 
     encoding: Encoding
-    boosting: Boosting | None
-    logistic: Logistic | None
-    boosting_share: float
-    slope: float
-    shift: float
+    mix: Mix
+    own: Mapping[str, Mix] = field(default_factory=lambda: MappingProxyType({}))
+    curve: WinCurve | None = None
 
     def log_odds(self, features: pl.DataFrame) -> Floats:
         """Give the calibrated log-odds of each row."""
-        return self._log_odds(self.encoding.matrix(features))
+        return self._log_odds(features, self.encoding.matrix(features))
 
     def predict(self, features: pl.DataFrame) -> Floats:
         """Give the probability of each row."""
@@ -53,47 +55,66 @@ class WinModel:
         Parts have shape (rows, features + 1); the last is the bias.
         """
         matrix = self.encoding.matrix(features)
-        parts = np.zeros((len(matrix), len(self.encoding.features) + 1))
-        for member, share in self._members():
-            parts += share * self.slope * member.contributions(matrix)
-        parts[:, -1] += self.shift
-        return np.asarray(expit(self._log_odds(matrix))), parts
+        parts = np.zeros((len(matrix), matrix.shape[1] + 1))
+        for mix, rows in self.divided(features):
+            parts[rows] = mix.contributions(matrix[rows])
+        return np.asarray(expit(self._log_odds(features, matrix))), parts
 
-    def _log_odds(self, matrix: Floats) -> Floats:
-        mixed = np.zeros(len(matrix))
-        for member, share in self._members():
-            mixed += share * member.log_odds(matrix)
-        return self.slope * mixed + self.shift
+    def _log_odds(self, features: pl.DataFrame, matrix: Floats) -> Floats:
+        found = np.zeros(len(matrix))
+        for mix, rows in self.divided(features):
+            found[rows] = mix.log_odds(matrix[rows])
+        return found
 
-    def _members(self) -> list[tuple[Boosting | Logistic, float]]:
-        members = [(self.boosting, self.boosting_share), (self.logistic, 1 - self.boosting_share)]
-        return [(member, share) for member, share in members if member is not None and share > 0]
+    def divided(self, features: pl.DataFrame) -> list[tuple[Mix, NDArray[np.bool_]]]:
+        """List each mix with the rows that it predicts; every row is in one."""
+        by_occasion = occasions(features)
+        own = [(mix, by_occasion[name]) for name, mix in self.own.items()]
+        return [(self.mix, ~np.any([np.zeros(features.height, bool), *(rows for _, rows in own)], axis=0)), *own]
 
     def to_json(self) -> dict[str, Any]:
-        """Give all but the trees' text as JSON values."""
+        """Give everything but the trees as JSON values."""
         return {
             "encoding": self.encoding.to_json(),
-            "logistic": self.logistic.to_json() if self.logistic else None,
-            "boosting_share": self.boosting_share,
-            "slope": self.slope,
-            "shift": self.shift,
+            "mix": self.mix.to_json(),
+            "own": {name: mix.to_json() for name, mix in self.own.items()},
+            "curve": None if self.curve is None else self.curve.to_json(),
         }
 
     def texts(self) -> dict[str, str]:
         """Give the trees in LightGBM's own text, by name of file."""
-        return {TREES_FILE: self.boosting.text} if self.boosting is not None else {}
+        mixes = {TREES_FILE: self.mix, **{OWN_TREES_FILE.format(occasion=name): mix for name, mix in self.own.items()}}
+        curve = {} if self.curve is None else {CURVE_FILE: self.curve.text}
+        return {name: mix.boosting.text for name, mix in mixes.items() if mix.boosting is not None} | curve
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], texts: Mapping[str, str]) -> Self:
         """Read what `to_json` and `texts` gave."""
         return cls(
             encoding=Encoding.from_json(values["encoding"]),
-            boosting=Boosting(texts[TREES_FILE]) if TREES_FILE in texts else None,
-            logistic=Logistic.from_json(values["logistic"]) if values["logistic"] else None,
-            boosting_share=values["boosting_share"],
-            slope=values["slope"],
-            shift=values["shift"],
+            mix=Mix.from_json(values["mix"], texts.get(TREES_FILE)),
+            own={
+                name: Mix.from_json(own, texts.get(OWN_TREES_FILE.format(occasion=name)))
+                for name, own in values["own"].items()
+            },
+            curve=WinCurve.from_json(values["curve"], texts[CURVE_FILE]) if values["curve"] else None,
         )
+
+
+OCCASIONS = ("creation", "entry")
+OCCASION_COLUMNS = ("age_days", "stage_days", "stage_change_count")
+
+
+def occasions(features: pl.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """Tell which rows look at their opportunity the moment it is created, and which the moment it enters a stage."""
+    age, stage, moves = (
+        pl.col(name) if name in features.columns else pl.lit(None, pl.Float64) for name in OCCASION_COLUMNS
+    )
+    found = features.with_columns(
+        ((age <= INSTANT_DAYS) & (moves.fill_null(0) == 0)).fill_null(value=False).alias("creation"),
+        ((stage <= INSTANT_DAYS) & (moves > 0)).fill_null(value=False).alias("entry"),
+    )
+    return {name: found[name].to_numpy() for name in OCCASIONS}
 
 
 @dataclass(frozen=True, kw_only=True)

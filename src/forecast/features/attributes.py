@@ -2,19 +2,10 @@
 
 import polars as pl
 
+from forecast.features.columns import CATEGORIES, NUMBERS
 from forecast.features.durations import days
 from forecast.features.plan import FeaturePlan
 from forecast.snapshot import Snapshot
-
-CATEGORIES = (
-    "source", "type", "pipeline_id", "currency", "campaign_id", "product_id", "product_family", "product_line",
-    "owner_id", "owner_title", "account_id", "account_industry", "account_region", "account_country",
-    "account_channel", "account_size", "forecast_category",
-)  # fmt: skip
-NUMBERS = (
-    "amount", "need_fit", "purchasing_power", "competition", "seller_probability", "account_employees",
-    "account_annual_revenue", "account_founded_year", "product_list_price",
-)  # fmt: skip
 
 
 def attribute_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:

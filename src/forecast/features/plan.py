@@ -7,10 +7,15 @@ from typing import Any, Self
 
 import polars as pl
 
+from forecast.features.columns import CATEGORIES, NUMBERS
 from forecast.snapshot import History
 
 MOST_ACTIVITY_TYPES = 12
 MOST_STAGES = 20
+MOST_KEYS = 8
+KEY_VALUES_MIN = 20
+KEY_ROWS_MIN = 3
+KEY_SHARE_MIN = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +55,39 @@ class FeaturePlan:
 
 
 def plan_features(history: History, rates: tuple[str, ...]) -> FeaturePlan:
-    """Decide the data-dependent features from what is in history; the most frequent types and stages are kept."""
+    """Decide the data-dependent features from what is in history; the most frequent types and stages are kept.
+
+    Args:
+        history: what is stored.
+        rates: columns whose as-of win rates are features in any case; others whose values recur often enough join them.
+    """
     entered = history.changes.filter(pl.col("field") == "stage").rename({"new_value": "stage"})
     return FeaturePlan(
-        rates=rates,
+        rates=(*rates, *(name for name in _recurring(history) if name not in rates)),
         activity_types=_most_frequent(history.activities, "type", MOST_ACTIVITY_TYPES),
         stages=_most_frequent(_without_ends(entered, history), "stage", MOST_STAGES),
         custom=MappingProxyType(dict(history.custom_types)),
     )
+
+
+def _recurring(history: History) -> list[str]:
+    """Find columns of many values, most of which come again: an amount may be a price, a text the name of a partner."""
+    kinds = history.custom_types
+    names = [*CATEGORIES, *NUMBERS, *(name for name, kind in kinds.items() if kind in {"category", "number"})]
+    columns = history.opportunities.select(
+        name for name in history.opportunities.columns if name in set(names) - history.overwritten_on_close
+    )
+    shares = {column.name: _recurring_share(column) for column in columns.iter_columns()}
+    found = sorted((name for name, share in shares.items() if share >= KEY_SHARE_MIN), key=lambda name: -shares[name])
+    return found[:MOST_KEYS]
+
+
+def _recurring_share(column: pl.Series) -> float:
+    """Give the share of rows whose value at least KEY_ROWS_MIN rows have; 0 for a column of few values."""
+    counts = column.drop_nulls().value_counts()["count"]
+    if len(counts) <= KEY_VALUES_MIN:
+        return 0.0
+    return float(counts.filter(counts >= KEY_ROWS_MIN).sum()) / len(column)
 
 
 def _without_ends(entered: pl.DataFrame, history: History) -> pl.DataFrame:

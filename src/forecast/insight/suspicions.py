@@ -9,7 +9,8 @@ from forecast.estimators.encoding import LEVEL_ROWS_MIN
 from forecast.insight.findings import EXAMPLES_MAX, Finding
 from forecast.insight.leaks import find_late_filling, find_separation
 from forecast.outcomes import opportunity_outcomes
-from forecast.snapshot import History, opportunities_at_ages, take_snapshot
+from forecast.snapshot import History, take_snapshot
+from forecast.subjects import opportunities_at_ages
 
 CHANGED_AT_CLOSE_SHARE = 0.5
 

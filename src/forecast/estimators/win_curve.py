@@ -1,0 +1,138 @@
+"""When opportunities end: discrete-time hazards of two competing ends, won and lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from forecast.metrics import Floats
+
+OPEN, WON, LOST = 0, 1, 2
+ROUNDS = 60
+PARAMETERS: Mapping[str, Any] = {
+    "objective": "multiclass",
+    "num_class": 3,
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "learning_rate": 0.06,
+    "num_leaves": 12,
+    "min_data_in_leaf": 60,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "cat_smooth": 50.0,
+    "min_data_per_group": 50,
+}
+
+
+@dataclass(frozen=True)
+class WinCurve:
+    """Fitted hazards: the chance of ending, won or lost, in each interval of days from now, of what was open before it.
+
+    Attributes:
+        edges_days: ends of the intervals, ascending; the first begins now, the last is the horizon.
+        text: LightGBM's model file. Its last column is the number of the interval.
+    """
+
+    edges_days: tuple[float, ...]
+    text: str
+
+    @cached_property
+    def booster(self) -> lgb.Booster:
+        """The parsed model."""
+        return lgb.Booster(model_str=self.text)
+
+    def ended(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Give the probabilities of being won, and of being lost, by each edge; shape (rows, edges) each."""
+        rows, count = len(matrix), len(self.edges_days)
+        if not rows:  # LightGBM fails on no rows
+            return np.zeros((0, count)), np.zeros((0, count))
+        asked = _with_interval(matrix, np.repeat(np.arange(rows), count), np.tile(np.arange(count), rows))
+        found = np.asarray(self.booster.predict(asked, num_threads=1)).reshape(rows, count, 3)
+        open_before = np.cumprod(np.concatenate([np.ones((rows, 1)), found[:, :-1, OPEN]], axis=1), axis=1)
+        won, lost = (np.cumsum(open_before * found[:, :, end], axis=1) for end in (WON, LOST))
+        return won, lost
+
+    def won_by(self, matrix: Floats, probability: Floats) -> Floats:
+        """Give the probability of being won by each edge, shape (rows, edges).
+
+        The hazards say when opportunities end; which of two ends comes, the model of win probability knows better:
+        won by t = P(ended within the horizon) * probability * (won by t / won within the horizon, by the hazards).
+
+        Args:
+            matrix: as the win model's encoding makes it.
+            probability: of being won, if it ends, by that model.
+        """
+        won, lost = self.ended(matrix)
+        shape = won / np.maximum(won[:, -1:], 1e-12)
+        return (won[:, -1] + lost[:, -1])[:, None] * probability[:, None] * shape
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], text: str) -> Self:
+        """Read what `to_json` gave, and the trees' text."""
+        return cls(edges_days=tuple(values["edges_days"]), text=text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything but the trees as JSON values."""
+        return {"edges_days": list(self.edges_days)}
+
+
+def at_days(curve: Floats, edges_days: tuple[float, ...], days: Floats) -> Floats:
+    """Read curves off at days from now, shape (rows, days): straight between edges, 0 before now, level after the last.
+
+    Args:
+        curve: value at each edge, shape (rows, edges).
+        edges_days: the edges.
+        days: of shape (rows, days) or (days,).
+    """
+    asked = np.broadcast_to(days, (len(curve), np.shape(days)[-1]))
+    edges = np.concatenate([[0.0], edges_days])
+    values = np.concatenate([np.zeros((len(curve), 1)), curve], axis=1)
+    return np.array([np.interp(row, edges, line) for row, line in zip(asked, values, strict=True)]).reshape(asked.shape)
+
+
+def days_until(curve: Floats, edges_days: tuple[float, ...], shares: tuple[float, ...]) -> Floats:
+    """Give after how many days each curve has come so far of its own last value, shape (rows, shares)."""
+    edges = np.concatenate([[0.0], edges_days])
+    values = np.concatenate([np.zeros((len(curve), 1)), curve / np.maximum(curve[:, -1:], 1e-12)], axis=1)
+    return np.array([np.interp(shares, line, edges) for line in values]).reshape(len(curve), len(shares))
+
+
+def fit_win_curve(
+    matrix: Floats,
+    took_days: Floats,
+    end: NDArray[np.int64],
+    *,
+    edges_days: tuple[float, ...],
+    category_positions: list[int],
+    seed: int,
+) -> WinCurve:
+    """Fit hazards on a row for each opportunity and interval that it was seen to begin open.
+
+    Args:
+        matrix: one row a subject.
+        took_days: until the end; of those still open, until they were last seen.
+        end: OPEN, WON or LOST.
+        edges_days: ends of the intervals.
+        category_positions: columns of the matrix that hold codes.
+        seed: of LightGBM.
+    """
+    starts, ends = np.array([0.0, *edges_days[:-1]]), np.array(edges_days)
+    over = took_days[:, None] >= ends  # an open one counts in an interval only if it was seen to its end
+    ended_in = (end[:, None] != OPEN) & (took_days[:, None] >= starts) & ~over
+    row, interval = np.nonzero(over | ended_in)
+    label = np.where(ended_in[row, interval], end[row], OPEN)
+    data = lgb.Dataset(_with_interval(matrix, row, interval), label, categorical_feature=category_positions)
+    booster = lgb.train({**PARAMETERS, "seed": seed}, data, num_boost_round=ROUNDS)
+    return WinCurve(edges_days, booster.model_to_string(num_iteration=-1))
+
+
+def _with_interval(matrix: Floats, row: NDArray[np.int64], interval: NDArray[np.int64]) -> Floats:
+    return np.column_stack([matrix[row], interval.astype(np.float64)])

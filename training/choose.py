@@ -1,0 +1,211 @@
+"""Choose on folds what the search need not search: which optional features pay, and how fast the past fades."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from forecast.estimators.win import occasions
+from forecast.features.plan import KEY_VALUES_MIN
+from forecast.metrics import log_losses
+from training.dataset import Dataset, Lesson
+from training.fit import Evidence, Recipe, faded, fit_recipe, judge_on_folds, judged_rows, set_level
+from training.folds import Fold
+
+CALENDAR = frozenset({"quarter_end_days", "created_weekday", "created_hour"})
+HALF_LIVES_DAYS = (730.0, 365.0, 180.0, 90.0, 45.0)
+OUTCOMES_MIN = 10
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+MONTH_SHARE_MAX = 0.8
+LIFT = "_win_lift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A recipe chosen among simple ones, and what it predicts for the folds."""
+
+    recipe: Recipe
+    evidence: Evidence
+
+
+def choose_inputs(dataset: Dataset, folds: list[Fold], start: Recipe) -> Recipe:
+    """Add optional features to a recipe, and let the past fade, where either clearly lowers the loss on the folds.
+
+    Features of the calendar, features that tell the month a row is from, and earlier win rates each learn the past by heart
+    where what they say does not come again, so that they have to show their worth.
+    """
+    start = replace(start, left_out=start.left_out | few_levels(dataset))
+    groups = {name: group - start.left_out for name, group in optional_features(dataset, folds).items()}
+    groups = {name: group for name, group in groups.items() if group}
+    best = _try(dataset, folds, replace(start, left_out=start.left_out.union(*groups.values())))
+    if dataset.dated:
+        faster = [_try(dataset, folds, replace(best.recipe, half_life_days=days)) for days in HALF_LIVES_DAYS]
+        best = _slowest_good(dataset, [best, *faster])
+    tried = {
+        name: _try(dataset, folds, replace(best.recipe, left_out=best.recipe.left_out - group))
+        for name, group in groups.items()
+    }
+    for name in sorted(groups, key=lambda name: _gain(dataset, best, tried[name])[0], reverse=True):
+        left_out = best.recipe.left_out - groups[name]
+        if _pays(dataset, best, tried[name]):
+            best = _better(dataset, best, _try(dataset, folds, replace(best.recipe, left_out=left_out)))
+    return best.recipe
+
+
+def _slowest_good(dataset: Dataset, choices: list[Choice]) -> Choice:
+    """Give the first choice whose loss is not clearly higher than the lowest of all."""
+    best = max(choices, key=lambda choice: _gain(dataset, choices[0], choice)[0])
+    return next(choice for choice in choices if not _pays(dataset, choice, best))
+
+
+def _better(dataset: Dataset, best: Choice, other: Choice) -> Choice:
+    return other if _pays(dataset, best, other) else best
+
+
+def _pays(dataset: Dataset, best: Choice, other: Choice) -> bool:
+    """Tell whether the other's loss is lower by more than the standard error of the difference."""
+    gain, error = _gain(dataset, best, other)
+    return gain > error
+
+
+def _gain(dataset: Dataset, best: Choice, other: Choice) -> tuple[float, float]:
+    """Give how much lower the other's loss is over all judged rows, and its standard error over opportunities."""
+    judged = best.evidence.judged
+    used = judged.used
+    losses = [log_losses(judged.won[used], expit(choice.evidence.log_odds[used])) for choice in (best, other)]
+    gains = np.bincount(dataset.groups[used], weights=(losses[0] - losses[1]) * judged.weight[used])
+    return float(gains.sum()), float(np.sqrt(np.sum(gains**2)))
+
+
+def _try(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Choice:
+    return Choice(recipe=recipe, evidence=judge_on_folds(dataset, folds, recipe))
+
+
+def choose_mix(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Recipe:
+    """Choose the shares of the trees, and the occasions that have a mix of their own; the recipe's shares don't matter."""
+    best = _best_share(dataset, without_entries(dataset, folds), recipe)
+    for name, rows in occasions(dataset.features).items() if dataset.timed else ():
+        those = [fold for fold in (_within(fold, rows) for fold in folds) if _enough(fold)]
+        if not those:
+            continue
+        own = _best_share(dataset, those, recipe)
+        with_own = Choice(
+            recipe=replace(best.recipe, own_shares={**best.recipe.own_shares, name: own.recipe.boosting_share}),
+            evidence=together(best.evidence, own.evidence),
+        )
+        if name == "entry" or not _pays(dataset, with_own, best):
+            best = with_own
+    return best.recipe
+
+
+def without_entries(dataset: Dataset, folds: list[Fold]) -> list[Fold]:
+    """Give the folds without the moments at which opportunities enter a stage."""
+    any_day = ~occasions(dataset.features)["entry"]
+    return [_within(fold, any_day) for fold in folds]
+
+
+def _within(fold: Fold, rows: NDArray[np.bool_]) -> Fold:
+    return Fold(fit=fold.fit.within(rows), judged=fold.judged.within(rows))
+
+
+def together(evidence: Evidence, newer: Evidence) -> Evidence:
+    """Join evidence; where both speak of a row, the newer counts."""
+    rows, judged, other = newer.judged.used, evidence.judged, newer.judged
+    return Evidence(
+        log_odds=np.where(rows, newer.log_odds, evidence.log_odds),
+        judged=Lesson(won=np.where(rows, other.won, judged.won), weight=np.where(rows, other.weight, judged.weight)),
+    )
+
+
+def _enough(fold: Fold) -> bool:
+    return all(
+        int((part.won == outcome).sum()) >= OUTCOMES_MIN for part in (fold.fit, fold.judged) for outcome in (0, 1)
+    )
+
+
+def _best_share(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Choice:
+    """Give the mix of the lowest loss; the even one where none is clearly better."""
+    trees, logistic = (judge_on_folds(dataset, folds, replace(recipe, boosting_share=share)) for share in (1.0, 0.0))
+    mixes = [
+        Choice(
+            recipe=replace(recipe, boosting_share=share),
+            evidence=replace(trees, log_odds=share * trees.log_odds + (1 - share) * logistic.log_odds),
+        )
+        for share in SHARES
+    ]
+    even = mixes[len(mixes) // 2]
+    return _better(dataset, even, max(mixes, key=lambda choice: _gain(dataset, even, choice)[0]))
+
+
+def choose_level(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Recipe:
+    """Choose how fast the share won fades: the slowest whose loss on the folds is not clearly above the lowest."""
+    if not dataset.dated:
+        return recipe
+    models = [fit_recipe(dataset, fold.fit, recipe) for fold in folds]
+
+    def expected(half_life_days: float | None) -> Choice:
+        log_odds = np.full(dataset.keys.height, np.nan)
+        for fold, model in zip(folds, models, strict=True):
+            lesson, judged = faded(dataset, fold.fit, half_life_days), fold.judged.used
+            log_odds[judged] = set_level(model, dataset, lesson).log_odds(dataset.features.filter(judged))
+        return Choice(
+            recipe=replace(recipe, level_half_life_days=half_life_days),
+            evidence=Evidence(log_odds=log_odds, judged=judged_rows(folds)),
+        )
+
+    return _slowest_good(dataset, [expected(days) for days in (None, *HALF_LIVES_DAYS)]).recipe
+
+
+def optional_features(dataset: Dataset, folds: list[Fold]) -> Mapping[str, frozenset[str]]:
+    """List the groups of features that have to show their worth, by name."""
+    rates = {key: frozenset({f"{key}{LIFT}", f"{key}_closed_share"}) for key in _rated_keys(dataset)}
+    taught = np.any([fold.fit.used | fold.judged.used for fold in folds], axis=0)
+    months = _tell_the_month(dataset, taught) - CALENDAR - {"age_days"} - frozenset().union(*rates.values())
+    return {"calendar": CALENDAR, "month": months, **rates}
+
+
+def few_levels(dataset: Dataset) -> frozenset[str]:
+    """List the win rates of keys with so few values that a model does better with the values themselves.
+
+    Without dates, the rate of a large group would differ only by the tenth that it leaves out, and so tell the outcomes there.
+    """
+    features = dataset.features
+    keys = {key: features[key if key in features.columns else f"{key}_id"] for key in _rated_keys(dataset)}
+    few = [key for key, column in keys.items() if column.n_unique() <= KEY_VALUES_MIN]
+    return frozenset(f"{key}{kind}" for key in few for kind in (LIFT, "_closed_share"))
+
+
+def _rated_keys(dataset: Dataset) -> list[str]:
+    return [name.removesuffix(LIFT) for name in dataset.features.columns if name.endswith(LIFT)]
+
+
+def _tell_the_month(dataset: Dataset, rows: NDArray[np.bool_]) -> frozenset[str]:
+    """Find features of which the month a row is from tells nearly everything."""
+    if not dataset.dated:
+        return frozenset()
+    month = dataset.keys.filter(rows).select(pl.col("as_of").dt.strftime("%Y-%m").rank("dense")).to_series().to_numpy()
+    features = dataset.features.filter(rows).drop("opportunity_id", "as_of")
+    return frozenset(
+        column.name
+        for column in features.iter_columns()
+        if _share_told(column, month.astype(np.int64)) > MONTH_SHARE_MAX
+    )
+
+
+def _share_told(column: pl.Series, month: NDArray[np.int64]) -> float:
+    """Give the share of a column's variance that lies between months: of its ranks, or of its levels (Goodman and Kruskal's tau)."""
+    if column.n_unique() < 2:
+        return 0.0
+    levels = column.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    if column.dtype != pl.String:
+        values = column.rank("average").fill_null(0).to_numpy()
+        means = np.bincount(month, weights=values) / np.maximum(np.bincount(month), 1)
+        return float(np.var(means[month]) / np.var(values))
+    counts = np.zeros((month.max() + 1, levels.max() + 1))
+    np.add.at(counts, (month, levels), 1.0)
+    sizes, shares = np.maximum(counts.sum(axis=1, keepdims=True), 1), counts.sum(axis=0) / len(month)
+    found, chance = float((counts**2 / sizes).sum() / len(month)), float((shares**2).sum())
+    return (found - chance) / (1 - chance) if chance < 1 else 0.0

@@ -1,0 +1,80 @@
+"""Fit the win curve on all that is known of when opportunities ended, those still open included."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from forecast.estimators.encoding import Encoding
+from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, fit_win_curve
+from forecast.metrics import Floats
+from training.dataset import Dataset
+
+INTERVALS = 12
+SUBJECTS_MAX = 10_000
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """What was seen of each row's end before a moment.
+
+    Attributes:
+        took_days: from the row's moment to its end, or to the moment that looks back for one still open then.
+        end: OPEN, WON or LOST.
+        seen: rows that existed by then and whose end, if they had one, has a date.
+    """
+
+    took_days: Floats
+    end: NDArray[np.int64]
+    seen: NDArray[np.bool_]
+
+
+def ends_seen(dataset: Dataset, until: datetime) -> Ends:
+    """Tell how each row had ended before a moment; a later end is not known."""
+    limit = pl.lit(until).cast(pl.Datetime("us", "UTC"))
+    ended = pl.col("won").is_not_null() & (pl.col("closed_at") < limit)
+    found = dataset.keys.select(
+        ((pl.when(ended).then("closed_at").otherwise(limit) - pl.col("as_of")).dt.total_seconds() / DAY_SECONDS).alias(
+            "took"
+        ),
+        pl.when(ended).then(pl.when(pl.col("won") == 1).then(WON).otherwise(LOST)).otherwise(OPEN).alias("end"),
+        ((pl.col("as_of") < limit) & ~(pl.col("won").is_not_null() & pl.col("closed_at").is_null())).alias("seen"),
+    )
+    return Ends(
+        took_days=found["took"].fill_null(0.0).cast(pl.Float64).to_numpy(),
+        end=found["end"].cast(pl.Int64).to_numpy(),
+        seen=found["seen"].fill_null(value=False).to_numpy(),
+    )
+
+
+def edges_of(ends: Ends, horizon_days: float) -> tuple[float, ...]:
+    """Cut the time to the horizon where equal numbers of rows had ended."""
+    ended = ends.took_days[ends.seen & (ends.end != OPEN) & (ends.took_days < horizon_days)]
+    inner = np.quantile(ended, np.linspace(0, 1, INTERVALS + 1)[1:-1]) if len(ended) else []
+    return tuple(sorted({round(float(edge), 4) for edge in inner if edge > 0} | {float(horizon_days)}))
+
+
+def fit_curve(
+    dataset: Dataset, encoding: Encoding, until: datetime, *, horizon_days: float, seed: int
+) -> WinCurve | None:
+    """Fit the curve on what was known at a moment; None where ends have no dates.
+
+    Of more than SUBJECTS_MAX rows a random part is enough.
+    """
+    if not dataset.timed:
+        return None
+    ends = ends_seen(dataset, until)
+    rows = np.flatnonzero(ends.seen)
+    if len(rows) > SUBJECTS_MAX:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, SUBJECTS_MAX, replace=False))
+    return fit_win_curve(
+        encoding.matrix(dataset.features[rows]),
+        ends.took_days[rows],
+        ends.end[rows],
+        edges_days=edges_of(ends, horizon_days),
+        category_positions=encoding.category_positions,
+        seed=seed,
+    )
