@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from forecast.settings import Settings, read_settings
 from forecast.store import migrate, open_engine
 from serving.api import (
+    accounts,
     audit,
     custom_fields,
     data_health,
@@ -52,6 +53,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 _RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
     {
         "Opportunities and leads": (scoring, what_if, opportunities, leads, grade_policies),
+        "Accounts": (accounts,),
         "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
         "Data": (data_health, duplicates, merges, pipelines),
         "Service": (models,),

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from forecast.errors import InputError
 from forecast.tiers import TierPolicy
-from training.value_fit import ValueRecipe
+from training.value_fit import Choice, ValueRecipe
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
@@ -34,7 +34,7 @@ class TierFit:
     """How the model is fitted."""
 
     cuts: Annotated[tuple[Inside, ...], Field(min_length=1)]
-    penalty: Annotated[float, Field(gt=0)]
+    penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
     tree_shares: Annotated[tuple[Share, ...], Field(min_length=1)]
     rounds: Count
     leaves: Annotated[int, Field(ge=2)]
@@ -65,12 +65,20 @@ class TierExperiment:
     text: str = field(repr=False)
 
     @property
+    def choices(self) -> list[Choice]:
+        """What is tried on the held-out part."""
+        return [
+            Choice(penalty=penalty, tree_share=share)
+            for penalty in self.fit.penalties
+            for share in self.fit.tree_shares
+        ]
+
+    @property
     def recipe(self) -> ValueRecipe:
-        """How a model is fitted, without the choice of trees."""
+        """How a model is fitted, but for what is chosen."""
         fit = self.fit
         return ValueRecipe(
             cuts=fit.cuts,
-            penalty=fit.penalty,
             rounds=fit.rounds,
             leaves=fit.leaves,
             learning_rate=fit.learning_rate,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ import polars as pl
 import sqlalchemy as sa
 
 from forecast.customer_records import read_customers
-from forecast.customer_scoring import season_seen
+from forecast.customer_scoring import season_seen, value_customers
 from forecast.customers import CustomerHistory, cut_customers
 from forecast.errors import TooLittleHistoryError
-from forecast.estimators.value import Bands, Target, ValueModel
+from forecast.estimators.value import BANDED, Bands, Target, ValueModel
 from forecast.features.customers import customer_features
 from forecast.metrics import Floats
 from forecast.registry import Version
 from forecast.settings import Settings
 from forecast.store import unit_of_work
+from forecast.tiers import find_yardsticks
 from training.card import compose_card, gates_section, warnings_section
 from training.gates import Gate
 from training.release import Release, release_run
@@ -28,10 +29,11 @@ from training.tier_config import TierExperiment
 from training.tier_gates import JudgedCustomers, decide_tier_gates, measure_tiers, tier_verdict
 from training.tracking import Report
 from training.value_fit import (
+    Choice,
     Lesson,
     fit_bands,
     fit_baseline,
-    fit_value_model,
+    fit_value_models,
     lesson_moments,
     read_lesson,
 )
@@ -93,7 +95,11 @@ def train_tiers(
     bundle = _bundle(past, experiment, until, features, horizon) | {"warnings": warnings}
     run = TierRun(
         prior=Version(
-            name=experiment.name, version=f"{version_id}-prior", basis="prior", estimator=prior, bundle=bundle
+            name=experiment.name,
+            version=f"{version_id}-prior",
+            basis="prior",
+            estimator=prior,
+            bundle=bundle | {"yardsticks": _yardsticks(past, prior, experiment, until)},
         ),
         verdict="",
         warnings=warnings,
@@ -104,14 +110,15 @@ def train_tiers(
     held = _held_out(past, experiment, until, horizon)
     if held is None:
         return replace(run, verdict=_too_little(experiment))
-    judged, tree_share = _judge(past, held, experiment)
+    judged, choice = _judge(past, held, experiment)
     gates = decide_tier_gates(judged, experiment.gates, experiment.seed, learnable=season_seen(past, held.as_of))
     run = replace(run, gates=gates, metrics=measure_tiers(judged), verdict=tier_verdict(gates))
 
     step("fitting on everything")
     lessons = _lessons(past, until, horizon, experiment)
-    model = fit_value_model(lessons, prior.baseline, experiment.recipe, horizon_days=horizon, tree_share=tree_share)
-    findings = {"gates": [gate.to_json() for gate in gates], "metrics": dict(run.metrics), "tree_share": tree_share}
+    fitted = fit_value_models(lessons, prior.baseline, experiment.recipe, horizon_days=horizon, choices=[choice])
+    model = fitted[choice].with_bands(_bands_of(judged.ours, judged.actual))
+    findings = {"gates": [gate.to_json() for gate in gates], "metrics": dict(run.metrics), "choice": asdict(choice)}
     return replace(
         run,
         prior=replace(run.prior, estimator=prior.with_bands(_bands_of(judged.baseline, judged.actual))),
@@ -119,17 +126,22 @@ def train_tiers(
             name=experiment.name,
             version=version_id,
             basis="own",
-            estimator=model.with_bands(_bands_of(judged.ours, judged.actual)),
-            bundle=bundle | findings,
+            estimator=model,
+            bundle=bundle | findings | {"yardsticks": _yardsticks(past, model, experiment, until)},
         ),
     )
 
 
-_BANDED: tuple[Target, ...] = ("orders", "revenue")
-
-
 def _bands_of(predicted: Mapping[Target, Floats], actual: Mapping[Target, Floats]) -> dict[str, Bands]:
-    return {name: fit_bands(predicted[name], actual[name]) for name in _BANDED}
+    return {name: fit_bands(predicted[name], actual[name]) for name in BANDED}
+
+
+def _yardsticks(
+    past: CustomerHistory, model: ValueModel, experiment: TierExperiment, until: datetime
+) -> dict[str, float]:
+    features, values = value_customers(past, model, until)
+    customers = values.hstack(features.select("tenure_days", "spent"))
+    return find_yardsticks(customers, experiment.tiers, horizon_days=model.horizon_days).to_json()
 
 
 def _horizon(
@@ -169,27 +181,27 @@ def _lessons(past: CustomerHistory, until: datetime, horizon: int, experiment: T
     return [lesson for lesson in found if lesson is not None]
 
 
-def _judge(past: CustomerHistory, held: Lesson, experiment: TierExperiment) -> tuple[JudgedCustomers, float]:
-    """Predict the held-out part from what was known before it, with the share of trees that does best."""
-    lessons = _lessons(past, held.as_of, held.horizon_days, experiment)
-    fitted = {
-        share: fit_value_model(
-            lessons, held.baseline, experiment.recipe, horizon_days=held.horizon_days, tree_share=share
-        ).predict_all(held.features)
-        for share in experiment.fit.tree_shares
-    }
+def _judge(past: CustomerHistory, held: Lesson, experiment: TierExperiment) -> tuple[JudgedCustomers, Choice]:
+    """Predict the held-out part from what was known before it, by the choice that does best."""
+    fitted = fit_value_models(
+        _lessons(past, held.as_of, held.horizon_days, experiment),
+        held.baseline,
+        experiment.recipe,
+        horizon_days=held.horizon_days,
+        choices=experiment.choices,
+    )
     count = {name: held.features[name].cast(pl.Float64).to_numpy() for name in ("recent_spent", "recency_days")}
     judged = {
-        share: JudgedCustomers(
+        choice: JudgedCustomers(
             actual=held.outcomes,
-            ours=ours,
+            ours=model.predict_all(held.features),
             baseline=held.given,
             last_period=count["recent_spent"],
             recency_days=count["recency_days"],
         )
-        for share, ours in fitted.items()
+        for choice, model in fitted.items()
     }
-    best = min(judged, key=lambda share: float(np.mean(judged[share].losses(judged[share].ours))))
+    best = min(judged, key=lambda choice: float(np.mean(judged[choice].losses(judged[choice].ours))))
     return judged[best], best
 
 
@@ -231,7 +243,7 @@ def tier_report(run: TierRun, version: Version[ValueModel], models: Path) -> Rep
         verdict=run.verdict,
         metrics=run.metrics,
         sample=run.features.head(20).cast({pl.Int64: pl.Float64}),
-        parameters={"r": rate.r, "alpha": rate.alpha, "a": rate.a, "b": rate.b, "tree_share": model.tree_share},
+        parameters={**version.bundle.get("choice", {}), "r": rate.r, "alpha": rate.alpha, "a": rate.a, "b": rate.b},
     )
 
 

@@ -1,7 +1,7 @@
 """From customers' history to a fitted value model: many earlier cut-offs, each with what was bought afterwards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import lightgbm as lgb
@@ -44,13 +44,11 @@ class ValueRecipe:
 
     Attributes:
         cuts: shares of the history at which earlier cut-offs lie.
-        penalty: of the GLMs, in rows.
         rounds, leaves, learning_rate: of the trees.
         seed: of every random choice.
     """
 
     cuts: tuple[float, ...]
-    penalty: float
     rounds: int
     leaves: int
     learning_rate: float
@@ -116,23 +114,52 @@ def fit_baseline(features: pl.DataFrame) -> Baseline:
     )
 
 
-def fit_value_model(
-    lessons: Sequence[Lesson], baseline: Baseline, recipe: ValueRecipe, *, horizon_days: int, tree_share: float
-) -> ValueModel:
-    """Fit the corrections of every target on all lessons; `baseline` is what they will correct."""
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is chosen on held-out time: the penalty of the GLMs, in rows, and the share of the trees in the mix."""
+
+    penalty: float
+    tree_share: float
+
+
+def fit_value_models(
+    lessons: Sequence[Lesson],
+    baseline: Baseline,
+    recipe: ValueRecipe,
+    *,
+    horizon_days: int,
+    choices: Sequence[Choice],
+) -> dict[Choice, ValueModel]:
+    """Fit the corrections of every target on all lessons, as each choice says; `baseline` is what they will correct."""
     levels = _levels(lessons)
     matrix = np.vstack([shape_matrix(one.features, one.baseline, one.horizon_days, levels) for one in lessons])
-    model = ValueModel(baseline=baseline, horizon_days=horizon_days, levels=levels, tree_share=tree_share)
-    scale = float(np.mean([one.baseline.level for one in lessons]))
-    corrections, trees = {}, {}
-    for target in TARGETS:
-        unit = scale if target == "revenue" else 1.0
-        actual = np.concatenate([one.outcomes[target] for one in lessons]) / unit
-        offset = linear(target, np.concatenate([one.given[target] for one in lessons]) / unit)
-        corrections[target] = fit_correction(_FAMILIES[target], matrix, actual, offset, penalty=recipe.penalty)
-        if tree_share:
-            trees[target] = _fit_trees(target, matrix, actual, offset, recipe)
-    return replace(model, corrections=corrections, trees=trees)
+    aims = {target: _aim(lessons, target) for target in TARGETS}
+    corrections = {
+        penalty: {
+            target: fit_correction(_FAMILIES[target], matrix, *aims[target], penalty=penalty) for target in TARGETS
+        }
+        for penalty in {choice.penalty for choice in choices}
+    }
+    with_trees = any(choice.tree_share for choice in choices)
+    trees = {target: _fit_trees(target, matrix, *aims[target], recipe) for target in TARGETS} if with_trees else {}
+    return {
+        choice: ValueModel(
+            baseline=baseline,
+            horizon_days=horizon_days,
+            levels=levels,
+            corrections=corrections[choice.penalty],
+            trees=trees if choice.tree_share else {},
+            tree_share=choice.tree_share,
+        )
+        for choice in choices
+    }
+
+
+def _aim(lessons: Sequence[Lesson], target: Target) -> tuple[Floats, Floats]:
+    """Give what happened and the linear predictor of the baseline, revenue in units of the company's purchase value."""
+    unit = float(np.mean([one.baseline.level for one in lessons])) if target == "revenue" else 1.0
+    actual = np.concatenate([one.outcomes[target] for one in lessons]) / unit
+    return actual, linear(target, np.concatenate([one.given[target] for one in lessons]) / unit)
 
 
 def _fit_trees(target: Target, matrix: Floats, actual: Floats, offset: Floats, recipe: ValueRecipe) -> Boosting:

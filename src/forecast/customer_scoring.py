@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from forecast.customers import DAY_MICROSECONDS, EVENTS, CustomerHistory
-from forecast.estimators.value import SHAPES, ValueModel
+from forecast.estimators.value import BANDED, SHAPES, ValueModel
 from forecast.features.customers import YEAR_DAYS, customer_features
 from forecast.metrics import Floats
 from forecast.registry import Version
-from forecast.tiers import TierPolicy, assign_tiers, potential
+from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
 
 MONTH_DAYS = 30
 PURCHASES_FOR_RHYTHM = 3
@@ -33,30 +33,41 @@ _REASON = pl.Struct(
 )
 
 
-def score_customers(history: CustomerHistory, version: Version[ValueModel], *, as_of: datetime) -> pl.DataFrame:
+def score_customers(
+    history: CustomerHistory,
+    version: Version[ValueModel],
+    *,
+    as_of: datetime,
+    yardsticks: Yardsticks | None = None,
+) -> pl.DataFrame:
     """Score every account that bought before `as_of`, as it would have been scored then.
 
+    Args:
+        history: of customers; nothing at or after `as_of` enters a score.
+        version: the model version.
+        as_of: the moment.
+        yardsticks: of tiers and potentials, where the history holds but a part of the customers.
+
     Returns:
-        `account_id`, sorted; `as_of, horizon_days, probability_active` (0-1), `expected_orders` and `expected_revenue` with
-        `…_low` and `…_high` (80 %), `tier, potential, reasons` (a list of at most five {feature, value, usual of customers
-        in the middle, contribution to the log of expected revenue}, strongest first), `next_order_at, next_order_low,
-        next_order_high, overdue, basis, version, level` (`learnt`, or `not learnable` where the season was never seen).
+        Columns as SCORE_TYPES, by account: probabilities 0-1; `…_low` and `…_high` bound 80 %; `reasons` are at most five
+        {feature, value, usual of customers in the middle, contribution to the log of expected revenue}, strongest first;
+        the next order from three purchases on; `level` is `learnt`, or `not learnable` where the season was never seen.
     """
     policy = TierPolicy(**version.bundle["policy"])
-    features, values = _valued(history, version.estimator, as_of)
+    model = version.estimator
+    features, values = value_customers(history, model, as_of)
     if features.is_empty():
         return pl.DataFrame(schema=SCORE_TYPES)
-    model, horizon = version.estimator, version.estimator.horizon_days
-    tiers = assign_tiers(values, policy, before=_earlier_tiers(history, model, policy, as_of))
-    usual = float(np.mean(values["probability_active"].to_numpy()))
-    known = features.select("tenure_days", "recency_days", "spent").hstack(values)
-    return values.with_columns(
-        tiers["tier"],
-        known.select(potential(policy, horizon_days=horizon, usual_probability=usual).alias("potential")).to_series(),
+    customers = values.hstack(features.select("tenure_days", "recency_days", "spent"))
+    found = yardsticks or find_yardsticks(customers, policy, horizon_days=model.horizon_days)
+    before = _earlier_tiers(history, model, policy, as_of, yardsticks)
+    return customers.with_columns(
+        assign_tiers(values, found, policy, before=before)["tier"],
+        potential(policy, found, horizon_days=model.horizon_days).alias("potential"),
         *_next_orders(features, as_of),
         pl.Series("reasons", _reasons(features, model.explain(features)), dtype=pl.List(_REASON)),
         as_of=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
-        horizon_days=pl.lit(horizon, dtype=pl.Int64),
+        horizon_days=pl.lit(model.horizon_days, dtype=pl.Int64),
         basis=pl.lit(version.basis),
         version=pl.lit(version.version),
         level=pl.lit("learnt" if season_seen(history, as_of) else "not learnable"),
@@ -95,35 +106,38 @@ SCORE_TYPES = pl.Schema(
 )
 
 
-def _valued(history: CustomerHistory, model: ValueModel, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+def value_customers(history: CustomerHistory, model: ValueModel, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the features of every customer, and what is expected of each with its bounds; same rows."""
     features = customer_features(history, as_of, horizon_days=model.horizon_days)
     if features.is_empty():
         return features, features.select("account_id")
     found = model.predict_all(features)
-    (orders_low, orders_high) = model.intervals("orders", found["orders"])
-    (revenue_low, revenue_high) = model.intervals("revenue", found["revenue"])
-    values = features.select(
-        "account_id",
-        pl.Series("probability_active", found["active"]),
-        pl.Series("expected_orders", found["orders"]),
-        pl.Series("expected_orders_low", orders_low),
-        pl.Series("expected_orders_high", orders_high),
-        pl.Series("expected_revenue", found["revenue"]),
-        pl.Series("expected_revenue_low", revenue_low),
-        pl.Series("expected_revenue_high", revenue_high),
-    )
-    return features, values
+    columns = [pl.Series("probability_active", found["active"])]
+    for target in BANDED:
+        low, high = model.intervals(target, found[target])
+        columns += [
+            pl.Series(f"expected_{target}{end}", bound)
+            for end, bound in (("", found[target]), ("_low", low), ("_high", high))
+        ]
+    return features, features.select("account_id", *columns)
 
 
 def _earlier_tiers(
-    history: CustomerHistory, model: ValueModel, policy: TierPolicy, as_of: datetime
+    history: CustomerHistory,
+    model: ValueModel,
+    policy: TierPolicy,
+    as_of: datetime,
+    yardsticks: Yardsticks | None,
 ) -> pl.DataFrame | None:
     """Replay the tiers of the months before, each held against the one before it."""
     held = None
     for month in range(policy.memory_months, 0, -1):
-        features, values = _valued(history, model, as_of - timedelta(days=MONTH_DAYS * month))
-        if not features.is_empty():
-            held = assign_tiers(values, policy, before=held)
+        features, values = value_customers(history, model, as_of - timedelta(days=MONTH_DAYS * month))
+        if features.is_empty():
+            continue
+        customers = values.hstack(features.select("tenure_days", "spent"))
+        found = yardsticks or find_yardsticks(customers, policy, horizon_days=model.horizon_days)
+        held = assign_tiers(values, found, policy, before=held)
     return held
 
 

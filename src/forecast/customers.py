@@ -63,7 +63,7 @@ def purchase_days(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
 def returned_before(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
     """Sum what each customer gave back before `as_of`: `account_id, returned_amount` of those who did."""
     returns = history.orders.filter((pl.col("ordered_at") < as_of) & (pl.col("amount") < 0))
-    return returns.group_by("account_id").agg(returned_amount=-pl.col("amount").sum())
+    return returns.group_by("account_id", maintain_order=True).agg(returned_amount=-pl.col("amount").sum())
 
 
 def purchases_within(history: CustomerHistory, as_of: datetime, *, horizon_days: int) -> pl.DataFrame:
@@ -75,7 +75,7 @@ def purchases_within(history: CustomerHistory, as_of: datetime, *, horizon_days:
     later = history.orders.filter((pl.col("ordered_at") >= as_of) & (pl.col("ordered_at") < end))
     return (
         _days_before(later, end)
-        .group_by("account_id")
+        .group_by("account_id", maintain_order=True)
         .agg(orders=pl.col("bought").sum().cast(pl.Float64), revenue=(pl.col("spent") - pl.col("returned")).sum())
         .filter(pl.col("orders") > 0)
         .with_columns(pl.col("revenue").clip(lower_bound=0.0))
@@ -88,7 +88,7 @@ def _days_before(orders: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     return (
         orders.filter(pl.col("ordered_at") < as_of)
         .with_columns(ago_days=((since - 1) // DAY_MICROSECONDS).cast(pl.Int32))
-        .group_by("account_id", "ago_days")
+        .group_by("account_id", "ago_days", maintain_order=True)
         .agg(
             spent=amount.clip(lower_bound=0.0).sum(),
             returned=(-amount).clip(lower_bound=0.0).sum(),

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
 Tier = Literal["A", "B", "C"]
@@ -21,7 +22,8 @@ class TierPolicy:
         margin: how far past a bound a customer's value must be before its tier changes, as a share of the bound.
         memory_months: how many earlier months' tiers are held on to.
         new_days: a customer is new for so long after the first purchase.
-        growing_from, declining_below: expected revenue a day, as a multiple of the customer's own so far.
+        growing_from, declining_below: expected revenue a day as a multiple of the customer's own so far, against the
+            same multiple of all customers together.
         dormant_below: probability of buying, as a multiple of the average customer's, of one that was silent for half a
             horizon.
     """
@@ -41,61 +43,85 @@ class TierPolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TierBounds:
-    """Least expected revenue of tiers A and B."""
+class Yardsticks:
+    """What the company's customers are measured against.
+
+    Attributes:
+        a, b: least expected revenue of tiers A and B.
+        usual_probability: mean probability of buying.
+        usual_pace: expected revenue a day of all customers together, as a multiple of what they spent a day so far.
+    """
 
     a: float
     b: float
+    usual_probability: float
+    usual_pace: float
+
+    def to_json(self) -> dict[str, float]:
+        """Give the yardsticks as JSON values."""
+        return asdict(self)
 
 
-def tier_bounds(expected_revenue: pl.Series, policy: TierPolicy) -> TierBounds:
-    """Find the values at which the largest accounts carry the policy's shares of expected revenue."""
-    ordered = expected_revenue.sort(descending=True)
+def find_yardsticks(customers: pl.DataFrame, policy: TierPolicy, *, horizon_days: int) -> Yardsticks:
+    """Measure all customers: `expected_revenue, probability_active, spent, tenure_days`, one row each."""
+    ordered = customers["expected_revenue"].sort(descending=True)
     before = ordered.cum_sum().shift(1, fill_value=0.0)
     total = float(ordered.sum())
     a, b = (
         min(ordered.filter(before < share * total).to_list(), default=0.0) for share in (policy.a_share, policy.b_share)
     )
-    return TierBounds(a=a, b=b)
+    so_far = float(customers.select(_spent_a_day(horizon_days).sum()).item())
+    return Yardsticks(
+        a=a,
+        b=b,
+        usual_probability=float(np.mean(customers["probability_active"].to_numpy())),
+        usual_pace=total / horizon_days / so_far if so_far > 0 else 1.0,
+    )
 
 
-def assign_tiers(values: pl.DataFrame, policy: TierPolicy, *, before: pl.DataFrame | None = None) -> pl.DataFrame:
+def assign_tiers(
+    values: pl.DataFrame, yardsticks: Yardsticks, policy: TierPolicy, *, before: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Give `account_id, tier` of each row of `account_id, expected_revenue`, in their order.
 
     Args:
         values: what is expected of each account now.
-        policy: shares and margin.
+        yardsticks: with the bounds.
+        policy: with the margin.
         before: the tiers a while ago; an account keeps its tier while its value is within the margin of its bound.
     """
-    bounds = tier_bounds(values["expected_revenue"], policy)
     value, room = pl.col("expected_revenue"), 1 + policy.margin
-    plain = _tier(value, bounds)
+    plain = _rank(value, yardsticks)
     if before is None:
-        return values.select("account_id", plain.alias("tier"))
-    known = before.select("account_id", pl.col("tier").alias("held"))
-    rank = {"A": 0, "B": 1, "C": 2}
-    held, up, down = (
-        pl.col("held").replace_strict(rank, default=None),
-        _tier(value / room, bounds),
-        _tier(value * room, bounds),
-    )
-    best, worst = (reached.replace_strict(rank) for reached in (down, up))
-    kept = pl.max_horizontal(best, pl.min_horizontal(held, worst))
-    tier = pl.when(held.is_null()).then(plain).otherwise(kept.replace_strict({0: "A", 1: "B", 2: "C"}, default=None))
+        return values.select("account_id", plain.replace_strict(_NAMES).alias("tier"))
+    known = before.select("account_id", pl.col("tier").replace_strict(_RANKS).alias("held"))
+    best, worst = _rank(value * room, yardsticks), _rank(value / room, yardsticks)
+    kept = pl.max_horizontal(best, pl.min_horizontal(pl.col("held"), worst))
+    rank = pl.when(pl.col("held").is_null()).then(plain).otherwise(kept)
     joined = values.join(known, on="account_id", how="left", maintain_order="left")
-    return joined.select("account_id", tier.alias("tier"))
+    return joined.select("account_id", rank.replace_strict(_NAMES).alias("tier"))
 
 
-def _tier(value: pl.Expr, bounds: TierBounds) -> pl.Expr:
-    return pl.when(value >= bounds.a).then(pl.lit("A")).when(value >= bounds.b).then(pl.lit("B")).otherwise(pl.lit("C"))
+_NAMES = dict(enumerate(TIERS))
+_RANKS = {tier: rank for rank, tier in enumerate(TIERS)}
 
 
-def potential(policy: TierPolicy, *, horizon_days: int, usual_probability: float) -> pl.Expr:
-    """Give the potential from `tenure_days, recency_days, spent, probability_active` and `expected_revenue`."""
-    so_far = pl.col("spent") / pl.max_horizontal(pl.col("tenure_days") + 1, horizon_days)
-    pace = pl.col("expected_revenue") / horizon_days / so_far
+def _rank(value: pl.Expr, yardsticks: Yardsticks) -> pl.Expr:
+    return 2 - (value >= yardsticks.a).cast(pl.Int64) - (value >= yardsticks.b).cast(pl.Int64)
+
+
+def _spent_a_day(horizon_days: int) -> pl.Expr:
+    return pl.col("spent") / pl.max_horizontal(pl.col("tenure_days") + 1, horizon_days)
+
+
+def potential(policy: TierPolicy, yardsticks: Yardsticks, *, horizon_days: int) -> pl.Expr:
+    """Give the potential from `tenure_days, recency_days, spent, probability_active` and `expected_revenue`.
+
+    Growing and declining compare with how all customers together develop, as most spend less after their first order.
+    """
+    pace = pl.col("expected_revenue") / horizon_days / _spent_a_day(horizon_days) / yardsticks.usual_pace
     silent = pl.col("recency_days") > horizon_days / 2
-    unlikely = pl.col("probability_active") < policy.dormant_below * usual_probability
+    unlikely = pl.col("probability_active") < policy.dormant_below * yardsticks.usual_probability
     return (
         pl.when(pl.col("tenure_days") < policy.new_days)
         .then(pl.lit("new"))

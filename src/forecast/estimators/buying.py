@@ -17,6 +17,7 @@ from forecast.metrics import Floats
 _LOG_BOUND = 12.0
 _DROPOUT_MIN = 1e-4
 _PARAMETER_MAX = 1e4
+UNKNOWN_GAP_WEEKS = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +74,11 @@ class BuyingRate:
 
 def fit_buying_rate(repeats: Floats, last: Floats, age: Floats) -> BuyingRate:
     """Fit BG/NBD by maximum likelihood; NBD, with the reason, where its parameters run to a boundary or predict nothing."""
+    if age.max() <= 0:
+        told = "no time has passed since the first purchase of any customer"
+        return BuyingRate(r=1.0, alpha=UNKNOWN_GAP_WEEKS, a=0.0, b=1.0, log_likelihood=0.0, trouble=told)
     rows, counts = np.unique(np.column_stack([repeats, last, age]), axis=0, return_counts=True)
-    scale = max(float(age.max()) / 10, 1e-6)
+    scale = float(age.max()) / 10
     scaled = rows / np.array([1.0, scale, scale])
 
     def loss(logs: Floats) -> float:
@@ -104,7 +108,8 @@ def _trouble(fitted: BuyingRate, logs: Floats, rows: Floats) -> str:
         return "a parameter of BG/NBD ran to its boundary"
     if not _DROPOUT_MIN < leaving < 1 - _DROPOUT_MIN:
         return f"BG/NBD finds that {leaving:.2g} of customers leave after a purchase, which is not a fit"
-    expected = fitted.expected(*rows.T, weeks=float(rows[:, 2].max()) or 1.0)
+    with np.errstate(all="ignore"):
+        expected = fitted.expected(*rows.T, weeks=float(rows[:, 2].max()))
     if not np.isfinite(expected).all() or expected.min() < 0:
         return "BG/NBD predicts no finite number of purchases"
     return ""

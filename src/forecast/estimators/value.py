@@ -18,6 +18,7 @@ from forecast.metrics import Floats
 Target = Literal["active", "orders", "revenue"]
 
 TARGETS: tuple[Target, ...] = ("active", "orders", "revenue")
+BANDED: tuple[Target, ...] = ("orders", "revenue")
 DAYS_A_WEEK = 7.0
 NUMBERS = (
     "purchase_days", "spent", "returned_amount", "recency_days", "tenure_days", "mean_value", "last_value", "max_value",
@@ -41,7 +42,10 @@ class Baseline:
     level: float
 
     def predict(self, features: pl.DataFrame, *, horizon_days: int) -> dict[Target, Floats]:
-        """Give the probability of buying, the orders and the revenue of each customer within the horizon."""
+        """Give what is corrected: orders, revenue, and the probability of buying that follows from the orders alone.
+
+        `active` knows better how many leave for good, but tells customers apart less well.
+        """
         given = _rate_inputs(features)
         weeks = horizon_days / DAYS_A_WEEK
         orders = np.maximum(self.rate.expected(*given, weeks=weeks), _RATE_MIN)
@@ -51,6 +55,11 @@ class Baseline:
             "orders": orders,
             "revenue": orders * np.maximum(value, self.level * _TINY),
         }
+
+    def active(self, features: pl.DataFrame, *, horizon_days: int) -> Floats:
+        """Give the probability of buying within the horizon."""
+        found = self.rate.active(*_rate_inputs(features), weeks=horizon_days / DAYS_A_WEEK)
+        return np.clip(found, _RATE_MIN, 1 - _RATE_MIN)
 
     def alive(self, features: pl.DataFrame) -> Floats:
         """Give the probability that a customer has not left for good."""
@@ -111,7 +120,7 @@ class ValueModel:
         """Give every target of each row of features."""
         given = self.baseline.predict(features, horizon_days=self.horizon_days)
         if not self.corrections:
-            return given
+            return given | {"active": self.baseline.active(features, horizon_days=self.horizon_days)}
         matrix = shape_matrix(features, self.baseline, self.horizon_days, self.levels)
         return {target: corrected(target, given[target], self._shift(target, matrix)) for target in TARGETS}
 
@@ -136,7 +145,7 @@ class ValueModel:
             parts[:, column] += matrix[:, column] - np.median(matrix[:, column])
         return parts
 
-    def intervals(self, target: Literal["orders", "revenue"], predicted: Floats) -> tuple[Floats, Floats]:
+    def intervals(self, target: Target, predicted: Floats) -> tuple[Floats, Floats]:
         """Give the 80 % interval of each prediction."""
         return self.bands.get(target, Bands()).around(predicted)
 

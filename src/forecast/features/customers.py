@@ -22,7 +22,7 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
     days = purchase_days(history, as_of).with_columns(gap=_gap())
     return (
         days.lazy()
-        .group_by("account_id")
+        .group_by("account_id", maintain_order=True)
         .agg(_whole() + _windows(horizon_days))
         .sort("account_id")
         .collect()

@@ -1,0 +1,324 @@
+"""/v1/accounts: what customers are worth, stored and as sent."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import polars as pl
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+
+from forecast.customer_scoring import score_customers
+from forecast.customer_wording import potential_label, reason_sentence, strategy
+from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory
+from forecast.errors import InputError, NotFoundError
+from forecast.records import Account, AccountScore
+from forecast.tiers import Potential, Tier, Yardsticks
+from forecast.wording import Language
+from serving.deps import DeskDep, LanguageDep, SessionDep
+from serving.listing import PAST_SCORES_MAX, Cursor, comes_after
+from serving.live import Live
+from serving.posted import utc
+from serving.schemas import ITEMS_MAX, Moment, Posted, Schema
+
+TIER_MODEL = "customer_tier"
+ORDERS_MAX = 10_000
+
+router = APIRouter()
+
+
+class Estimate(Schema):
+    """What is expected, with the bounds of 80 %."""
+
+    expected: float
+    low: float
+    high: float
+
+
+class ValueReason(Schema):
+    """What sets the account's value apart; `contribution` is to the log of expected revenue."""
+
+    feature: str
+    value: float | None
+    usual: float | None
+    contribution: float
+    sentence: str
+
+
+class NextOrder(Schema):
+    """When the next order would be usual; `overdue` when even the upper bound is past."""
+
+    at: datetime
+    low: datetime
+    high: datetime
+    overdue: bool
+
+
+class AccountValue(Schema):
+    """What an account is worth within `horizon_days` of `as_of`, and what to do.
+
+    `level` is `not learnable` where less than a year is known, so that the season ahead was never seen.
+    """
+
+    as_of: datetime
+    horizon_days: int
+    probability_active: float
+    orders: Estimate
+    revenue: Estimate
+    tier: Tier
+    potential: Potential
+    potential_label: str
+    strategy: str
+    next_order: NextOrder | None
+    reasons: list[ValueReason]
+    basis: str
+    level: str
+    model_version: str
+
+
+class AccountRow(Schema):
+    """An account in a list; `name` is missing where it is known from its orders only."""
+
+    id: str
+    name: str | None
+    industry: str | None
+    region: str | None
+    value: AccountValue
+
+
+class AccountPage(Schema):
+    """A page of a list; `next_cursor` is missing on the last."""
+
+    accounts: list[AccountRow]
+    next_cursor: str | None
+
+
+class PastValue(Schema):
+    """An earlier score."""
+
+    as_of: datetime
+    probability_active: float
+    expected_revenue: float
+    tier: Tier
+    potential: Potential
+
+
+class AccountAnswer(AccountRow):
+    """An account with its newest score and those before it, newest first."""
+
+    trend: list[PastValue]
+
+
+class OrderIn(Posted):
+    """A purchase; a return has a negative amount."""
+
+    ordered_at: Moment
+    amount: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+
+
+class CustomerIn(Posted):
+    """A customer with all orders that the caller knows of."""
+
+    id: Annotated[str, Field(min_length=1)]
+    industry: str | None = None
+    region: str | None = None
+    size: str | None = None
+    channel: str | None = None
+    orders: Annotated[list[OrderIn], Field(min_length=1, max_length=ORDERS_MAX)]
+
+
+class AccountScoreRequest(Schema):
+    """Customers to score as of a moment, now where none is given."""
+
+    as_of: Moment | None = None
+    accounts: Annotated[list[CustomerIn], Field(min_length=1, max_length=ITEMS_MAX)]
+
+
+class ScoredAccount(Schema):
+    """A customer as sent; `value` is missing where nothing was bought before the moment."""
+
+    id: str
+    value: AccountValue | None
+
+
+class AccountScoreAnswer(Schema):
+    """Scores in the order of what was sent."""
+
+    accounts: list[ScoredAccount]
+
+
+def get_live_tiers(desk: DeskDep) -> Live:
+    """Give the live version of customer tiers; without one, the service can't do this (503)."""
+    try:
+        return desk.live.get(TIER_MODEL)
+    except NotFoundError as error:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+
+
+LiveTiersDep = Annotated[Live, Depends(get_live_tiers)]
+
+
+@router.post("/v1/accounts/score", summary="Score customers that you send")
+def score_posted_accounts(
+    call: AccountScoreRequest, desk: DeskDep, live: LiveTiersDep, language: LanguageDep
+) -> AccountScoreAnswer:
+    """Score 1 to 1,000 customers by their orders; nothing is stored.
+
+    Tiers are measured against the customers that the version was trained on.
+    """
+    as_of = utc(call.as_of, desk.zone) if call.as_of else desk.clock()
+    _refuse_twice(call.accounts)
+    version: Any = live.version
+    yardsticks = Yardsticks(**version.bundle["yardsticks"])
+    scores = score_customers(_posted_history(call.accounts, desk), version, as_of=as_of, yardsticks=yardsticks)
+    found = {row["account_id"]: _value(row, language) for row in scores.iter_rows(named=True)}
+    return AccountScoreAnswer(accounts=[ScoredAccount(id=one.id, value=found.get(one.id)) for one in call.accounts])
+
+
+@router.get("/v1/accounts", summary="List accounts, the most valuable first")
+def list_accounts(
+    *,
+    session: SessionDep,
+    language: LanguageDep,
+    tier: Annotated[Tier | None, Query(examples=["A"])] = None,
+    potential: Annotated[Potential | None, Query(examples=["declining"])] = None,
+    overdue: Annotated[bool | None, Query(description="Only those whose next order is overdue, or is not.")] = None,
+    region: Annotated[str | None, Query()] = None,
+    industry: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=500, examples=[50])] = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> AccountPage:
+    """List scored accounts by expected revenue, highest first."""
+    asked = (
+        (AccountScore.tier, tier),
+        (AccountScore.potential, potential),
+        (AccountScore.overdue, overdue),
+        (Account.region, region),
+        (Account.industry, industry),
+    )
+    statement = (
+        _scored_accounts()
+        .where(AccountScore.latest, *(column == wanted for column, wanted in asked if wanted is not None))
+        .order_by(AccountScore.expected_revenue.desc(), AccountScore.account_id)
+        .limit(limit + 1)
+    )
+    if cursor:
+        after = Cursor.from_text(cursor)
+        statement = statement.where(comes_after(after, AccountScore.expected_revenue, AccountScore.account_id))
+    found = session.execute(statement).all()
+    rows = [_row(score, account, language) for score, account in found[:limit]]
+    more = len(found) > limit
+    last = Cursor(value=rows[-1].value.revenue.expected, record_id=rows[-1].id) if more else None
+    return AccountPage(accounts=rows, next_cursor=last.to_text() if last else None)
+
+
+@router.get("/v1/accounts/{account_id:path}", summary="Read one account with its value and trend")
+def read_account(account_id: str, session: SessionDep, language: LanguageDep) -> AccountAnswer:
+    """Give the newest score of an account with its reasons, and the newest 50 scores."""
+    scores = _scores_of(session, account_id)
+    newest = next((score for score in scores if score.latest), None)
+    if newest is None:
+        raise NotFoundError(
+            f'account "{account_id}" has no score; accounts that have bought get one by `forecast score {TIER_MODEL}`'
+        )
+    account = session.get(Account, account_id)
+    row = _row(newest, None if account is None or account.deleted_at else account, language)
+    trend = [
+        PastValue(
+            as_of=score.as_of,
+            probability_active=score.probability_active,
+            expected_revenue=score.expected_revenue,
+            tier=score.tier,  # type: ignore[arg-type]  # written by assign_tiers
+            potential=score.potential,  # type: ignore[arg-type]  # likewise
+        )
+        for score in scores
+    ]
+    return AccountAnswer(**dict(row), trend=trend)
+
+
+def _scored_accounts() -> sa.Select[AccountScore, Account]:
+    known = sa.and_(Account.id == AccountScore.account_id, Account.deleted_at.is_(None))
+    return sa.select(AccountScore, Account).outerjoin(Account, known)
+
+
+def _scores_of(session: Session, account_id: str) -> Sequence[AccountScore]:
+    statement = (
+        sa.select(AccountScore)
+        .where(AccountScore.account_id == account_id)
+        .order_by(AccountScore.as_of.desc(), AccountScore.id.desc())
+        .limit(PAST_SCORES_MAX)
+    )
+    return session.scalars(statement).all()
+
+
+def _row(score: AccountScore, account: Account | None, language: Language) -> AccountRow:
+    columns = {column.key: getattr(score, column.key) for column in AccountScore.__table__.columns}
+    return AccountRow(
+        id=score.account_id,
+        name=account.name if account else None,
+        industry=account.industry if account else None,
+        region=account.region if account else None,
+        value=_value(columns, language),
+    )
+
+
+def _value(row: dict[str, Any], language: Language) -> AccountValue:
+    return AccountValue(
+        as_of=row["as_of"],
+        horizon_days=row["horizon_days"],
+        probability_active=row["probability_active"],
+        orders=_estimate(row, "expected_orders"),
+        revenue=_estimate(row, "expected_revenue"),
+        tier=row["tier"],
+        potential=row["potential"],
+        potential_label=potential_label(row["potential"], language),
+        strategy=strategy(row["tier"], row["potential"], language),
+        next_order=_next_order(row),
+        reasons=[ValueReason(**reason, sentence=reason_sentence(reason, language)) for reason in row["reasons"]],
+        basis=row["basis"],
+        level=row["level"],
+        model_version=row["version"],
+    )
+
+
+def _estimate(row: dict[str, Any], name: str) -> Estimate:
+    return Estimate(expected=row[name], low=row[f"{name}_low"], high=row[f"{name}_high"])
+
+
+def _next_order(row: dict[str, Any]) -> NextOrder | None:
+    if row["next_order_at"] is None:
+        return None
+    return NextOrder(
+        at=row["next_order_at"], low=row["next_order_low"], high=row["next_order_high"], overdue=row["overdue"]
+    )
+
+
+def _refuse_twice(items: Sequence[CustomerIn]) -> None:
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen:
+            raise InputError(f'account "{item.id}" was sent twice; send each once, with all its orders')
+        seen.add(item.id)
+
+
+def _posted_history(items: Sequence[CustomerIn], desk: DeskDep) -> CustomerHistory:
+    orders = [(one.id, utc(order.ordered_at, desk.zone), order.amount) for one in items for order in one.orders]
+    moment = pl.Datetime("us", "UTC")
+    accounts = [(one.id, None, *(getattr(one, name) for name in ATTRIBUTES)) for one in items]
+    return CustomerHistory(
+        orders=pl.DataFrame(
+            orders,
+            schema={"account_id": pl.String(), "ordered_at": moment, "amount": pl.Float64()},
+            orient="row",
+        ).sort("account_id", "ordered_at"),
+        accounts=pl.DataFrame(
+            accounts, schema=dict.fromkeys(("account_id", "name", *ATTRIBUTES), pl.String()), orient="row"
+        ),
+        events=pl.DataFrame(
+            schema={"account_id": pl.String(), "happened_at": moment, "kind": pl.Enum(EVENTS)},
+        ),
+    )

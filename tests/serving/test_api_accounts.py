@@ -1,0 +1,147 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from buyers import FIRST, simulate_buyers
+
+from forecast.account_scores import write_account_scores
+from forecast.customer_scoring import score_customers
+from forecast.records import Account
+from forecast.registry import make_live, write_version
+from forecast.store import unit_of_work
+from training.tier_config import read_tier_experiment
+from training.tiers import train_tiers
+
+NOW = FIRST + timedelta(days=400)
+MODELS = Path(__file__).parents[2] / "models"
+
+
+@pytest.fixture(scope="session")
+def buyers():
+    """Customers whose rates and values differ."""
+    return simulate_buyers(11, count=150)
+
+
+@pytest.fixture(scope="session")
+def tier_version(buyers):
+    """A version of customer tiers, learnt from them."""
+    experiment = read_tier_experiment(MODELS, "customer_tier")
+    return train_tiers(
+        buyers, experiment, until=NOW, horizon_days=100, version_id="20240205T000000Z", step=lambda _: None
+    ).candidate
+
+
+@pytest.fixture
+def scores(stored, buyers, tier_version):
+    """Scores of two moments in the table; one account has a row of its own."""
+    found = [score_customers(buyers, tier_version, as_of=NOW - timedelta(days=days)) for days in (30, 0)]
+    with unit_of_work(stored) as session:
+        for one in found:
+            write_account_scores(session, one)
+        top = found[1].sort("expected_revenue", descending=True)["account_id"][0]
+        session.add(Account(id=top, external_id=top, name="上海 & Söhne", region="East"))
+    return found[1]
+
+
+@pytest.fixture
+def live_tiers(settings, tier_version):
+    """Serve the version."""
+    write_version(settings.models_folder, tier_version, "# card")
+    make_live(settings.models_folder, "customer_tier", tier_version.version, since=NOW, why="passed its gates")
+    return tier_version
+
+
+def test_accounts_are_listed_by_value_page_by_page(scores, client):
+    """All scored accounts come once, the most valuable first, and a cursor goes on where a page ended."""
+    ids, cursor = [], None
+    while True:
+        page = client.get("/v1/accounts", params={"limit": 60, **({"cursor": cursor} if cursor else {})}).json()
+        ids += [one["id"] for one in page["accounts"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert ids == scores.sort("expected_revenue", "account_id", descending=[True, False])["account_id"].to_list()
+
+
+@pytest.mark.parametrize(("name", "value"), [("tier", "A"), ("tier", "C"), ("potential", "dormant"), ("overdue", True)])
+def test_lists_are_narrowed(scores, client, name, value):
+    """Only accounts of that tier, potential or state are listed."""
+    found = client.get("/v1/accounts", params={name: value, "limit": 500}).json()["accounts"]
+    assert {one["id"] for one in found} == set(scores.filter(scores[name] == value)["account_id"])
+    assert found
+
+
+def test_an_account_tells_its_value_and_trend(scores, client):
+    """The newest score with bounds, reasons and a strategy in the language asked for; then the scores before it."""
+    row = scores.sort("expected_revenue", descending=True).row(0, named=True)
+    found = client.get(f"/v1/accounts/{row['account_id']}", params={"language": "zh"}).json()
+    assert (found["name"], found["region"]) == ("上海 & Söhne", "East")
+    value = found["value"]
+    assert value["revenue"]["expected"] == row["expected_revenue"]
+    assert value["revenue"]["low"] <= value["revenue"]["expected"] <= value["revenue"]["high"]
+    assert value["tier"] == row["tier"] == "A"
+    assert "客户" in value["reasons"][0]["sentence"]
+    assert value["strategy"].endswith("。")
+    assert [one["as_of"] for one in found["trend"]] == ["2024-02-05T00:00:00Z", "2024-01-06T00:00:00Z"]
+
+
+def test_an_account_without_a_score_is_not_there(scores, client):
+    """The sentence says which command gives it one."""
+    assert scores.height
+    answer = client.get("/v1/accounts/nobody")
+    assert answer.status_code == 404
+    assert "forecast score customer_tier" in answer.json()["detail"]
+
+
+def test_customers_that_are_sent_are_scored_like_stored_ones(live_tiers, buyers, client):
+    """Sent with the same orders, all customers get the values of `forecast score`; nothing is stored."""
+    expected = score_customers(buyers, live_tiers, as_of=NOW)
+    wanted = expected.head(40)
+    sent = [
+        {
+            "id": account,
+            "orders": [
+                {"ordered_at": moment.isoformat(), "amount": amount}
+                for _, moment, amount in buyers.orders.filter(buyers.orders["account_id"] == account).iter_rows()
+            ],
+        }
+        for account in wanted["account_id"]
+    ]
+    late = {"id": "later", "orders": [{"ordered_at": (NOW + timedelta(days=1)).isoformat(), "amount": 5}]}
+    answer = client.post("/v1/accounts/score", json={"as_of": NOW.isoformat(), "accounts": [late, *sent]})
+    assert answer.status_code == 200, answer.json()
+    first, *found = answer.json()["accounts"]
+    assert first == {"id": "later", "value": None}
+    for one, row in zip(found, wanted.iter_rows(named=True), strict=True):
+        assert one["value"]["revenue"]["expected"] == pytest.approx(row["expected_revenue"])
+        assert one["value"]["probability_active"] == pytest.approx(row["probability_active"])
+    assert client.get("/v1/accounts").json()["accounts"] == []
+
+
+@pytest.mark.parametrize(
+    ("accounts", "told"),
+    [
+        ([{"id": "a", "orders": []}], "accounts"),
+        ([{"id": "a", "orders": [{"ordered_at": "soon"}]}], "ordered_at"),
+        ([{"id": "a", "orders": [{"ordered_at": "2024-01-01"}]}] * 2, "sent twice"),
+    ],
+)
+def test_what_can_t_be_scored_is_refused(live_tiers, client, accounts, told):
+    """The problem says where it is."""
+    assert live_tiers
+    answer = client.post("/v1/accounts/score", json={"accounts": accounts})
+    assert answer.status_code == 422
+    assert told in answer.text
+
+
+def test_without_a_live_version_scoring_is_unavailable(client):
+    """503 says what to run; lists go on."""
+    answer = client.post("/v1/accounts/score", json={"accounts": [{"id": "a", "orders": [{"ordered_at": "2024-01-01"}]}]})
+    assert answer.status_code == 503
+    assert "forecast train customer_tier" in answer.json()["detail"]
+    assert client.get("/v1/accounts").json() == {"accounts": [], "next_cursor": None}
+
+
+def test_live_tiers_are_told_among_the_models(live_tiers, client):
+    """GET /v1/models lists customer tiers like any other model."""
+    assert live_tiers.version in client.get("/v1/models").text

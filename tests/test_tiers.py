@@ -1,0 +1,65 @@
+import polars as pl
+import pytest
+
+from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
+
+POLICY = TierPolicy()
+
+
+def customers(*values):
+    """Give customers of these expected revenues."""
+    return pl.DataFrame(
+        {
+            "account_id": [f"c{place}" for place in range(len(values))],
+            "expected_revenue": [float(one) for one in values],
+        }
+    ).with_columns(
+        probability_active=pl.lit(0.5), spent=pl.lit(100.0), tenure_days=pl.lit(400), recency_days=pl.lit(10)
+    )
+
+
+def tiers_of(found, before=None):
+    """Tell the tiers in order."""
+    yardsticks = find_yardsticks(found, POLICY, horizon_days=100)
+    return "".join(assign_tiers(found, yardsticks, POLICY, before=before)["tier"])
+
+
+def test_tiers_follow_cumulative_shares():
+    """A are the largest that carry half of what is expected, B those up to 80 %, C the rest, whatever their order."""
+    assert tiers_of(customers(10, 40, 21, 9, 20)) == "CAACB"
+    assert tiers_of(customers(100)) == "A"
+    assert tiers_of(customers(5, 5, 5, 5)) == "AAAA"
+
+
+def test_a_tier_changes_only_past_the_margin():
+    """Near a bound the tier of a month ago stays; far from it, it changes, up and down alike."""
+    yardsticks = Yardsticks(a=100.0, b=50.0, usual_probability=0.5, usual_pace=1.0)
+    now = customers(95, 120, 70, 140, 40, 30, 10)
+    before = now.select("account_id", pl.Series("tier", list("ABABBBA")))
+    found = assign_tiers(now, yardsticks, POLICY, before=before)["tier"]
+    assert "".join(found) == "ABBABCC"
+
+
+def test_an_account_without_a_tier_gets_the_plain_one():
+    """A new account is not held to what it never was."""
+    yardsticks = Yardsticks(a=100.0, b=50.0, usual_probability=0.5, usual_pace=1.0)
+    before = pl.DataFrame({"account_id": ["c0"], "tier": ["A"]})
+    assert "".join(assign_tiers(customers(90, 90), yardsticks, POLICY, before=before)["tier"]) == "AB"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"tenure_days": 20}, "new"),
+        ({"recency_days": 90, "probability_active": 0.1}, "dormant"),
+        ({"recency_days": 10, "probability_active": 0.1}, "steady"),
+        ({"expected_revenue": 40.0}, "growing"),
+        ({"expected_revenue": 10.0}, "declining"),
+        ({}, "steady"),
+    ],
+)
+def test_potentials(changes, expected):
+    """New, dormant, growing, declining or steady: each against the company's own customers."""
+    yardsticks = Yardsticks(a=1.0, b=1.0, usual_probability=0.5, usual_pace=1.0)
+    one = customers(25).with_columns(*(pl.lit(value).alias(name) for name, value in changes.items()))
+    assert one.select(potential(POLICY, yardsticks, horizon_days=100)).item() == expected

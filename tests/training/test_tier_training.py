@@ -1,0 +1,198 @@
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from buyers import FIRST, history_of, simulate_buyers, simulate_strangers
+from polars.testing import assert_frame_equal
+
+from forecast.account_scores import write_account_scores, write_account_scores_file
+from forecast.customer_records import read_customers
+from forecast.customer_scoring import score_customers
+from forecast.customers import cut_customers, purchases_within
+from forecast.errors import InputError, TooLittleHistoryError
+from forecast.intake import import_files
+from forecast.records import AccountScore
+from forecast.registry import read_version, write_version
+from forecast.store import unit_of_work
+from training.card import compose_card
+from training.tier_config import read_tier_experiment
+from training.tiers import tier_report, train_and_register_tiers, train_tiers
+
+CHECKOUT = Path(__file__).parents[2]
+MODELS = CHECKOUT / "models"
+EXPERIMENT = read_tier_experiment(MODELS, "customer_tier")
+UNTIL = FIRST + timedelta(days=400)
+HORIZON = 100
+
+
+def train(history, *, until=UNTIL, horizon=HORIZON):
+    """Train at a moment, silently."""
+    return train_tiers(history, EXPERIMENT, until=until, horizon_days=horizon, version_id="first", step=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def buyers():
+    """Customers whose rates and values differ."""
+    return simulate_buyers(8, count=1000)
+
+
+@pytest.fixture(scope="module")
+def run(buyers):
+    """A run on them."""
+    return train(buyers)
+
+
+def test_customers_that_differ_are_learnt(run, buyers):
+    """Where rates and values differ, every gate is passed, and the future is told better than by the last period."""
+    assert run.promotable, run.verdict
+    assert [gate.number for gate in run.gates] == [1, 2, 3, 4, 5]
+    scores = score_customers(buyers, run.candidate, as_of=UNTIL)
+    bought = purchases_within(buyers, UNTIL, horizon_days=HORIZON)
+    actual = scores.select("account_id").join(bought, on="account_id", how="left", maintain_order="left").fill_null(0)
+    revenue = actual["revenue"].to_numpy()
+    assert scores["expected_revenue"].sum() == pytest.approx(revenue.sum(), rel=0.2)
+    top = scores.with_columns(actual["revenue"]).sort("expected_revenue", descending=True).head(scores.height // 5)
+    assert top["revenue"].sum() > 0.4 * revenue.sum()
+    inside = (revenue >= scores["expected_revenue_low"].to_numpy()) & (
+        revenue <= scores["expected_revenue_high"].to_numpy()
+    )
+    assert 0.65 < inside.mean() <= 0.97
+
+
+def test_where_the_past_tells_nothing_nothing_is_promoted():
+    """Purchases that anyone may make on any day must fail the gates, and the baseline is served."""
+    run = train(simulate_strangers(3))
+    assert not run.promotable
+    assert "gate 1 (beats the share of buyers on log loss)" in run.verdict
+
+
+def test_the_future_changes_nothing(run, buyers):
+    """A version trained at a moment is the same whatever was stored later."""
+    again = train(cut_customers(buyers, UNTIL))
+    assert again.candidate.estimator.to_json() == run.candidate.estimator.to_json()
+    assert again.metrics == run.metrics
+
+
+def test_scores_of_a_past_moment_know_no_later_order(run, buyers):
+    """Scored as of a moment, all that is stored later might as well not be there."""
+    moment = FIRST + timedelta(days=300)
+    whole = score_customers(buyers, run.candidate, as_of=moment)
+    assert_frame_equal(whole, score_customers(cut_customers(buyers, moment), run.candidate, as_of=moment))
+    assert whole["tier"].unique().sort().to_list() == ["A", "B", "C"]
+
+
+def test_a_version_scores_after_reading_as_before(run, buyers, tmp_path):
+    """What is read from the folder gives the same scores, bit for bit."""
+    back = read_version(write_version(tmp_path, run.candidate, "# card"))
+    assert_frame_equal(score_customers(buyers, back, as_of=UNTIL), score_customers(buyers, run.candidate, as_of=UNTIL))
+
+
+def test_reasons_add_up_to_what_sets_an_account_apart(run, buyers):
+    """Between two accounts, all parts together explain the difference in the log of expected revenue."""
+    model = run.candidate.estimator
+    from forecast.features.customers import customer_features
+
+    features = customer_features(buyers, UNTIL, horizon_days=HORIZON)
+    logs, parts = np.log(model.predict(features)), model.explain(features).sum(axis=1)
+    np.testing.assert_allclose(logs - logs[0], parts - parts[0], atol=1e-9)
+
+
+def test_a_short_history_gets_a_short_horizon():
+    """Where less than twice the horizon is stored, half of it is predicted, and that is said."""
+    run = train(simulate_buyers(2), horizon=None)
+    assert run.prior.estimator.horizon_days == 199
+    assert "only 399 days are stored: the horizon is 199 days, not 365" in run.warnings
+
+
+def test_a_season_that_was_never_seen_is_said():
+    """With less than a year stored, the level is not learnable: in the warnings, the gate and each score."""
+    history = simulate_buyers(4, days=300)
+    run = train(history, until=FIRST + timedelta(days=250), horizon=60)
+    assert any(warning.startswith("level not learnable") for warning in run.warnings)
+    assert "level not learnable" in run.gates[3].sentence
+    scores = score_customers(history, run.prior, as_of=FIRST + timedelta(days=250))
+    assert scores["level"].unique().to_list() == ["not learnable"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_few_customers_get_the_baseline(count):
+    """Too few to judge by: buying rate and purchase value are served, with a sentence that says so."""
+    history = simulate_buyers(9, count=count)
+    run = train(history, horizon=50)
+    assert run.candidate is None
+    assert "too little to judge by" in run.verdict
+    scores = score_customers(history, run.prior, as_of=UNTIL)
+    assert scores["basis"].unique().to_list() == ["prior"]
+    assert scores.select(pl.col(pl.Float64).is_finite().all()).row(0) == (True,) * 7
+
+
+def test_without_orders_there_is_nothing_to_learn_from():
+    """The sentence says what to do."""
+    with pytest.raises(TooLittleHistoryError, match=r"no order before .* is stored.*import orders"):
+        train(history_of([("a", UNTIL, 1.0)]))
+
+
+def test_the_card_says_what_was_fitted_and_found(run):
+    """Parameters, figures, gates and warnings are in the card."""
+    card = tier_report(run, run.candidate, MODELS).card
+    for text in ("## Buying rate and purchase value", "model_capture_20", "## Gates", "horizon 100 days"):
+        assert text in card
+    assert compose_card(run.candidate, run.verdict, MODELS, []) in card or card.startswith("# customer_tier")
+
+
+def test_a_config_that_is_wrong_says_where(tmp_path):
+    """The sentence names the key and what was found there."""
+    folder = tmp_path / "customer_tier"
+    folder.mkdir()
+    (folder / "config.toml").write_text(EXPERIMENT.text.replace("horizon_days = 365", "horizon_days = 0"))
+    with pytest.raises(InputError, match="horizon_days: Input should be greater than or equal to 7"):
+        read_tier_experiment(tmp_path, "customer_tier")
+    with pytest.raises(InputError, match="is not there"):
+        read_tier_experiment(tmp_path, "other")
+
+
+@pytest.mark.filterwarnings("ignore:::mlflow")
+def test_from_a_bare_file_to_stored_scores(engine, settings, buyers, tmp_path):
+    """customer_id, date, spend is enough; the same file twice changes nothing; equal orders of a day are kept."""
+    frame = buyers.orders.select(
+        customer_id="account_id", date=pl.col("ordered_at").dt.date().cast(pl.String), spend="amount"
+    )
+    doubled = pl.concat([frame, frame.head(1)])
+    doubled.write_csv(tmp_path / "orders.csv")
+    for _ in range(2):
+        import_files(engine, [tmp_path / "orders.csv"], imported_at=UNTIL, rejects_folder=tmp_path)
+    with unit_of_work(engine) as session:
+        assert read_customers(session).orders.height == doubled.height
+    host = replace(settings, database_url=engine.url.render_as_string(hide_password=False))
+    release = train_and_register_tiers(
+        engine,
+        host,
+        EXPERIMENT,
+        models=MODELS,
+        until=UNTIL,
+        now=UNTIL,
+        horizon_days=HORIZON,
+        promote=True,
+        step=lambda _: None,
+    )
+    assert release.live == release.run.candidate.version
+    with unit_of_work(engine) as session:
+        history = read_customers(session, until=UNTIL)
+        scores = score_customers(history, release.run.candidate, as_of=UNTIL)
+        earlier = score_customers(history, release.run.candidate, as_of=UNTIL - timedelta(days=30))
+        for found in (scores, earlier, scores):
+            write_account_scores(session, found)
+    with unit_of_work(engine) as session:
+        kept = session.query(AccountScore).filter(AccountScore.latest).all()
+        assert session.query(AccountScore).count() == scores.height + earlier.height
+    assert {one.account_id: one.expected_revenue for one in kept} == dict(
+        scores.select("account_id", "expected_revenue").iter_rows()
+    )
+    write_account_scores_file(scores, tmp_path / "scores.csv", language="zh")
+    first = pl.read_csv(tmp_path / "scores.csv").row(0, named=True)
+    assert first["as_of"] == "2024-02-05T00:00:00Z"
+    assert "预期" in json.loads(first["reasons"])[0]["sentence"]
