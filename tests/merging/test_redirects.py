@@ -96,3 +96,13 @@ def test_references_follow_merges_of_merges(engine, export):
         merge_records(session, "account", keep_id="C", other_ids=["A"], by="ann", at=NOW)
     export(days=1)
     assert read(engine, REFERENCES) == [("O1", "C"), ("O2", "C")]
+
+
+def test_a_record_that_was_merged_with_its_parent_has_none(engine, export):
+    """The CRM's parent of the kept record is the kept record itself."""
+    merged(engine)
+    export({"accounts.csv": "id,name,parent_id\nA,Acme,B\nC,Crux,B\n"}, days=1)
+    assert read(engine, sa.select(Account.parent_id).where(Account.id.in_(["A", "C"])).order_by(Account.id)) == [
+        (None,),
+        ("A",),
+    ]

@@ -52,11 +52,13 @@ def redirect_rows(frame: pl.DataFrame, kind: str, redirects: Redirects) -> tuple
         tombstone only.
     """
     led = 0
-    for merged in MERGED_KINDS:
+    for merged in (one for one in MERGED_KINDS if redirects.kept[one]):
         for column in {one.column for one in references_to(merged) if one.kind == kind} & set(frame.columns):
-            changed = frame[column].replace(redirects.kept[merged])
-            led += int(changed.ne_missing(frame[column]).sum())
-            frame = frame.with_columns(changed)
+            given, changed = frame[column], frame[column].replace(redirects.kept[merged])
+            is_led = changed.ne_missing(given)
+            # A record whose parent was merged into it has no parent.
+            frame = frame.with_columns(pl.when(~is_led | (changed != frame["id"])).then(changed).alias(column))
+            led += int(is_led.sum())
     ended = redirects.tombstones.get(kind, {})
     is_merged = frame["id"].is_in(list(ended)) if ended else pl.repeat(value=False, n=frame.height, eager=True)
     if "deleted_at" in frame.columns and is_merged.any():
@@ -71,12 +73,11 @@ def redirect_rows(frame: pl.DataFrame, kind: str, redirects: Redirects) -> tuple
 
 def redirect_changes(frame: pl.DataFrame, redirects: Redirects) -> pl.DataFrame:
     """Lead the values of typed change rows to kept records, where their field is a reference."""
-    for merged in MERGED_KINDS:
+    for merged in (one for one in MERGED_KINDS if redirects.kept[one]):
         fields = [f"{one.kind}.{one.column}" for one in references_to(merged)]
         is_reference = pl.concat_str("kind", pl.lit("."), "field").is_in(fields)
-        if redirects.kept[merged]:
-            frame = frame.with_columns(
-                pl.when(is_reference).then(pl.col(side).replace(redirects.kept[merged])).otherwise(side).alias(side)
-                for side in ("old_value", "new_value")
-            )
+        frame = frame.with_columns(
+            pl.when(is_reference).then(pl.col(side).replace(redirects.kept[merged])).otherwise(side).alias(side)
+            for side in ("old_value", "new_value")
+        )
     return frame
