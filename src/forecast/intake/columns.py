@@ -87,8 +87,6 @@ def read_column(texts: pl.Series, reading: Reading) -> Column:
     """Read a column of texts, stripped and null where empty."""
     if reading.words:
         texts = _translated(texts, reading.words)
-    if reading.type not in {"text", "reference", "list"}:
-        texts = texts.set(texts.str.to_lowercase().is_in(vocabulary.missing_words()), None)
     return _READERS[reading.type](texts, reading)
 
 
@@ -100,11 +98,13 @@ def _translated(texts: pl.Series, words: Mapping[str, str]) -> pl.Series:
 
 
 def _each(texts: pl.Series, fast: pl.Series, read: Callable[[str], Any]) -> Column:
-    """Complete the column read fast by reading every remaining distinct text by itself."""
+    """Complete the column read fast by reading every remaining distinct text by itself; marks of missing cells stay empty."""
     left = texts.filter(fast.is_null() & texts.is_not_null()).unique()
     found: dict[str, Any] = {}
     refused: dict[str, RefusedValueError] = {}
     for text in left:
+        if text.lower() in vocabulary.missing_words():
+            continue
         try:
             found[text] = read(text)
         except RefusedValueError as error:
