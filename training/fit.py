@@ -37,6 +37,8 @@ class Recipe:
 
     Attributes:
         trees: ensembles whose log-odds are averaged, each fitted with a seed of its own; the best first.
+        rarer_count: rows of the rarer outcome in the fits that the numbers of trees were chosen on; missing where they hold
+            for any.
         penalty: of the logistic regression, in rows.
         boosting_share: weight of the trees in the mix, 0-1.
         own_shares: likewise in the mixes of occasions, by name.
@@ -47,6 +49,7 @@ class Recipe:
     """
 
     trees: tuple[Trees, ...]
+    rarer_count: float | None = None
     penalty: float
     boosting_share: float
     own_shares: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -93,13 +96,25 @@ def _fit_mix(encoding: Encoding, matrix: Floats, won: Floats, weight: Floats, re
         data = training_set(encoding, matrix, won, weight)
         boosting = Boosting.of(
             *(
-                fit_boosting(data, trees.parameters, trees.rounds, recipe.seed + number)
+                fit_boosting(data, trees.parameters, _rounds(trees, recipe, won), recipe.seed + number)
                 for number, trees in enumerate(recipe.trees)
             )
         )
     if recipe.boosting_share < 1:
         logistic = fit_logistic(encoding, matrix, won, weight, recipe.penalty)
     return Mix(boosting=boosting, logistic=logistic, boosting_share=recipe.boosting_share)
+
+
+def _rounds(trees: Trees, recipe: Recipe, won: Floats) -> int:
+    """Let the number of trees grow with the square root of the rows of the rarer outcome: more rows, more to be learnt."""
+    if recipe.rarer_count is None:
+        return trees.rounds
+    return max(1, round(trees.rounds * float(np.sqrt(rarer_count(won) / recipe.rarer_count))))
+
+
+def rarer_count(won: Floats) -> float:
+    """Count the rows of the rarer outcome."""
+    return float(min(won.sum(), len(won) - won.sum()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,10 +20,11 @@ from forecast.metrics import Floats, at_level, log_losses
 from training.choose import choose_inputs, choose_level, choose_mix, without_entries
 from training.config import Experiment, Range
 from training.dataset import Dataset
-from training.fit import Evidence, Recipe, Trees, faded, judge_on_folds
+from training.fit import Evidence, Recipe, Trees, faded, judge_on_folds, rarer_count
 from training.folds import Fold
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
+USUAL_PENALTY = 10.0
 QUICK_ROUNDS = 100
 QUICK_PENALTY = 100.0
 BEST_TRIALS = 3
@@ -103,6 +104,7 @@ def search_recipe(
     )
     recipe = replace(
         chosen,
+        rarer_count=float(np.mean([rarer_count(fold.fit.won[fold.fit.used]) for fold in taught])),
         trees=_best_trees(study, experiment, rows=int(seen.sum())),
         penalty=_best_penalty(taught, encoding, matrix),
     )
@@ -206,14 +208,19 @@ def _parameters(trial: optuna.trial.BaseTrial, space: Mapping[str, Range]) -> di
 
 
 def _best_penalty(folds: list[Fold], encoding: Encoding, matrix: Floats) -> float:
-    def loss(penalty: float) -> float:
-        total = 0.0
+    """Give the penalty of the lowest loss, or the usual one where none is lower by more than a standard error."""
+
+    def losses(penalty: float) -> Floats:
+        found = []
         for fold in folds:
             fit, judged = fold.fit.used, fold.judged.used
             model = fit_logistic(encoding, matrix[fit], fold.fit.won[fit], fold.fit.weight[fit], penalty)
             won, weight = fold.judged.won[judged], fold.judged.weight[judged]
             probability = at_level(won, expit(model.log_odds(matrix[judged])), weight)
-            total += float(np.sum(weight * log_losses(won, probability)))
-        return total
+            found.append(weight * log_losses(won, probability))
+        return np.concatenate(found)
 
-    return min(PENALTIES, key=loss)
+    tried = {penalty: losses(penalty) for penalty in PENALTIES}
+    best = min(PENALTIES, key=lambda penalty: float(tried[penalty].sum()))
+    gains = tried[USUAL_PENALTY] - tried[best]
+    return best if gains.sum() > np.sqrt(np.sum(gains**2)) else USUAL_PENALTY
