@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 from learning import BRIEF, LENIENT, SILENT, UNTIL, import_company, open_database
-from mlflow import MlflowClient
 
 from forecast.demo import simulate_company
 from forecast.history import read_history
@@ -34,14 +33,6 @@ def run(history):
     found = train_win_model(history, LENIENT, until=UNTIL, version_id="first", live=None, budget=BRIEF, listener=SILENT)
     assert found.promotable, found.verdict
     return found
-
-
-@pytest.fixture(scope="session")
-def empty_mlflow(tmp_path_factory):
-    """MLflow's empty database, whose making takes seconds."""
-    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
 
 
 @pytest.fixture
