@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 from conftest import NOW
-from workbook import Day, write_workbook
+from workbook import Day, write_open_document, write_workbook
 
 from forecast.errors import FileError, MappingError
 from forecast.intake import Mapping, import_files
@@ -195,3 +195,10 @@ def test_archives_hold_workbooks_and_parquet(load_all, tmp_path):
     pl.DataFrame({"Deal ID": ["2"], "Deal Stage": ["New"]}).write_parquet(buffer)
     path = zipped(tmp_path / "all.zip", {"x.xlsx": book.read_bytes(), "y.parquet": buffer.getvalue()})
     assert [(report.part, report.new) for report in load_all(path)] == [("x.xlsx", 1), ("y.parquet", 1)]
+
+
+def test_a_sheet_of_libreoffice_is_a_table(load_all, tmp_path, stored):
+    """An .ods file is read as an Excel file is."""
+    path = write_open_document(tmp_path / "deals.ods", [["Deal ID", "Outcome", "商机金额"], ["1", "won", "1.2万"]])
+    assert [report.new for report in load_all(path)] == [1]
+    assert stored()["1"].amount == 12_000
