@@ -100,7 +100,7 @@ def _accuracy(customer_set: CustomerSet, scores: pl.DataFrame) -> dict[str, Any]
     inside = (actual >= judged["expected_revenue_low"]) & (actual <= judged["expected_revenue_high"])
     return {
         "customers": judged.height,
-        "capture_20": _capture(judged, "expected_revenue"),
+        "capture_20": _capture(judged, round(TOP_SHARE * judged.height)),
         "auc": auc((actual > 0).cast(pl.Float64).to_numpy(), judged["probability_active"].to_numpy()),
         "absolute_error": float(np.abs((actual - expected).to_numpy()).mean()),
         "total_ratio": float(expected.sum() / actual.sum()),
@@ -109,18 +109,20 @@ def _accuracy(customer_set: CustomerSet, scores: pl.DataFrame) -> dict[str, Any]
     }
 
 
-def _capture(judged: pl.DataFrame, *order: str) -> float:
-    top = judged.sort(*order, descending=[name != "tier" for name in order], maintain_order=True)
-    return float(top["actual"].head(round(TOP_SHARE * judged.height)).sum() / judged["actual"].sum())
+def _capture(judged: pl.DataFrame, count: int) -> float:
+    """Give the share of what was spent that so many accounts of the highest expected revenue carry."""
+    top = judged.sort("expected_revenue", descending=True, maintain_order=True).head(count)
+    return float(top["actual"].sum() / judged["actual"].sum())
 
 
 def _stability(customer_set: CustomerSet, scores: pl.DataFrame, before: pl.DataFrame) -> dict[str, float]:
-    """Tell how many customers changed tier in a month, and what keeping tiers costs in capture of the top fifth."""
+    """Tell how many customers changed tier in a month, and what tier A carries less than as many of the highest value."""
     pairs = scores.select("account_id", "tier").join(before.select("account_id", was="tier"), on="account_id")
     judged = _with_actual(customer_set, scores)
+    held = judged.filter(pl.col("tier") == "A")
     return {
         "tier_changes": float((pairs["tier"] != pairs["was"]).to_numpy().mean()),
-        "capture_lost": _capture(judged, "expected_revenue") - _capture(judged, "tier", "expected_revenue"),
+        "capture_lost": _capture(judged, held.height) - float(held["actual"].sum() / judged["actual"].sum()),
     }
 
 

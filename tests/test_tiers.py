@@ -3,7 +3,7 @@ import pytest
 
 from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
 
-POLICY = TierPolicy()
+POLICY = TierPolicy(margin=0.3)
 
 
 def customers(*values):

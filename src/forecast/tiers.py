@@ -30,7 +30,7 @@ class TierPolicy:
 
     a_share: float = 0.5
     b_share: float = 0.8
-    margin: float = 0.3
+    margin: float = 0.1
     memory_months: int = 3
     new_days: int = 60
     growing_from: float = 1.2
