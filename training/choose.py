@@ -8,11 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from forecast.estimators.win import occasions
+from forecast.estimators.win import WinModel, occasions
 from forecast.features.plan import KEY_VALUES_MIN
 from forecast.metrics import log_losses
 from training.dataset import Dataset, Lesson
-from training.fit import Evidence, Recipe, faded, fit_recipe, judge_on_folds, judged_rows, set_level
+from training.fit import Evidence, Recipe, faded, judge_on_folds, judged_rows, set_level
 from training.folds import Fold
 
 CALENDAR = frozenset({"quarter_end_days", "created_weekday", "created_hour"})
@@ -140,11 +140,13 @@ def _best_share(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Choice:
     return _better(dataset, even, max(mixes, key=lambda choice: _gain(dataset, even, choice)[0]))
 
 
-def choose_level(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Recipe:
-    """Choose how fast the share won fades: the slowest whose loss on the folds is not clearly above the lowest."""
+def choose_level(dataset: Dataset, folds: list[Fold], models: list[WinModel], recipe: Recipe) -> Recipe:
+    """Choose how fast the share won fades: the slowest whose loss on the folds is not clearly above the lowest.
+
+    `models` are the recipe's, fitted on each fold.
+    """
     if not dataset.dated:
         return recipe
-    models = [fit_recipe(dataset, fold.fit, recipe) for fold in folds]
 
     def expected(half_life_days: float | None) -> Choice:
         log_odds = np.full(dataset.keys.height, np.nan)

@@ -135,10 +135,15 @@ class Evidence:
 
 def judge_on_folds(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Evidence:
     """Predict each fold's judged rows by the recipe fitted on what the fold learns from."""
+    return judge_models(dataset, folds, [fit_recipe(dataset, fold.fit, recipe) for fold in folds])
+
+
+def judge_models(dataset: Dataset, folds: list[Fold], models: list[WinModel]) -> Evidence:
+    """Predict each fold's judged rows by the model fitted on what the fold learns from."""
     log_odds = np.full(dataset.keys.height, np.nan)
-    for fold in folds:
+    for fold, model in zip(folds, models, strict=True):
         used = fold.judged.used
-        found = fit_recipe(dataset, fold.fit, recipe).log_odds(dataset.features.filter(used))
+        found = model.log_odds(dataset.features.filter(used))
         log_odds[used] = found + level_shift(fold.judged.won[used], found, fold.judged.weight[used])
     return Evidence(log_odds=log_odds, judged=judged_rows(folds))
 

@@ -20,12 +20,12 @@ from forecast.metrics import Floats, at_level, log_losses
 from training.choose import choose_inputs, choose_level, choose_mix, without_entries
 from training.config import Experiment, Range
 from training.dataset import Dataset
-from training.fit import Evidence, Recipe, Trees, faded, judge_on_folds, rarer_count
+from training.fit import Evidence, Recipe, Trees, faded, fit_recipe, judge_models, rarer_count
 from training.folds import Fold
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 USUAL_PENALTY = 10.0
-QUICK_ROUNDS = 100
+QUICK_ROUNDS = 60
 QUICK_PENALTY = 100.0
 BEST_TRIALS = 3
 ENSEMBLES_MAX = 5
@@ -108,9 +108,12 @@ def search_recipe(
         trees=_best_trees(study, experiment, rows=int(seen.sum())),
         penalty=_best_penalty(taught, encoding, matrix),
     )
-    recipe = choose_level(dataset, folds, choose_mix(dataset, folds, recipe))
+    mixed = choose_mix(dataset, folds, replace(recipe, trees=recipe.trees[:1]))
+    recipe = replace(mixed, trees=recipe.trees)
+    models = [fit_recipe(dataset, fold.fit, recipe) for fold in folds]
+    recipe = choose_level(dataset, folds, models, recipe)
     trials = tuple(trial.value for trial in _finished(study) if trial.value is not None)
-    return Search(recipe=recipe, evidence=judge_on_folds(dataset, folds, recipe), trials=trials)
+    return Search(recipe=recipe, evidence=judge_models(dataset, folds, models), trials=trials)
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -56,10 +56,10 @@ def test_a_run_has_its_parameters(client, logged, run):
     """What the search decided and what data it saw are parameters of the run."""
     found = client.get_run(logged).data.params
     recipe = run.search.recipe
-    for name, value in recipe.parameters.items():
+    for name, value in recipe.trees[0].parameters.items():
         assert float(found[f"lightgbm_{name}"]) == value
     assert float(found["boosting_share"]) == recipe.boosting_share
-    assert int(found["rounds"]) == recipe.rounds
+    assert int(found["rounds"]) == recipe.trees[0].rounds
     assert found["digest"] == run.dataset.digest()
     assert found["until"] == run.dataset.until.isoformat()
 
