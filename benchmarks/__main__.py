@@ -11,14 +11,17 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.peers import CHEAP_PEERS, PEERS
+from benchmarks.quotas import judge_quotas
 from benchmarks.report import failures, machine_facts, markdown, show
+from benchmarks.revenue import judge_cost, judge_series
+from benchmarks.series_sets import SERIES_SETS, find_series_set
 from benchmarks.sets import WIN_SETS, find_win_set
-from benchmarks.speed import SPEED
+from benchmarks.speed import QUICK_ROWS, ROWS, SPEED
 from benchmarks.win import judge, judge_shuffled
 
 RESULTS = Path(__file__).parent / "results"
 SHUFFLED_SETS = ("ibm", "maven_crm", "olist")
-PARTS = (*WIN_SETS, "shuffled", *SPEED)
+PARTS = (*WIN_SETS, "shuffled", *SERIES_SETS, "revenue_cost", "quotas", *SPEED)
 
 
 def main() -> int:
@@ -40,7 +43,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="NAME", help=", ".join(PARTS))
-    parser.add_argument("--quick", action="store_true", help="cheap peers only")
+    parser.add_argument("--quick", action="store_true", help="cheap peers and smaller files only")
     parser.add_argument("--markdown", type=Path, metavar="RESULTS.json", help="write earlier results as Markdown")
     return parser.parse_args()
 
@@ -66,8 +69,23 @@ def _measured(arguments: argparse.Namespace, console: Console) -> dict[str, Any]
         results["shuffled"].append({"name": name, "absent": True} if win_set is None else judge_shuffled(win_set))
     for name in (name for name in SPEED if name in asked):
         console.print(f"speed of {name} …")
-        results["speed"].append(SPEED[name]())
+        results["speed"] += SPEED[name](QUICK_ROWS if arguments.quick else ROWS)
+    _measure_revenue(asked, folder, results, console)
     return results
+
+
+def _measure_revenue(asked: list[str], folder: Path, results: dict[str, Any], console: Console) -> None:
+    results["revenue"] = []
+    for name in (name for name in SERIES_SETS if name in asked):
+        console.print(f"{name} …")
+        series_set = find_series_set(folder, name)
+        results["revenue"].append({"name": name, "absent": True} if series_set is None else judge_series(series_set))
+    monthly = find_series_set(folder, "m3_monthly") if "revenue_cost" in asked else None
+    if monthly is not None:
+        results["revenue_cost"] = judge_cost(monthly)
+    reps = find_series_set(folder, "aw_rep") if "quotas" in asked else None
+    if reps is not None:
+        results["quotas"] = judge_quotas(reps, folder)
 
 
 if __name__ == "__main__":

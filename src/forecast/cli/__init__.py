@@ -13,6 +13,7 @@ from forecast.cli.duplicates import duplicates, merge, unmerge
 from forecast.cli.exporting import export
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, rollback, train
+from forecast.cli.outlook import outlook
 from forecast.cli.pipelines import pipelines
 from forecast.cli.policy import policy
 from forecast.cli.records import check, show
@@ -40,6 +41,7 @@ app.command("models")(list_models)
 app.command()(promote)
 app.command()(rollback)
 app.command()(score)
+app.command()(outlook)
 app.command("what-if")(what_if)
 app.add_typer(policy, name="policy")
 app.command()(accuracy)

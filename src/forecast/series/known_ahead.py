@@ -1,0 +1,172 @@
+"""What is known ahead of a period, such as promotions, prices or working days, and what it does to revenue."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from forecast.errors import InputError
+from forecast.series.hierarchy import Hierarchy
+from forecast.series.outlook import SHARES, Outlook
+from forecast.series.panel import Floats, Panel, may_be_negative
+from forecast.series.reading import read_table, typed_day, typed_number
+from forecast.series.seasonality import Profile, profiles, trend
+
+# A series' own effect counts as much as all series' once it has seen so many periods.
+PRIOR_PERIODS = 24
+LEARN_SHARE = 0.7
+# Effects that do not reduce errors in the later part of history by this share are chance.
+GAIN_MIN = 0.02
+EFFECT_MAX = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Values that are known of each period.
+
+    Attributes:
+        names: of the inputs.
+        past: one a series, periods × inputs, as its history.
+        future: series × horizon × inputs.
+    """
+
+    names: tuple[str, ...]
+    past: tuple[Floats, ...]
+    future: Floats
+
+
+def read_inputs(path: Path, panel: Panel, horizon: int) -> Inputs:
+    """Read `ds`, `unique_id` where inputs differ by series, and one column of numbers an input.
+
+    The file has rows for history and for the periods ahead.
+
+    Raises:
+        InputError: a period has no value.
+    """
+    table = read_table(path)
+    if "ds" not in table.columns:
+        raise InputError(f"{path} has no column ds; found {', '.join(table.columns)}")
+    names = [name for name in table.columns if name not in {"ds", "unique_id", "y"}]
+    if not names:
+        raise InputError(f"{path} has no input beside ds and unique_id; give a column of numbers, such as promotion")
+    table = typed_day(table.with_row_index("row", offset=2), path)
+    for name in names:
+        table = typed_number(table, path, name)
+    shared = "unique_id" not in table.columns
+    keys = ["" for _ in range(table.height)] if shared else table["unique_id"].cast(pl.String).to_list()
+    periods = panel.calendar.ordinals(table["ds"].to_numpy()).tolist()
+    rows = table.select(names).rows()
+    values = {(key, period): row for key, period, row in zip(keys, periods, rows, strict=True)}
+    known = _Known(path, values, tuple(names), panel, shared=shared)
+    return Inputs(
+        names=tuple(names),
+        past=tuple(known.of(index, range(1 - len(history), 1)) for index, history in enumerate(panel.history)),
+        future=np.stack([known.of(index, range(1, horizon + 1)) for index in range(len(panel.ids))]),
+    )
+
+
+class _Known:
+    """The values of a file by series and period."""
+
+    def __init__(
+        self,
+        path: Path,
+        values: dict[tuple[str, int], tuple[float | None, ...]],
+        names: tuple[str, ...],
+        panel: Panel,
+        *,
+        shared: bool,
+    ) -> None:
+        self._path, self._values, self._names, self._panel, self._shared = path, values, names, panel, shared
+
+    def of(self, index: int, steps: range) -> Floats:
+        """Give periods × inputs of a series; steps are counted from its last period."""
+        key, end = "" if self._shared else self._panel.ids[index], int(self._panel.ends[index])
+        return np.array([self._row(index, key, end + step) for step in steps], dtype=np.float64)
+
+    def _row(self, index: int, key: str, period: int) -> tuple[float | None, ...]:
+        row = self._values.get((key, period))
+        if row is None or any(value is None for value in row):
+            raise InputError(
+                f'{self._path} lacks {" or ".join(self._names)} of series "{self._panel.ids[index]}" for '
+                f"{self._panel.calendar.day(period)}; inputs are needed for every period of history and ahead"
+            )
+        return row
+
+
+def effects(panel: Panel, inputs: Inputs) -> Floats | None:
+    """Estimate series × inputs effects on the logarithm of revenue; None where they explain nothing that comes later."""
+    found = profiles(panel)
+    rests = [_rest(panel, index, profile, inputs) for index, profile in enumerate(found)]
+    early = [(rest[: int(LEARN_SHARE * len(rest))], x[: int(LEARN_SHARE * len(x))]) for rest, x in rests]
+    late = [(rest[int(LEARN_SHARE * len(rest)) :], x[int(LEARN_SHARE * len(x)) :]) for rest, x in rests]
+    learnt = _by_series(early)
+    before = sum(float((rest**2).sum()) for rest, _ in late)
+    after = sum(float(((rest - x @ own) ** 2).sum()) for (rest, x), own in zip(late, learnt, strict=True))
+    return _by_series(rests) if before > 0 and after < (1 - GAIN_MIN) * before else None
+
+
+def _rest(panel: Panel, index: int, profile: Profile, inputs: Inputs) -> tuple[Floats, Floats]:
+    """Give what trend and season leave of a series' logarithm, and of its inputs."""
+    values, places = panel.history[index], panel.positions(index)
+    x = inputs.past[index] - inputs.past[index].mean(axis=0)
+    if may_be_negative(values) or values.max() <= 0:
+        return np.zeros(len(values)), np.zeros_like(x)
+    level = np.log(values + 0.05 * values.mean())
+    rest = level - trend(level, panel.season)
+    counts = np.maximum(np.bincount(places, minlength=panel.season), 1)
+    for column in (rest[:, None], x):
+        for place in range(column.shape[1]):
+            usual = np.bincount(places, column[:, place], minlength=panel.season) / counts
+            column[:, place] -= profile.strength * usual[places]
+    bound = 5 * np.median(np.abs(rest)) + 0.1
+    return np.clip(rest, -bound, bound), x
+
+
+def _by_series(rests: list[tuple[Floats, Floats]]) -> Floats:
+    """Fit effects of all series together, and lean each series' own on them."""
+    count = rests[0][1].shape[1]
+    periods = max(1, sum(len(rest) for rest, _ in rests))
+    gram = sum((x.T @ x for _, x in rests), np.zeros((count, count)))
+    moment = sum((x.T @ rest for rest, x in rests), np.zeros(count))
+    usual = gram / periods + 1e-9 * np.eye(count) * max(float(np.trace(gram)) / periods, 1e-9)
+    shared = np.linalg.solve(usual * periods + usual, moment)
+    own = [
+        np.linalg.solve(x.T @ x + PRIOR_PERIODS * usual, x.T @ rest + PRIOR_PERIODS * usual @ shared)
+        for rest, x in rests
+    ]
+    return np.array(own)
+
+
+def without_effects(panel: Panel, inputs: Inputs, effect: Floats) -> tuple[Panel, Floats]:
+    """Take effects out of history; gives the panel and series × horizon factors to multiply forecasts by."""
+    history, factors = [], np.ones(inputs.future.shape[:2])
+    for index, values in enumerate(panel.history):
+        if may_be_negative(values):
+            history.append(values)
+            continue
+        usual = inputs.past[index].mean(axis=0)
+        history.append(values / _factor((inputs.past[index] - usual) @ effect[index]))
+        factors[index] = _factor((inputs.future[index] - usual) @ effect[index])
+    return replace(panel, history=tuple(history)), factors
+
+
+def _factor(effect: Floats) -> Floats:
+    factor: Floats = np.exp(np.clip(effect, -EFFECT_MAX, EFFECT_MAX))
+    return factor
+
+
+def with_effects(outlook: Outlook, factors: Floats, hierarchy: Hierarchy | None) -> Outlook:
+    """Multiply an outlook by the effects of what is known ahead, from the series upwards."""
+    if hierarchy is None or outlook.draws is None:
+        draws = None if outlook.draws is None else outlook.draws * factors[:, :, None]
+        return replace(outlook, mean=outlook.mean * factors, bounds=outlook.bounds * factors[:, :, None], draws=draws)
+    count = hierarchy.series_count
+    draws = np.tensordot(hierarchy.parts, outlook.draws[-count:] * factors[:, :, None], axes=1)
+    return replace(
+        outlook,
+        mean=hierarchy.parts @ (outlook.mean[-count:] * factors),
+        bounds=np.moveaxis(np.quantile(draws, SHARES, axis=2), 0, 2),
+        draws=draws,
+    )

@@ -1,0 +1,170 @@
+"""The members of the ensemble: forecasts of each series by the methods that suit its length."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecast.series.panel import Floats, Ints, Panel, bounded, has_ended, may_be_negative
+from forecast.series.seasonality import CYCLES_MIN, Profile, likeness, profiles
+
+with warnings.catch_warnings():
+    # The library's docstrings hold escapes that Python warns of when it compiles them.
+    warnings.simplefilter("ignore")
+    from statsforecast.models import IMAPA, MSTL, AutoETS, DynamicOptimizedTheta  # type: ignore[import-untyped]
+
+# Decomposing by the libraries takes this many seasons; with fewer, only the shrunken pattern is used.
+LIBRARY_SEASONS = 3
+# Where the likeness of series can't be measured, this much of it is assumed.
+LIKENESS_UNKNOWN = 0.2
+SPARSE_ZERO_SHARE = 0.4
+# Smoothing by the library takes this many values.
+TINY = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoothed:
+    """Exponential smoothing of one series, its pattern taken out.
+
+    Attributes:
+        forecast: mean by period ahead.
+        deviations: standard deviation of its error by period ahead, as the model has it.
+        residuals: one-step errors in the history, oldest first.
+    """
+
+    forecast: Floats
+    deviations: Floats
+    residuals: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Members:
+    """Forecasts of a panel by each method.
+
+    Attributes:
+        forecasts: method to series × periods ahead; nan where the method does not suit the series.
+        deviations: series × periods ahead, standard deviations of the errors before any calibration.
+        residuals: one-step errors of each series' history, in the series' unit.
+    """
+
+    forecasts: dict[str, Floats]
+    deviations: Floats
+    residuals: tuple[Floats, ...]
+
+
+def forecast_members(panel: Panel, horizon: int) -> Members:
+    """Forecast each series by each method that works on one series alone."""
+    found = profiles(panel)
+    alike = likeness(found)
+    shape = (len(panel.ids), horizon)
+    forecasts = {
+        name: np.full(shape, np.nan) for name in ("theta", "smoothing", "decomposed", "classical", "last_year")
+    }
+    deviations, residuals = np.full(shape, np.nan), []
+    for index, (values, profile) in enumerate(zip(panel.history, found, strict=True)):
+        seat = _Seat(values, profile, panel.positions(index), panel.future_positions(index, horizon), panel.season)
+        smoothed = seat.smoothed(horizon)
+        deviations[index] = smoothed.deviations
+        residuals.append(smoothed.residuals)
+        for name, forecast in seat.forecasts(smoothed, horizon).items():
+            forecasts[name][index] = bounded(forecast, values)
+        if _has_one_pattern(values, panel.season) and not has_ended(values, panel.season):
+            forecasts["last_year"][index] = bounded(_last_year(values, panel.season, horizon), values)
+    _weigh_last_year(forecasts, panel, alike)
+    return Members(forecasts=forecasts, deviations=deviations, residuals=tuple(residuals))
+
+
+@dataclass(frozen=True)
+class _Seat:
+    """One series where the methods are tried on it."""
+
+    values: Floats
+    profile: Profile
+    past: Ints
+    future: Ints
+    season: int
+
+    def smoothed(self, horizon: int) -> Smoothed:
+        """Smooth the series without its pattern; the pattern is in the result again."""
+        found = smooth(self.profile.removed(self.values, self.past), horizon)
+        return Smoothed(
+            forecast=self.profile.restored(found.forecast, self.future),
+            deviations=self.profile.widened(found.deviations, self.future),
+            residuals=self.profile.widened(found.residuals, self.past[-len(found.residuals) :]),
+        )
+
+    def forecasts(self, smoothed: Smoothed, horizon: int) -> dict[str, Floats]:
+        """Forecast by each method that suits the series."""
+        if has_ended(self.values, self.season):
+            return {"smoothing": np.zeros(horizon)}
+        found = {"smoothing": smoothed.forecast}
+        if len(self.values) < TINY or np.ptp(self.values) == 0:
+            return found
+        if np.mean(self.values == 0) > SPARSE_ZERO_SHARE:
+            return found | {"theta": np.asarray(IMAPA().forecast(self.values.copy(), horizon)["mean"])}
+        adjusted = self.profile.removed(self.values, self.past)
+        found["theta"] = self.profile.restored(_theta(adjusted, 1, horizon), self.future)
+        if self.season > 1 and len(self.values) >= LIBRARY_SEASONS * self.season:
+            found["classical"] = _theta(self.values, self.season, horizon)
+            found["decomposed"] = _decomposed(self.values, self.season, horizon)
+        return found
+
+
+def smooth(values: Floats, horizon: int) -> Smoothed:
+    """Smooth exponentially, with additive errors and no trend; the mean stands in for a handful of values."""
+    if len(values) < TINY or np.ptp(values) == 0:
+        spread = float(values.std()) if len(values) > 1 else abs(float(values[-1])) / 2
+        return Smoothed(
+            forecast=np.full(horizon, values.mean()),
+            deviations=np.full(horizon, spread),
+            residuals=values - values.mean(),
+        )
+    fitted = AutoETS(season_length=1, model="ANN").forecast(values.copy(), horizon, level=[50], fitted=True)
+    # The upper half of a 50 % range is .6745 standard deviations.
+    return Smoothed(
+        forecast=np.asarray(fitted["mean"]),
+        deviations=np.maximum((np.asarray(fitted["hi-50"]) - np.asarray(fitted["mean"])) / 0.6745, 0),
+        residuals=values - np.asarray(fitted["fitted"]),
+    )
+
+
+def _theta(values: Floats, season: int, horizon: int) -> Floats:
+    return np.asarray(DynamicOptimizedTheta(season_length=season).forecast(values.copy(), horizon)["mean"])
+
+
+def _decomposed(values: Floats, season: int, horizon: int) -> Floats:
+    model = MSTL(season_length=season, trend_forecaster=AutoETS(model="AAN", damped=True))
+    return np.asarray(model.forecast(values.copy(), horizon)["mean"])
+
+
+def _has_one_pattern(values: Floats, season: int) -> bool:
+    return season > 1 and season <= len(values) < CYCLES_MIN * season
+
+
+def _last_year(values: Floats, season: int, horizon: int) -> Floats:
+    """Repeat the last season, grown by the root of the growth so far: half of it is chance."""
+    repeated = values[-season:][np.arange(horizon) % season]
+    shared = len(values) - season
+    if shared < max(2, season // 4) or may_be_negative(values):
+        return repeated
+    now, then = values[-shared:].sum(), values[:shared].sum()
+    growth = np.clip(now / then, 0.5, 2.0) if then > 0 else 1.0
+    grown: Floats = repeated * np.sqrt(growth)
+    return grown
+
+
+def _weigh_last_year(forecasts: dict[str, Floats], panel: Panel, alike: float) -> None:
+    """Mix last year into the means of series that hold one pattern only, by how alike the series' patterns are.
+
+    A pattern seen once can't be told from chance by one series; many series that rise in the same month can.
+    """
+    known = LIKENESS_UNKNOWN if np.isnan(alike) else alike
+    for index, length in enumerate(panel.lengths):
+        last_year = forecasts["last_year"][index].copy()
+        if np.isnan(last_year).any():
+            continue
+        seen_twice = (length - panel.season) / panel.season
+        share = min(0.95, 0.15 + 1.6 * known + 0.6 * seen_twice)
+        for name in ("theta", "smoothing"):
+            forecasts[name][index] = (1 - share) * forecasts[name][index] + share * last_year
+    del forecasts["last_year"]

@@ -1,0 +1,144 @@
+"""The outlook of a panel of series: means, ranges and draws, reconciled where there is a hierarchy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecast.series.backtest import Trial, backtest
+from forecast.series.boosting import boosted
+from forecast.series.combination import combined, member_weights
+from forecast.series.hierarchy import Hierarchy, sum_panel
+from forecast.series.members import Members, forecast_members
+from forecast.series.panel import Floats, Panel, may_be_negative
+from forecast.series.ranges import LEVELS, Spread, spreads
+from forecast.series.reconciliation import correlated_shares, correlation, projection, without_negatives
+
+DRAWS = 1000
+SEED = 20
+SHARES = np.array([share for level in LEVELS for share in (0.5 - level / 200, 0.5 + level / 200)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is expected of each node.
+
+    Attributes:
+        panel: the history of each node, in the order of what follows.
+        mean: nodes × horizon.
+        bounds: nodes × horizon × 6: lower and upper bound of the 50, 80 and 95 % ranges.
+        draws: nodes × horizon × count of equally likely futures, each of which adds up; None without a hierarchy.
+        weights: the weight of each member in the ensemble.
+        trials_count: series and origins that the ranges were measured on.
+    """
+
+    panel: Panel
+    mean: Floats
+    bounds: Floats
+    draws: Floats | None
+    weights: dict[str, float]
+    trials_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Base:
+    """Forecasts of nodes by themselves."""
+
+    mean: Floats
+    members: Members
+    spreads: list[Spread]
+    weights: dict[str, float]
+    trials: list[Trial]
+
+
+def outlook_of_series(
+    panel: Panel, horizon: int, *, so_far: Floats | None = None, draws_count: int = 0, seed: int = SEED
+) -> Outlook:
+    """Forecast series that add up to nothing.
+
+    Args:
+        so_far: one a series, what the first period ahead holds already; nan where it isn't known.
+        draws_count: futures to draw of each series, independently of the others.
+    """
+    base = _base(panel, np.full(len(panel.ids), "all"), horizon, seed=seed)
+    floors = np.array([-np.inf if may_be_negative(values) else 0.0 for values in panel.history])[:, None, None]
+    errors = np.stack([spread.growth[:, None] * spread.error(SHARES) for spread in base.spreads])
+    bounds = np.maximum(base.mean[:, :, None] + errors * base.members.deviations[:, :, None], floors)
+    draws = None
+    if draws_count:
+        draws = np.maximum(_drawn(base, np.eye(len(panel.ids)), horizon, count=draws_count, seed=seed), floors)
+        _lift_first(draws, so_far)
+    mean = base.mean[:, :, None].copy()
+    _lift_first(mean, so_far)
+    _lift_first(bounds, so_far)
+    return _outlook(panel, base, mean[:, :, 0], bounds, draws)
+
+
+def outlook_of_hierarchy(
+    series: Panel, hierarchy: Hierarchy, horizon: int, *, so_far: Floats | None = None, seed: int = SEED
+) -> Outlook:
+    """Forecast all nodes of a hierarchy so that parts equal wholes, in the mean and in every draw.
+
+    Args:
+        so_far: one a series, what the first period ahead holds already; nan where it isn't known.
+    """
+    panel = sum_panel(series, hierarchy)
+    base = _base(panel, hierarchy.nodes["level"].to_numpy(), horizon, seed=seed)
+    signed = np.array([may_be_negative(values) for values in panel.history[-hierarchy.series_count :]])
+    drawn = _drawn(base, correlation(base.members.residuals), horizon, count=DRAWS, seed=seed)
+    weights = projection(hierarchy.parts, base.members.residuals)
+    mean = _together(base.mean[:, :, None], weights, hierarchy, signed, so_far)[:, :, 0]
+    draws = _together(drawn, weights, hierarchy, signed, so_far)
+    return _outlook(panel, base, mean, np.moveaxis(np.quantile(draws, SHARES, axis=2), 0, 2), draws)
+
+
+def _together(
+    values: Floats,
+    weights: Floats,
+    hierarchy: Hierarchy,
+    signed: np.ndarray,
+    so_far: Floats | None,
+) -> Floats:
+    """Bring nodes × horizon × count together: parts that equal wholes, none negative, none below what is known."""
+    count = hierarchy.series_count
+    apart = np.tensordot(weights, values, axes=1).reshape(count, -1)
+    bottom = without_negatives(apart, signed, values[0].ravel()).reshape(count, *values.shape[1:])
+    _lift_first(bottom, so_far)
+    return np.tensordot(hierarchy.parts, bottom, axes=1)
+
+
+def _lift_first(values: Floats, so_far: Floats | None) -> None:
+    """Lift the first period ahead to what it holds already; revenue may be taken back, so only what is above zero."""
+    if so_far is not None:
+        values[:, 0] = np.maximum(values[:, 0], np.where(so_far > 0, so_far, -np.inf)[:, None])
+
+
+def _base(panel: Panel, groups: np.ndarray, horizon: int, *, seed: int) -> _Base:
+    trials = backtest(panel, horizon, seed=seed)
+    weights = member_weights(trials)
+    members = forecast_members(panel, horizon)
+    mean = combined(members.forecasts | boosted(panel, horizon, seed=seed), weights)
+    by_group = spreads(trials, weights, groups, horizon)
+    return _Base(
+        mean=mean, members=members, spreads=[by_group[group] for group in groups], weights=weights, trials=trials
+    )
+
+
+def _drawn(base: _Base, correlations: Floats, horizon: int, *, count: int, seed: int) -> Floats:
+    """Draw nodes × horizon × count futures, each node by its own spread."""
+    persistence = float(np.mean([spread.persistence for spread in base.spreads]))
+    shares = correlated_shares(correlations, persistence, horizon=horizon, count=count, seed=seed)
+    for node, spread in enumerate(base.spreads):
+        scale = spread.growth * base.members.deviations[node]
+        shares[node] = base.mean[node][:, None] + spread.error(shares[node]) * scale[:, None]
+    return shares
+
+
+def _outlook(panel: Panel, base: _Base, mean: Floats, bounds: Floats, draws: Floats | None) -> Outlook:
+    return Outlook(
+        panel=panel,
+        mean=mean,
+        bounds=bounds,
+        draws=draws,
+        weights=base.weights,
+        trials_count=sum(len(trial.chosen) for trial in base.trials),
+    )

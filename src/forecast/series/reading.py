@@ -1,0 +1,236 @@
+"""Read series from a file, and say what is wrong with it."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from forecast.errors import FileError, InputError
+from forecast.series.calendar import Calendar, infer_calendar
+from forecast.series.hierarchy import EVERY
+from forecast.series.panel import Floats, Panel
+
+READERS = {".csv": pl.read_csv, ".parquet": pl.read_parquet}
+# Up to this share of missing periods is read as missing and filled in; more is read as periods without revenue.
+GAP_SHARE_MAX = 0.1
+LONE = "series"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesFile:
+    """What a file of series holds.
+
+    Attributes:
+        panel: the series themselves.
+        series: `unique_id` and the level columns, one row a series, in the panel's order.
+        totals: `unique_id, level` and the level columns of totals that the file holds; None where it holds none.
+        partial: day and values, by series, of a last period that isn't over; None where all periods are.
+        remarks: what was read otherwise than it stands, in sentences.
+    """
+
+    panel: Panel
+    series: pl.DataFrame
+    totals: pl.DataFrame | None
+    partial: tuple[date, dict[str, float]] | None
+    remarks: tuple[str, ...]
+
+
+def read_series(path: Path, *, levels: list[str], season: int | None, today: date) -> SeriesFile:
+    """Read a long file `ds, y`, with `unique_id` where it holds several series, and the level columns.
+
+    Args:
+        levels: columns that the series add up by; a row with `*` in one is a total of the file's own.
+        today: a period that holds this day is partial, and is not read as history.
+
+    Raises:
+        FileError: there is no such file, or it is neither CSV nor Parquet.
+        InputError: a column or value is not what it must be.
+    """
+    return series_of(read_table(path), source=path, levels=levels, season=season, today=today)
+
+
+def series_of(table: pl.DataFrame, *, source: Path, levels: list[str], season: int | None, today: date) -> SeriesFile:
+    """Read series from a long frame, as from a file; `source` is what errors call it."""
+    path = source
+    rows = _typed(table, path, levels)
+    totals, rows = _apart(rows, levels)
+    _check_rows(rows, path, levels)
+    gaps = rows.select(pl.col("ds").diff().over("unique_id").dt.total_days().drop_nulls())["ds"].to_numpy()
+    calendar = infer_calendar(rows["ds"].to_numpy(), gaps)
+    ordinals = rows.with_columns(period=pl.Series(calendar.ordinals(rows["ds"].to_numpy())))
+    _check_periods(ordinals, path, calendar)
+    whole, partial = _without_partial(ordinals, calendar, today)
+    panel, remarks = _panel(whole, calendar, season or calendar.season, align=bool(levels))
+    series = rows.group_by("unique_id", maintain_order=True).agg(pl.col(levels).last())
+    series = pl.DataFrame({"unique_id": panel.ids}).join(series, on="unique_id", how="left", maintain_order="left")
+    return SeriesFile(panel=panel, series=series, totals=totals, partial=partial, remarks=remarks)
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a CSV or Parquet file, text as it stands."""
+    if path.suffix.lower() not in READERS:
+        raise FileError(f"{path} is neither .csv nor .parquet; save it as one of them")
+    try:
+        return pl.read_csv(path, infer_schema=False) if path.suffix.lower() == ".csv" else pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise FileError(
+            f"{path} is not there; give a CSV or Parquet file with the columns unique_id, ds and y"
+        ) from error
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} can't be read: {error}; save it as CSV in UTF-8 or as Parquet") from error
+
+
+def typed_day(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Read `ds` as days."""
+    kind = frame.schema["ds"]
+    if kind == pl.Date:
+        return frame
+    if not (kind == pl.String or isinstance(kind, pl.Datetime)):
+        raise InputError(f"{path}, column ds holds {kind}; write days as 2024-01-31")
+    if isinstance(kind, pl.Datetime):
+        return frame.with_columns(pl.col("ds").dt.replace_time_zone(None).dt.date())
+    text = (
+        pl.col("ds").str.strip_chars().str.replace(r"[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$", "").str.replace_all("/", "-")
+    )
+    month = pl.when(text.str.contains(r"^\d{4}-\d{1,2}$")).then(text + "-01").otherwise(text)
+    read = frame.with_columns(day=month.str.to_date("%Y-%m-%d", strict=False))
+    _refuse_first(read, pl.col("day").is_null(), path, "ds", "is not a day; write it as 2024-01-31")
+    return read.with_columns(ds=pl.col("day")).drop("day")
+
+
+def typed_number(frame: pl.DataFrame, path: Path, column: str) -> pl.DataFrame:
+    """Read a column as numbers; empty stays empty."""
+    text = pl.col(column)
+    if frame.schema[column] == pl.String:
+        text = text.str.strip_chars().replace("", None)
+    read = frame.with_columns(number=text.cast(pl.Float64, strict=False), text=text.cast(pl.String))
+    bad = pl.col("text").is_not_null() & (pl.col("number").is_null() | pl.col("number").is_infinite())
+    _refuse_first(read, bad, path, column, "is not a number; write it as 1234.5")
+    return read.with_columns(pl.col("number").fill_nan(None).alias(column)).drop("number", "text")
+
+
+def _typed(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
+    missing = [name for name in ("ds", "y", *levels) if name not in frame.columns]
+    if missing:
+        raise InputError(f"{path} has no column {' and no '.join(missing)}; found {', '.join(frame.columns)}")
+    if "unique_id" not in frame.columns:
+        if levels:
+            raise InputError(f"{path} has no column unique_id; with --levels each series needs one")
+        frame = frame.with_columns(unique_id=pl.lit(LONE))
+    if frame.is_empty():
+        raise InputError(f"{path} has no rows; at least one series with two periods is needed")
+    frame = typed_number(typed_day(frame.with_row_index("row", offset=2), path), path, "y")
+    names = [pl.col(name).cast(pl.String) for name in ("unique_id", *levels)]
+    label = [pl.col("level").cast(pl.String)] if "level" in frame.columns and "level" not in levels else []
+    return frame.select("row", "ds", "y", *names, *label).sort("unique_id", "ds")
+
+
+def _refuse_first(frame: pl.DataFrame, bad: pl.Expr, path: Path, column: str, what: str) -> None:
+    found = frame.with_row_index("at").filter(bad)
+    if found.height:
+        row = found["row"][0] if "row" in found.columns else int(found["at"][0]) + 2
+        raise InputError(f'{path}, row {row}, column {column}: "{found[column][0]}" {what}')
+
+
+def _apart(rows: pl.DataFrame, levels: list[str]) -> tuple[pl.DataFrame | None, pl.DataFrame]:
+    """Tell totals of the file's own from series."""
+    if not levels:
+        return None, rows
+    total = pl.any_horizontal(pl.col(levels) == EVERY)
+    found = rows.filter(total)
+    if found.is_empty():
+        return None, rows
+    label = (
+        pl.col("level")
+        if "level" in rows.columns
+        else pl.concat_str([pl.when(pl.col(c) == EVERY).then(pl.lit("")).otherwise(pl.lit(c + "_")) for c in levels])
+        .str.strip_suffix("_")
+        .replace("", "total")
+        .alias("level")
+    )
+    return found.unique("unique_id", maintain_order=True).select("unique_id", label, *levels), rows.filter(~total)
+
+
+def _check_rows(rows: pl.DataFrame, path: Path, levels: list[str]) -> None:
+    if rows.is_empty():
+        raise InputError(f"{path} holds totals only: each row has * in a level column; give the series below them")
+    for column in ("unique_id", *levels):
+        _refuse_first(rows, pl.col(column).is_null(), path, column, "is empty; every row needs a value")
+    moved = (
+        rows.group_by("unique_id").agg(pl.col(levels).n_unique()).filter(pl.any_horizontal(pl.col(levels) > 1))
+        if levels
+        else None
+    )
+    if moved is not None and moved.height:
+        raise InputError(
+            f'{path}: series "{moved["unique_id"][0]}" has several values in a level column; '
+            "a series belongs to one group: give each of its parts a unique_id"
+        )
+
+
+def _check_periods(rows: pl.DataFrame, path: Path, calendar: Calendar) -> None:
+    twice = rows.filter(pl.struct("unique_id", "period").is_duplicated())
+    if twice.height:
+        first = twice.row(0, named=True)
+        count = twice.filter(pl.col("unique_id") == first["unique_id"], pl.col("period") == first["period"]).height
+        raise InputError(
+            f'{path}: series "{first["unique_id"]}" has {count} rows for the {calendar.name} period of {first["ds"]}; '
+            "one is expected: add them up or leave copies out"
+        )
+
+
+def _without_partial(
+    rows: pl.DataFrame, calendar: Calendar, today: date
+) -> tuple[pl.DataFrame, tuple[date, dict[str, float]] | None]:
+    last = int(rows["period"].max())  # type: ignore[arg-type]
+    if not calendar.holds(last, today) or rows["period"].n_unique() == 1:
+        return rows, None
+    held = rows.filter(pl.col("period") == last)
+    sums = {name: value for name, value in held.select("unique_id", "y").iter_rows() if value is not None}
+    return rows.filter(pl.col("period") < last), (calendar.day(last), sums)
+
+
+def _panel(rows: pl.DataFrame, calendar: Calendar, season: int, *, align: bool) -> tuple[Panel, tuple[str, ...]]:
+    known = rows.drop_nulls("y")
+    if known.is_empty():
+        raise InputError("column y is empty in every row; at least one series with two periods is needed")
+    ids, values, ends, remarks = [], [], [], []
+    for (name,), part in known.group_by("unique_id", maintain_order=True):
+        periods = part["period"].to_numpy()
+        filled, gaps = _without_gaps(periods, part["y"].to_numpy())
+        ids.append(str(name))
+        values.append(filled)
+        ends.append(int(periods[-1]))
+        remarks += [_gap_remark(str(name), gaps, len(filled))] if gaps else []
+    panel = Panel(ids=tuple(ids), history=tuple(values), ends=np.array(ends), calendar=calendar, season=season)
+    return panel, (*_few(remarks), *_ended_early(panel, align=align))
+
+
+def _without_gaps(periods: np.ndarray, values: Floats) -> tuple[Floats, int]:
+    """Fill missing periods: few by a straight line between neighbours, many by zero."""
+    every = np.arange(periods[0], periods[-1] + 1)
+    gaps = len(every) - len(periods)
+    if gaps <= GAP_SHARE_MAX * len(every):
+        return np.interp(every, periods, values), gaps
+    filled = np.zeros(len(every))
+    filled[periods - periods[0]] = values
+    return filled, gaps
+
+
+def _gap_remark(name: str, gaps: int, count: int) -> str:
+    how = "a line between their neighbours" if gaps <= GAP_SHARE_MAX * count else "zero"
+    return f'series "{name}": {gaps} of {count} periods have no row and were filled by {how}'
+
+
+def _few(remarks: list[str], most: int = 5) -> list[str]:
+    return remarks if len(remarks) <= most else [*remarks[:most], f"… and {len(remarks) - most} more series with gaps"]
+
+
+def _ended_early(panel: Panel, *, align: bool) -> list[str]:
+    early = np.flatnonzero(panel.ends < panel.ends.max())
+    if not len(early):
+        return []
+    first = f'{len(early)} of {len(panel.ids)} series, "{panel.ids[early[0]]}" first, end before the others'
+    return [f"{first}: " + ("they count as zero since" if align else "each is forecast from its own end")]

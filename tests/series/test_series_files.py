@@ -1,0 +1,111 @@
+from datetime import date
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from forecast.cli import app
+from forecast.errors import FileError, InputError
+from forecast.series.reading import read_series
+
+TODAY = date(2024, 6, 15)
+
+
+def write(folder, text, name="in.csv"):
+    """Write a file of series."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def months(name, values, *, year=2021, group=None):
+    """Write a monthly series as lines of a CSV."""
+    tail = "" if group is None else f",{group}"
+    return "".join(
+        f"{name},{year + place // 12}-{place % 12 + 1:02}-01,{value}{tail}\n" for place, value in enumerate(values)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("unique_id,date,y\na,2020-01-01,1\n", "no column ds; found unique_id, date, y"),
+        ("unique_id,ds,y\n", "has no rows"),
+        ("unique_id,ds,y\na,2020-01-01,1\na,2020-02-01,12k\n", 'row 3, column y: "12k" is not a number'),
+        ("unique_id,ds,y\na,2020-01-01,1\na,01.02.2020,2\n", 'row 3, column ds: "01.02.2020" is not a day'),
+        ("unique_id,ds,y\na,2020-01-01,1\na,2020-01-01,2\na,2020-02-01,2\n", "has 2 rows for the .*2020-01-01"),
+        ("unique_id,ds,y\na,2020-01-01,1\nb,2020-01-01,2\n", "frequency can't be inferred"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_with_its_place(tmp_path, text, said):
+    """An error names the row, the column, the value and what was expected."""
+    with pytest.raises(InputError, match=said):
+        read_series(write(tmp_path, text), levels=[], season=None, today=TODAY)
+
+
+def test_a_file_that_is_not_there_is_an_error_of_its_own(tmp_path):
+    """A missing file and one of another kind are told apart."""
+    with pytest.raises(FileError, match="is not there"):
+        read_series(tmp_path / "none.csv", levels=[], season=None, today=TODAY)
+    with pytest.raises(FileError, match="neither"):
+        read_series(write(tmp_path, "", "in.xlsx"), levels=[], season=None, today=TODAY)
+
+
+def test_few_gaps_are_bridged_and_many_are_nothing_sold(tmp_path):
+    """A month missing among many lies between its neighbours; a month that is usually missing is zero."""
+    rows = months("a", range(24)).splitlines(keepends=True)
+    few = read_series(
+        write(tmp_path, "unique_id,ds,y\n" + "".join(rows[:5] + rows[6:])), levels=[], season=None, today=TODAY
+    )
+    many = read_series(
+        write(tmp_path, "unique_id,ds,y\n" + "".join(rows[:2] + rows[2::3])), levels=[], season=None, today=TODAY
+    )
+    assert few.panel.history[0][5] == 5
+    assert many.panel.history[0][3] == 0
+    assert "1 of 24 periods" in few.remarks[0]
+
+
+def test_a_period_that_is_not_over_is_no_history(tmp_path):
+    """The month of today is kept apart, and never read as a drop."""
+    path = write(tmp_path, "unique_id,ds,y\n" + months("a", [10] * 42))
+    read = read_series(path, levels=[], season=None, today=TODAY)
+    assert len(read.panel.history[0]) == 41
+    assert read.partial == (date(2024, 6, 1), {"a": 10.0})
+    assert read_series(path, levels=[], season=None, today=date(2024, 7, 1)).partial is None
+
+
+def test_totals_of_the_file_are_not_series(tmp_path):
+    """Rows with * in a level column name the totals, and are made again from their parts."""
+    text = "unique_id,ds,y,region\n" + months("all", [3] * 20, group="*") + months("a", [1] * 20, group="N")
+    read = read_series(
+        write(tmp_path, text + months("b", [2] * 20, group="S")), levels=["region"], season=None, today=TODAY
+    )
+    assert read.panel.ids == ("a", "b")
+    assert read.totals.rows() == [("all", "total", "*")]
+
+
+def test_outlook_of_a_file_adds_up(tmp_path, monkeypatch):
+    """From a file to a file: Chinese names, levels, totals that are the sum of their parts."""
+    monkeypatch.setenv("FORECAST_HOME", str(tmp_path / "home"))
+    text = "unique_id,ds,y,大区\n" + "".join(
+        months(f"{name}店", [100 + 10 * place + month % 12 for month in range(30)], group=group)
+        for place, (name, group) in enumerate([("上海", "华东"), ("杭州", "华东"), ("广州", "华南"), ("深圳", "华南")])
+    )
+    source, target, draws = write(tmp_path, text), tmp_path / "out.csv", tmp_path / "draws.parquet"
+    command = ["outlook", "--series", str(source), "--horizon", "3", "--levels", "大区", "--out", str(target)]
+    done = CliRunner().invoke(app, [*command, "--draws", str(draws), "--as-of", "2024-06-15"])
+    assert done.exit_code == 0, done.output
+    frame = pl.read_csv(target)
+    sums = {level: part["mean"].sum() for (level,), part in frame.group_by("level")}
+    assert frame.columns[:4] == ["unique_id", "ds", "level", "大区"]
+    assert sums["total"] == pytest.approx(sums["bottom"])
+    assert sums["大区"] == pytest.approx(sums["bottom"])
+    assert frame["ds"].unique().sort().to_list() == ["2023-07-01", "2023-08-01", "2023-09-01"]
+    assert pl.read_parquet(draws).height == frame.height
+
+
+def test_an_outlook_needs_a_file_it_can_write(tmp_path, monkeypatch):
+    """The ending is checked before anything is computed."""
+    monkeypatch.setenv("FORECAST_HOME", str(tmp_path / "home"))
+    command = ["outlook", "--series", str(tmp_path / "in.csv"), "--horizon", "3", "--out", str(tmp_path / "out.xls")]
+    assert isinstance(CliRunner().invoke(app, command).exception, InputError)
