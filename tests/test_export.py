@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow.parquet import ParquetFile
 from typer.testing import CliRunner
 
 from forecast.cli import app
@@ -16,12 +17,26 @@ from forecast.export import csv_blocks, write_export
 from forecast.formulas import guarded, unguarded
 from forecast.intake import import_file
 from forecast.intake.vocabulary import match_heading, record_columns
-from forecast.records import RECORD_KINDS, Account, CustomField, Opportunity
+from forecast.records import RECORD_KINDS, Account, Change, CustomField, Opportunity
 from forecast.store import copy_blocks, unit_of_work
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FORMULAS = ["=1+1", "+1+1", "-2+3", "@SUM(A1)", '=cmd|"/C calc"!A0', "'=1", "''-x", "＝1", "-", "+86 138 0000"]
-HARMLESS = ["-5", "+8613800000000", "-12.50", "plain", "'quoted'", "O'Neil", "中文，“引号”", 'a "b", c', "two\nlines"]
+HARMLESS = [
+    "-5",
+    "+8613800000000",
+    "-12.50",
+    "plain",
+    "'quoted'",
+    "O'Neil",
+    "中文，“引号”",
+    'a "b", c',
+    "two\nlines",
+    "x;y；z",
+    '"all"',
+    '5" pipe',
+    'a"";""b',
+]
 
 
 @pytest.fixture
@@ -44,7 +59,14 @@ def accounts(engine):
 
 def account(place, text):
     """Make an account that has a text in several places."""
-    custom = {"budget": -1.5, "tags": ["a", "b"], "note": text, "vip": True, "renewal": "2026-05-01", "size": "大"}
+    custom = {
+        "budget": -1.5,
+        "tags": [text, "a", text],
+        "note": text,
+        "vip": True,
+        "renewal": "2026-05-01",
+        "size": "大",
+    }
     return Account(
         id=f"={place}",
         external_id=f"={place}",
@@ -112,7 +134,7 @@ def test_parquet_has_types(accounts, tmp_path):
     row = frame.filter(pl.col("id") == "=0").row(0, named=True)
     assert row["name"] == row["custom.note"] == "=1+1"
     assert row["created_at"] == datetime(2026, 1, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert (row["employees"], row["annual_revenue"], row["custom.tags"]) == (-3, Decimal("-12.50"), "a;b")
+    assert (row["employees"], row["annual_revenue"], row["custom.tags"]) == (-3, Decimal("-12.50"), "=1+1;a;=1+1")
 
 
 def test_parquet_imports_too(engine, tmp_path):
@@ -144,6 +166,40 @@ def test_an_export_of_any_kind_names_its_fields(engine, kind):
     assert set(fields) == set(record_columns(kind)) - {"external_id"}
     assert {name: match_heading(kind, name).field for name in fields} == {name: name for name in fields}
     assert match_heading(kind, "id").field == "external_id"
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_changes_are_exported_and_import_again(accounts, tmp_path, ending):
+    """The history of fields is a file like any other: imported again, no change is new; elsewhere, all are."""
+    values = [("name", None, "=1+1"), ("annual_revenue", "-1.00", "0.50"), ("custom.note", "'quoted'", None)]
+    with unit_of_work(accounts) as session:
+        session.add_all(
+            Change(
+                kind="account", record_id="=1", field=field, changed_at=NOW, old_value=old, new_value=new, origin="x"
+            )
+            for field, old, new in values
+        )
+    path = written(accounts, tmp_path / f"changes.{ending}", "change")
+    again = import_file(accounts, path, imported_at=NOW, rejects_folder=tmp_path)
+    assert (again.new, again.unchanged, again.rejected) == (0, len(values), 0)
+    columns = (Change.record_id, Change.field, Change.changed_at, Change.old_value, Change.new_value)
+    with unit_of_work(accounts) as session:
+        before = session.execute(sa.select(*columns).order_by(Change.id)).all()
+        session.execute(sa.delete(Change))
+    import_file(accounts, path, imported_at=NOW, rejects_folder=tmp_path)
+    with unit_of_work(accounts) as session:
+        assert session.execute(sa.select(*columns).order_by(Change.id)).all() == before
+
+
+def test_parquet_is_written_in_groups(engine, tmp_path):
+    """A large table is not held in memory: its file has a group of rows for each part that was written."""
+    with unit_of_work(engine) as session:
+        rows = "SELECT 'T' || n, 'T' || n FROM generate_series(1, 120000) AS n"
+        session.execute(sa.text(f"INSERT INTO team (id, external_id) {rows}"))
+    file = ParquetFile(written(engine, tmp_path / "t.parquet", "team"))
+    groups = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
+    assert sum(groups) == 120_000
+    assert max(groups) <= 50_000
 
 
 def test_an_empty_table_gives_headings(engine, tmp_path):

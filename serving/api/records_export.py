@@ -1,18 +1,19 @@
 """GET /v1/records/{kind}/export: all records of a kind as a file."""
 
+import pathlib
 from collections.abc import Iterator
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, BackgroundTasks, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from forecast.export import csv_blocks, write_parquet
+from forecast.export import CHANGE, csv_blocks, write_parquet
+from forecast.records import RECORD_KINDS
 from forecast.store import unit_of_work
 from serving.deps import DeskDep, SessionDep
-from serving.records.requests import KindDep
+from serving.records.requests import known_kind
 
 router = APIRouter()
 
@@ -24,9 +25,27 @@ _FILES: dict[int | str, dict[str, Any]] = {
 }
 
 
+def exported_kind(
+    kind: Annotated[
+        str,
+        Path(
+            description="Kind of record, or `change` for the history of fields.",
+            examples=["opportunity"],
+            json_schema_extra={"enum": [*RECORD_KINDS, CHANGE]},
+        ),
+    ],
+) -> str:
+    """Give the kind in the address.
+
+    Raises:
+        NotFoundError: there is no such kind.
+    """
+    return kind if kind == CHANGE else known_kind(kind)
+
+
 @router.get("/v1/records/{kind}/export", summary="Export all records of a kind", responses=_FILES)
 def export_records(
-    kind: KindDep,
+    kind: Annotated[str, Depends(exported_kind)],
     session: SessionDep,
     desk: DeskDep,
     tasks: BackgroundTasks,
@@ -43,7 +62,7 @@ def export_records(
         return StreamingResponse(blocks, media_type="text/csv; charset=utf-8", headers=_named(f"{kind}.csv"))
     folder = TemporaryDirectory(prefix="forecast-export-")
     tasks.add_task(folder.cleanup)
-    path = Path(folder.name) / f"{kind}.parquet"
+    path = pathlib.Path(folder.name) / f"{kind}.parquet"
     write_parquet(session, kind, path, include_deleted=include_deleted)
     return FileResponse(path, media_type="application/vnd.apache.parquet", headers=_named(path.name))
 

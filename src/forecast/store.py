@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import numpy as np
 import platformdirs
@@ -25,6 +25,7 @@ from forecast.records import Table
 from forecast.settings import Settings
 
 Statement = sa.Select[*tuple[Any, ...]]
+Headings = Literal["names", "none"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_305_001
@@ -270,11 +271,13 @@ def _indexes(session: Session, table: sa.Table) -> dict[str, LiteralString]:
     return {row.drop: row.make for row in session.execute(found, {"table": name})}
 
 
-def copy_blocks(session: Session, statement: Statement) -> Iterator[bytes]:
-    """Read what a SELECT gives as CSV with headings, a block of many rows at a time."""
+def copy_blocks(session: Session, statement: Statement, *, headings: Headings = "names") -> Iterator[bytes]:
+    """Read what a SELECT gives as CSV, a block of many rows at a time, the names of its columns first or no headings."""
     query = statement.compile(dialect=session.get_bind().dialect, compile_kwargs={"render_postcompile": True})
+    header = "true" if headings == "names" else "false"
     block = bytearray()
-    with _cursor(session).copy(f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER)", query.params or None) as copy:
+    copied = f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER {header})"
+    with _cursor(session).copy(copied, query.params or None) as copy:
         for row in copy:
             block += row
             if len(block) >= _BLOCK_BYTES:

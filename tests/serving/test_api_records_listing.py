@@ -172,7 +172,7 @@ def test_kinds_are_listed_with_their_fields(unchanged):
     assert required == {"name", "position", "kind"}
 
 
-@pytest.mark.parametrize("kind", RECORD_KINDS)
+@pytest.mark.parametrize("kind", [*RECORD_KINDS, "change"])
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
 def test_every_kind_is_exported(unchanged, kind, format_):
     """With its headings, also where nothing is stored."""
@@ -180,7 +180,7 @@ def test_every_kind_is_exported(unchanged, kind, format_):
     assert answer.status_code == 200
     assert f'filename="{kind}.{format_}"' in answer.headers["Content-Disposition"]
     read = pl.read_csv if format_ == "csv" else pl.read_parquet
-    assert read(io.BytesIO(answer.content)).columns[0] == "id"
+    assert read(io.BytesIO(answer.content)).columns[0] == ("kind" if kind == "change" else "id")
 
 
 def test_an_export_has_all_records(unchanged):

@@ -12,7 +12,7 @@ from forecast.store import unit_of_work
 
 
 def export(
-    kind: Annotated[str, typer.Argument(help="Kind of record, such as opportunity.")],
+    kind: Annotated[str, typer.Argument(help="Kind of record, such as opportunity; or change, the history of fields.")],
     out: Annotated[Path, typer.Option(help="File to write, ending in .csv or .parquet.")],
     include_deleted: Annotated[
         bool, typer.Option("--include-deleted", help="Deleted records too, with the column deleted_at.")

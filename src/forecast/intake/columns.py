@@ -286,12 +286,13 @@ def _read_moment_text(texts: pl.Series, reading: Reading) -> Column:
 
 
 def _read_list(texts: pl.Series, reading: Reading) -> Column:
+    """Split at the marks; an entry in quotation marks, doubled inside it, may hold them."""
     column = _read_text(texts, reading)
-    first = reading.list_marks[0]
-    parts = column.values.str.replace_all(f"[{re.escape(reading.list_marks)}]", first).str.split(first)
-    return Column(
-        parts.list.eval(pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != "")), column.refused
-    )
+    quoted, rest = r'"(?:[^"]|"")*"', f"[^{re.escape(reading.list_marks)}]"
+    entry = pl.element().str.strip_chars()
+    bare = entry.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"', literal=True)
+    read = pl.when(entry.str.contains(f"^{quoted}$")).then(bare).otherwise(entry).filter(entry != "")
+    return Column(column.values.str.extract_all(rf"\s*{quoted}{rest}*|{rest}+").list.eval(read), column.refused)
 
 
 _READERS: Mapping[FieldType, Callable[[pl.Series, Reading], Column]] = {
