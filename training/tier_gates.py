@@ -66,11 +66,11 @@ def measure_tiers(judged: JudgedCustomers) -> dict[str, float]:
 
 def decide_tier_gates(judged: JudgedCustomers, rules: TierGates, seed: int, *, learnable: bool) -> list[Gate]:
     """Decide every gate on customers that the judged fit has not seen the future of, numbered from 1."""
-    active, revenue = judged.actual["active"], judged.actual["revenue"]
-    constant = np.full(len(active), active.mean())
-    ours = log_losses(active, judged.ours["active"])
+    revenue = judged.actual["revenue"]
+    alike: dict[Target, Floats] = {name: np.full(len(found), found.mean()) for name, found in judged.actual.items()}
+    ours = judged.losses(judged.ours)
     gates = [
-        _better("the share of buyers on log loss", ours, log_losses(active, constant), rules, seed),
+        _better("taking all customers as alike", ours, judged.losses(alike), rules, seed),
         _better(
             "the last period on absolute error",
             np.abs(revenue - judged.ours["revenue"]),
@@ -78,9 +78,7 @@ def decide_tier_gates(judged: JudgedCustomers, rules: TierGates, seed: int, *, l
             rules,
             seed,
         ),
-        _not_worse(
-            "buying rate and purchase value", judged.losses(judged.ours), judged.losses(judged.baseline), rules, seed
-        ),
+        _not_worse("buying rate and purchase value", ours, judged.losses(judged.baseline), rules, seed),
         _total(judged, rules, learnable=learnable),
         _plausible(judged, rules),
     ]

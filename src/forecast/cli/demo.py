@@ -17,6 +17,7 @@ from forecast.store import unit_of_work
 DEMO_SEED = 20240229
 DEMO_TRIALS = 15
 DEMO_LEAD_TRIALS = 5
+DEMO_HORIZON = "180d"
 DEMO_KEY_FILE = "demo-key.txt"
 
 
@@ -45,10 +46,15 @@ def demo(
             "the same for leads: which become opportunities",
         )
         train("lead_conversion", trials=DEMO_LEAD_TRIALS, models=models)
+    if find_live(settings.models_folder, "customer_tier") is None:
+        _say(f"forecast train customer_tier --horizon {DEMO_HORIZON}", "what customers will buy, from their orders")
+        train("customer_tier", horizon=DEMO_HORIZON, models=models)
     _say("forecast score", "every open opportunity gets a probability, a grade and reasons")
     score()
     _say("forecast score lead_conversion", "every open lead too")
     score("lead_conversion")
+    _say("forecast score customer_tier", "every customer gets a value, a tier and a potential")
+    score("customer_tier")
     key = _demo_key(settings)
     _say("done", f"the key of the API is {key} (kept in {settings.home / DEMO_KEY_FILE})")
     address = f"http://{settings.host}:{settings.port}"
