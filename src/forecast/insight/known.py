@@ -19,7 +19,18 @@ Origin = Literal["creation", "change", "closing", "unknown", "hidden"]
 SCORES_MAX = 5
 
 _BOOKKEEPING = frozenset(
-    {"id", "created_at", "modified_at", "deleted_at", "stored_at", "version", "source_system", "external_id", "custom"}
+    {
+        "id",
+        "created_at",
+        "modified_at",
+        "deleted_at",
+        "stored_at",
+        "import_digest",
+        "version",
+        "source_system",
+        "external_id",
+        "custom",
+    }
 )
 
 
