@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from forecast.estimators.win import WinModel
+from forecast.population import population_of
 from forecast.registry import Version
 from training.card_tables import grades_table, limits_section, segments_table, themes_table
 from training.gates import Gate
@@ -54,10 +55,11 @@ def compose_card(version: Version[Any], verdict: str, models: Path, sections: Se
 
 def _data(version: Version) -> str:
     data = version.bundle["data"]
+    records = "leads" if population_of(version.bundle["config"]).kind == "lead" else "opportunities"
     period = f"{data['first_as_of'][:10]} to {data['last_as_of'][:10]}" if data["first_as_of"] else "no dates"
     lines = [
         f"- Nothing recorded at or after {version.bundle['until']} was used.",
-        f"- {data['won']} won and {data['lost']} lost opportunities, {data['rows']} snapshot rows, {period}.",
+        f"- {data['won']} won and {data['lost']} lost {records}, {data['rows']} snapshot rows, {period}.",
         f"- Digest of the rows: `{data['digest']}`.",
         f"- Basis: {version.basis}.",
     ]

@@ -51,6 +51,12 @@ def test_the_card_says_what_data_were_learnt_from(card, run):
     assert "Basis: own." in data
 
 
+def test_the_card_of_leads_speaks_of_leads(run):
+    """What was learnt from is called what it is."""
+    leads = replace(run.candidate, bundle={**run.candidate.bundle, "config": 'population = "lead"'})
+    assert " lost leads, " in write_card(run, leads, MODELS)
+
+
 def test_the_card_has_the_figures_of_the_version_and_its_yardsticks(card, run):
     """Every figure of every yardstick is in the table, and the number of rows it was measured on."""
     accuracy = section(card, "Accuracy")

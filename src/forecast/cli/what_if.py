@@ -27,6 +27,7 @@ def what_if(
     from forecast import what_if as supposing
     from forecast.history import read_history
     from forecast.policies import read_policies
+    from forecast.reasons import REASON_LOG_ODDS_MIN
     from forecast.registry import get_live_version
     from forecast.wording import theme_label, warning_sentence
 
@@ -57,5 +58,7 @@ def what_if(
     table.add_row("expected value", *("" if value is None else f"{value:,.0f}" for value in values))
     output.print(table)
     for theme, moved in found.moved.items():
+        if abs(moved) < REASON_LOG_ODDS_MIN:
+            continue
         output.print(f"{escape(theme_label(theme, language))}: {moved:+.2f} log-odds")
     output.print(escape(warning_sentence("association", language)))
