@@ -92,3 +92,17 @@ def test_it_needs_a_key(client):
     """The process is not for everybody."""
     assert client.get(PATH, headers={"Authorization": ""}).status_code == 401
     assert put(client, headers={"Authorization": ""}).status_code == 401
+
+
+def test_a_stage_that_is_deleted_as_a_record_was_there_before(client, clock):
+    """Deleting and restoring it under /v1/records are dated like changes of the pipeline."""
+    put(client)
+    names = []
+    for method, address in (("DELETE", "default:Talk"), ("POST", "default:Talk/restore")):
+        clock.now += timedelta(days=2)
+        assert client.request(method, f"/v1/records/stage/{address}").is_success
+        names.append([stage["name"] for stage in read(client)["stages"]])
+    moments = [clock.now - timedelta(days=days) for days in (3, 1)]
+    names += [[stage["name"] for stage in read(client, as_of=moment.isoformat())["stages"]] for moment in moments]
+    gone, there = ["Won", "Lost"], ["Talk", "Won", "Lost"]
+    assert names == [gone, there, there, gone]

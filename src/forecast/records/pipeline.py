@@ -35,11 +35,13 @@ class Stage(Record):
     """A stage of a pipeline.
 
     `kind` is open, won or lost; `name` is what an opportunity's `stage` column holds. `required_fields` are fields of an
-    opportunity, separated by commas, that must be filled in this stage and those after it.
+    opportunity, separated by commas, that must be filled in this stage and those after it. Its removal is tracked: past
+    moments have the stages of their time.
     """
 
     __tablename__ = "stage"
 
+    deleted_at: Mapped[datetime | None] = tracked(MOMENT)
     pipeline_id: Mapped[str] = fixed(Text, default="default", server_default="default")
     name: Mapped[str] = fixed(Text)
     position: Mapped[int] = tracked(Integer)
