@@ -167,6 +167,25 @@ def test_a_plan_leaves_out_stages_that_are_the_end():
     assert plan_features(history_of(world), ()).stages == ("b",)
 
 
+def test_a_plan_rates_columns_whose_values_come_again():
+    """A price that many pay is a key; an amount of each its own, a few segments, and what closing overwrites are none."""
+    world = one_opportunity()
+    world.opportunities = [
+        world.opportunities[0]
+        | {
+            "id": f"o{n}",
+            "amount": 10.0 * (n % 30),
+            "need_fit": n % 3,
+            "competition": float(n),
+            "seller_probability": n % 30,
+        }
+        for n in range(120)
+    ]
+    assert plan_features(history_of(world), ("owner_id",)).rates == ("owner_id", "amount")
+    world.opportunities = world.opportunities[:45]
+    assert plan_features(history_of(world), ()).rates == ()
+
+
 def test_a_plan_comes_back_from_json_as_it_was():
     """The plan kept with a version gives the same columns in the same order."""
     world = make_world(2)

@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from learning import UNTIL, draw_dataset
+from scipy.special import expit
+
+from training.choose import CALENDAR, choose_inputs, choose_level, choose_mix, few_levels, optional_features
+from training.fit import Recipe, Trees, fit_recipe
+from training.folds import choosing_folds
+
+START = Recipe(
+    trees=(Trees(parameters={"learning_rate": 0.1, "num_leaves": 6, "min_data_in_leaf": 20}, rounds=30),),
+    penalty=10.0,
+    boosting_share=0.5,
+    left_out=frozenset(),
+    seed=1,
+)
+
+
+def folds_of(dataset):
+    """Cut all that is known into folds in time."""
+    found = choosing_folds(dataset, dataset.lesson(UNTIL), 3, gap_days=0, seed=1)
+    assert found.order == "known"
+    return found.folds
+
+
+def with_features(dataset, **columns):
+    """Give the same rows with more features."""
+    return replace(dataset, features=dataset.features.with_columns(**columns))
+
+
+def with_won(dataset, log_odds, seed=2):
+    """Deal the known outcomes out anew, by these log-odds of each row's opportunity."""
+    draw = np.random.default_rng(seed).random(dataset.groups.max() + 1)[dataset.groups]
+    won = pl.Series((draw < expit(log_odds)).astype(int))
+    known = pl.col("won").is_not_null()
+    return replace(dataset, keys=dataset.keys.with_columns(won=pl.when(known).then(won)))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """Opportunities of two years; wins follow size, and the hour of creation says nothing."""
+    drawn = draw_dataset(count=700)
+    hours = np.random.default_rng(4).integers(8, 18, drawn.groups.max() + 1)[drawn.groups]
+    quarter = pl.col("as_of").dt.ordinal_day().cast(pl.Float64).mod(91.0)
+    return with_features(drawn, created_hour=pl.Series(hours.astype(float)), quarter_end_days=quarter)
+
+
+def test_what_tells_the_month_is_found(dataset):
+    """A number that is nearly the same for all rows of a month, and a text that is, are told from what is of the row itself."""
+    month = pl.col("as_of").dt.strftime("%Y-%m")
+    noise = pl.Series(np.random.default_rng(1).normal(0, 0.1, dataset.keys.height))
+    shown = with_features(dataset, index=month.rank("dense") + noise, campaign=month)
+    assert optional_features(shown, folds_of(shown))["month"] == {"index", "campaign"}
+
+
+def test_the_calendar_is_left_out_where_it_says_nothing(dataset):
+    """Features that can only learn the past by heart do not pay."""
+    recipe = choose_inputs(dataset, folds_of(dataset), START)
+    assert CALENDAR & set(dataset.features.columns) <= recipe.left_out
+    assert "size" not in recipe.left_out
+
+
+def test_the_calendar_is_taken_where_it_pays(dataset):
+    """Where wins come in the morning, through all the time there is, the hour is learnt from."""
+    hour = dataset.features["created_hour"].to_numpy()
+    morning = with_won(dataset, np.where(hour < 13, 2.0, -2.0))
+    assert "created_hour" not in choose_inputs(morning, folds_of(morning), START).left_out
+
+
+def test_rates_of_few_values_are_never_taken(dataset):
+    """A source with three values is known by itself; an owner of many may have a rate."""
+    owners = np.random.default_rng(3).integers(0, 60, dataset.groups.max() + 1)[dataset.groups]
+    rated = with_features(
+        dataset,
+        source_win_lift=pl.lit(1.0),
+        source_closed_share=pl.lit(0.5),
+        owner_id=pl.Series(owners).cast(pl.String),
+        owner_win_lift=pl.lit(1.0),
+        owner_closed_share=pl.lit(0.5),
+    )
+    assert few_levels(rated) == {"source_win_lift", "source_closed_share"}
+
+
+def level_chosen(dataset):
+    """Give the half-life that is chosen for the level of a data set."""
+    folds = folds_of(dataset)
+    return choose_level(
+        dataset, folds, [fit_recipe(dataset, fold.fit, START) for fold in folds], START
+    ).level_half_life_days
+
+
+def test_the_level_follows_a_share_won_that_moves(dataset):
+    """Where the share won rises all the time the old counts less; where it stays, all counts alike."""
+    days = dataset.keys["created_at"].dt.epoch("s").to_numpy() / 86_400
+    size = dataset.features["size"].to_numpy()
+    assert level_chosen(with_won(dataset, size - 3 + 6 * (days - days.min()) / np.ptp(days))) is not None
+    assert level_chosen(with_won(dataset, size)) is None
+
+
+def test_an_occasion_has_a_mix_of_its_own_unless_that_is_worse(dataset):
+    """Opportunities at creation are told apart by a mix of their own; without moments of stages there is none for those."""
+    assert set(choose_mix(dataset, folds_of(dataset), START).own_shares) <= {"creation"}
+    moved = with_features(
+        dataset,
+        stage_days=pl.when(pl.col("age_days") == 30).then(0.0).otherwise(20.0),
+        stage_change_count=pl.when(pl.col("age_days") == 0).then(0.0).otherwise(1.0),
+    )
+    assert "entry" in choose_mix(moved, folds_of(moved), START).own_shares
