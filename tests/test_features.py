@@ -176,8 +176,8 @@ def test_a_plan_rates_columns_whose_values_come_again():
             "id": f"o{n}",
             "amount": 10.0 * (n % 30),
             "need_fit": n % 3,
-            "competition": float(n),
-            "seller_probability": n % 30,
+            "competition": n,
+            "seller_probability": float(n % 30),
         }
         for n in range(120)
     ]
