@@ -17,7 +17,7 @@ from worlds import (
 
 from forecast.features import opportunity_features, plan_features
 from forecast.history import read_history, read_stages
-from forecast.records import Account, Activity, Change, CustomField, Opportunity, Stage
+from forecast.records import Account, Activity, Change, CustomField, Opportunity, Person, Product, Stage
 from forecast.snapshot import History, known_opportunities, take_snapshot
 from forecast.store import unit_of_work
 
@@ -176,3 +176,31 @@ def test_a_stage_of_two_pipelines_is_read_once(engine):
             )
     with unit_of_work(engine) as session:
         assert read_stages(session).rows() == [("报价", 1, "open")]
+
+
+@pytest.mark.parametrize("cut", [None, START + 5 * STEP])
+def test_what_is_deleted_was_known_before(engine, cut):
+    """A deleted account, owner or product tells something up to its deletion, and nothing strictly after it."""
+    deleted_at = START + 2 * STEP
+    gone = {"id": "1", "external_id": "1", "deleted_at": deleted_at}
+    with unit_of_work(engine) as session:
+        session.add_all(
+            [Account(**gone, industry="bank"), Person(**gone, title="lead"), Product(**gone, line="cloud")]
+            + [Account(id="2", external_id="2", industry="retail")]
+            + [
+                Opportunity(
+                    id=place, external_id=place, account_id=place, owner_id="1", product_id="1", created_at=START
+                )
+                for place in "12"
+            ]
+        )
+    with unit_of_work(engine) as session:
+        history = read_history(session, until=cut)
+    subjects = pl.DataFrame(
+        [(place, deleted_at + delay) for place in "12" for delay in (0 * STEP, STEP)],
+        schema={"opportunity_id": pl.String, "as_of": pl.Datetime("us", "UTC")},
+        orient="row",
+    )
+    told = take_snapshot(history, subjects).rows.select("account_industry", "owner_title", "product_line").rows()
+    known, unknown = ("lead", "cloud"), (None, None)
+    assert told == [("bank", *known), (None, *unknown), ("retail", *known), ("retail", *unknown)]

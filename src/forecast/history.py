@@ -40,7 +40,8 @@ _ACCOUNT_ATTRIBUTES = (
 def read_history(session: Session, *, population: Population = OPPORTUNITIES, until: datetime | None = None) -> History:
     """Read the records of a population and their surroundings, cut by `cut_history` at `until` where one is given.
 
-    Leads stand in the place of opportunities, in the same shape. Tombstoned records are left out. Stages are those of the
+    Leads stand in the place of opportunities, in the same shape. Tombstoned ones are left out; an
+    account, person or product is known until it was deleted. Stages are those of the
     pipeline at `until`.
     """
     history = _opportunity_history(session) if population.kind == "opportunity" else _lead_history(session, population)
@@ -78,6 +79,7 @@ def _opportunity_history(
         stages=read_stages(session),
         custom_types={name: kind for name, (_, kind) in {**custom, **account_custom}.items()},
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
+        deletions=_read_deletions(session),
     )
 
 
@@ -97,6 +99,7 @@ def _lead_history(session: Session, population: Population) -> History:
         products=_read_products(session),
         stages=read_stages(session).clear(),
         custom_types={**LEAD_TYPES, **{name: kind for name, (_, kind) in custom.items()}},
+        deletions=_read_deletions(session),
     )
 
 
@@ -178,6 +181,16 @@ def _read_people(session: Session) -> pl.DataFrame:
 
 def _read_products(session: Session) -> pl.DataFrame:
     return read_frame(session, _attributes(Product, "product_", ("family", "line", "list_price")))
+
+
+def _read_deletions(session: Session) -> pl.DataFrame:
+    deleted = [
+        sa.select(sa.literal(key).label("key"), table.id.label("record_id"), table.deleted_at).where(
+            table.deleted_at.is_not(None)
+        )
+        for key, table in (("account_id", Account), ("owner_id", Person), ("product_id", Product))
+    ]
+    return read_frame(session, sa.select(sa.union_all(*deleted).subquery()))
 
 
 def _attributes(table: type[Any], prefix: str, names: Sequence[str]) -> Statement:

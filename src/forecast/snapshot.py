@@ -49,6 +49,8 @@ class History:
             history that these opportunities are scored against; missing where this history is the whole.
         departures: `opportunity_id, left_at` of those that left the population before their outcome, such as leads that
             became opportunities; missing where none can.
+        deletions: `key, record_id, deleted_at` of accounts, people and products with a tombstone, by the name of their
+            key; missing where none has.
     """
 
     opportunities: pl.DataFrame
@@ -64,6 +66,7 @@ class History:
     overwritten_on_close: frozenset[str] = frozenset()
     earlier: pl.DataFrame | None = None
     departures: pl.DataFrame | None = None
+    deletions: pl.DataFrame | None = None
 
     def with_outcomes_hidden(self, opportunity_ids: pl.Series) -> "History":
         """Give the same history in which these opportunities are still open."""
@@ -180,11 +183,28 @@ def take_snapshot(history: History, subjects: pl.DataFrame) -> Snapshot:
 
 
 def _with_surroundings(history: History, known: pl.DataFrame) -> pl.DataFrame:
-    return (
+    rows = (
         as_known(known, history.accounts, history.account_changes, "account_id")
         .join(history.people, on="owner_id", how="left", maintain_order="left")
         .join(history.products, on="product_id", how="left", maintain_order="left")
     )
+    return rows if history.deletions is None else _without_deleted(history, rows, history.deletions)
+
+
+def _without_deleted(history: History, rows: pl.DataFrame, deletions: pl.DataFrame) -> pl.DataFrame:
+    """Blank what a deleted record told, from its deletion on: blank before too, it would tell a future deletion."""
+    for frame, key in (
+        (history.accounts, "account_id"),
+        (history.people, "owner_id"),
+        (history.products, "product_id"),
+    ):
+        moments = deletions.filter(pl.col("key") == key).select(pl.col("record_id").alias(key), "deleted_at")
+        if moments.height:
+            told = pl.col(*(name for name in frame.columns if name != key))
+            dated = rows.join(moments, on=key, how="left", maintain_order="left")
+            was_gone = pl.col("deleted_at") < pl.col("as_of")
+            rows = dated.with_columns(pl.when(was_gone).then(None).otherwise(told).name.keep()).drop("deleted_at")
+    return rows
 
 
 def _existing(history: History, subjects: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:
@@ -335,8 +355,13 @@ def cut_history(history: History, until: datetime) -> History:
         activities=history.activities.filter(pl.col("known_at") < until),
         accounts=_as_of_one_moment(history.accounts, history.account_changes, "account_id", until),
         overwritten_on_close=frozenset(),
-        departures=None if history.departures is None else history.departures.filter(pl.col("left_at") < until),
+        departures=_filtered(history.departures, pl.col("left_at") < until),
+        deletions=_filtered(history.deletions, pl.col("deleted_at") < until),
     )
+
+
+def _filtered(frame: pl.DataFrame | None, condition: pl.Expr) -> pl.DataFrame | None:
+    return None if frame is None else frame.filter(condition)
 
 
 def _as_of_one_moment(records: pl.DataFrame, changes: pl.DataFrame, key: str, moment: datetime) -> pl.DataFrame:
