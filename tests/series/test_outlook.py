@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from forecast.errors import InputError
 from forecast.series.backtest import origins
 from forecast.series.calendar import Calendar
 from forecast.series.hierarchy import span_hierarchy, sum_panel
@@ -70,6 +71,13 @@ def test_ranges_lie_within_one_another(outlook):
     assert (lo50 <= hi50).all()
     assert (hi50 <= hi80).all()
     assert (hi80 <= hi95).all()
+
+
+def test_more_series_than_can_add_up_are_refused():
+    """The error says how many were found, how many fit, and what to do."""
+    series = pl.DataFrame({"unique_id": [str(place) for place in range(6001)], "region": ["N"] * 6001})
+    with pytest.raises(InputError, match=r"6001 series .* at most 6000"):
+        span_hierarchy(series, ["region"])
 
 
 def test_crossings_that_divide_nothing_anew_are_left_out(hierarchy_and_panel):

@@ -13,6 +13,8 @@ from forecast.series.panel import Floats, Panel
 EVERY = "*"
 BOTTOM = "bottom"
 COLUMNS_MAX = 4
+# The matrix of parts grows with the square of the series.
+SERIES_MAX = 6000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,11 @@ def span_hierarchy(series: pl.DataFrame, columns: list[str], given: pl.DataFrame
     """
     if len(columns) > COLUMNS_MAX:
         raise InputError(f"{len(columns)} level columns were given; at most {COLUMNS_MAX} can be crossed")
+    if series.height > SERIES_MAX:
+        raise InputError(
+            f"{series.height} series were given with levels; at most {SERIES_MAX} can be made to add up: "
+            "add small ones together, or leave --levels out"
+        )
     frames = (
         [_total(series, columns), *_crossings(series, columns)] if given is None else _given(series, columns, given)
     )

@@ -13,7 +13,9 @@ from forecast.series.panel import Floats, Panel, may_be_negative
 from forecast.series.ranges import LEVELS, Spread, spreads
 from forecast.series.reconciliation import correlated_shares, correlation, projection, without_negatives
 
-DRAWS = 1000
+DRAWS_MIN, DRAWS_MAX = 200, 1000
+# Numbers held at once, so that memory does not grow with the hierarchy.
+DRAWN_MAX = 8_000_000
 SEED = 20
 SHARES = np.array([share for level in LEVELS for share in (0.5 - level / 200, 0.5 + level / 200)])
 
@@ -84,7 +86,8 @@ def outlook_of_hierarchy(
     panel = sum_panel(series, hierarchy)
     base = _base(panel, hierarchy.nodes["level"].to_numpy(), horizon, seed=seed)
     signed = np.array([may_be_negative(values) for values in panel.history[-hierarchy.series_count :]])
-    drawn = _drawn(base, correlation(base.members.residuals), horizon, count=DRAWS, seed=seed)
+    count = int(np.clip(DRAWN_MAX // base.mean.size, DRAWS_MIN, DRAWS_MAX))
+    drawn = _drawn(base, correlation(base.members.residuals), horizon, count=count, seed=seed)
     weights = projection(hierarchy.parts, base.members.residuals)
     mean = _together(base.mean[:, :, None], weights, hierarchy, signed, so_far)[:, :, 0]
     draws = _together(drawn, weights, hierarchy, signed, so_far)
