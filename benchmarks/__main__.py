@@ -10,6 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.customers import (
+    CUSTOMER_SETS,
+    ORDERS,
+    QUICK_ORDERS,
+    features_speed,
+    find_customer_set,
+    judge_customers,
+)
 from benchmarks.peers import CHEAP_PEERS, PEERS
 from benchmarks.quotas import judge_quotas
 from benchmarks.report import failures, machine_facts, markdown, show
@@ -21,7 +29,7 @@ from benchmarks.win import judge, judge_shuffled
 
 RESULTS = Path(__file__).parent / "results"
 SHUFFLED_SETS = ("ibm", "maven_crm", "olist")
-PARTS = (*WIN_SETS, "shuffled", *SERIES_SETS, "revenue_cost", "quotas", *SPEED)
+PARTS = (*WIN_SETS, "shuffled", *SERIES_SETS, "revenue_cost", "quotas", *CUSTOMER_SETS, "customer_features", *SPEED)
 
 
 def main() -> int:
@@ -71,7 +79,21 @@ def _measured(arguments: argparse.Namespace, console: Console) -> dict[str, Any]
         console.print(f"speed of {name} …")
         results["speed"] += SPEED[name](QUICK_ROWS if arguments.quick else ROWS)
     _measure_revenue(asked, folder, results, console)
+    _measure_customers(arguments, folder, results, console)
     return results
+
+
+def _measure_customers(arguments: argparse.Namespace, folder: Path, results: dict[str, Any], console: Console) -> None:
+    results["customers"] = []
+    for name in (name for name in CUSTOMER_SETS if name in arguments.only):
+        console.print(f"{name} …")
+        customer_set = find_customer_set(folder, name)
+        found = {"name": name, "absent": True} if customer_set is None else judge_customers(customer_set)
+        results["customers"].append(found)
+        console.print_json(data=found)
+    if "customer_features" in arguments.only:
+        results["customer_features"] = features_speed(QUICK_ORDERS if arguments.quick else ORDERS)
+        console.print_json(data=results["customer_features"])
 
 
 def _measure_revenue(asked: list[str], folder: Path, results: dict[str, Any], console: Console) -> None:
