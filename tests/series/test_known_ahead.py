@@ -59,3 +59,15 @@ def test_a_period_without_its_input_is_refused(tmp_path):
     assert read_inputs(path, panel, 5).future.shape == (1, 5, 1)
     with pytest.raises(InputError, match='promotion of series "s0" for 2023-06-01'):
         read_inputs(path, panel, 6)
+
+
+def test_inputs_of_history_may_stand_with_the_series(tmp_path):
+    """The file of inputs may hold the periods ahead alone, where the series' own file has them for the past."""
+    panel, _, _ = split(*promoted(np.random.default_rng(3), effect=0.1, series=1))
+    past, ahead = tmp_path / "series.csv", tmp_path / "future.csv"
+    days = [MONTHLY.day(period) for period in range(38)]
+    past.write_text("unique_id,ds,y,promotion\n" + "".join(f"s0,{day},5,0\n" for day in days[:36]))
+    ahead.write_text("unique_id,ds,promotion\n" + "".join(f"s0,{day},1\n" for day in days[36:]))
+    found = read_inputs(ahead, panel, 2, history=past)
+    assert found.past[0].sum() == 0
+    assert found.future.ravel().tolist() == [1, 1]

@@ -54,7 +54,9 @@ def outlook(
         found = read_series(series, levels=columns, season=season, today=moment.date())
     for remark in found.remarks:
         console.print(f"[yellow]note:[/yellow] {escape(remark)}")
-    hierarchy, result = _outlook(found, columns, horizon, future=future, draws_count=1000 if draws else 0)
+    hierarchy, result = _outlook(
+        found, columns, horizon, series=series, future=future, draws_count=1000 if draws else 0
+    )
     frame = outlook_frame(result, hierarchy)
     write_table(frame, out)
     if draws is not None:
@@ -98,7 +100,7 @@ def series_of_records(
 
 
 def _outlook(
-    found: "SeriesFile", columns: list[str], horizon: int, *, future: Path | None, draws_count: int
+    found: "SeriesFile", columns: list[str], horizon: int, *, series: Path | None, future: Path | None, draws_count: int
 ) -> "tuple[Hierarchy | None, Outlook]":
     import numpy as np
 
@@ -108,7 +110,7 @@ def _outlook(
 
     panel, factors = found.panel, np.ones((len(found.panel.ids), horizon))
     if future is not None:
-        inputs = read_inputs(future, panel, horizon)
+        inputs = read_inputs(future, panel, horizon, history=series)
         effect = effects(panel, inputs)
         _print_effects(inputs.names, None if effect is None else effect.mean(axis=0).tolist())
         if effect is not None:

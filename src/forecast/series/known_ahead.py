@@ -19,6 +19,9 @@ LEARN_SHARE = 0.7
 # Effects that do not reduce errors in the later part of history by this share are chance.
 GAIN_MIN = 0.02
 EFFECT_MAX = 1.5
+EVERY_SERIES = ""
+
+Values = dict[tuple[str, int], tuple[float | None, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +39,12 @@ class Inputs:
     future: Floats
 
 
-def read_inputs(path: Path, panel: Panel, horizon: int) -> Inputs:
+def read_inputs(path: Path, panel: Panel, horizon: int, *, history: Path | None = None) -> Inputs:
     """Read `ds`, `unique_id` where inputs differ by series, and one column of numbers an input.
 
-    The file has rows for history and for the periods ahead.
+    Args:
+        path: has the periods ahead, and may have those of history.
+        history: the file of the series, whose columns of the same names are taken for periods that `path` lacks.
 
     Raises:
         InputError: a period has no value.
@@ -47,50 +52,50 @@ def read_inputs(path: Path, panel: Panel, horizon: int) -> Inputs:
     table = read_table(path)
     if "ds" not in table.columns:
         raise InputError(f"{path} has no column ds; found {', '.join(table.columns)}")
-    names = [name for name in table.columns if name not in {"ds", "unique_id", "y"}]
+    names = tuple(name for name in table.columns if name not in {"ds", "unique_id", "y"})
     if not names:
         raise InputError(f"{path} has no input beside ds and unique_id; give a column of numbers, such as promotion")
-    table = typed_day(table.with_row_index("row", offset=2), path)
-    for name in names:
-        table = typed_number(table, path, name)
-    shared = "unique_id" not in table.columns
-    keys = ["" for _ in range(table.height)] if shared else table["unique_id"].cast(pl.String).to_list()
-    periods = panel.calendar.ordinals(table["ds"].to_numpy()).tolist()
-    rows = table.select(names).rows()
-    values = {(key, period): row for key, period, row in zip(keys, periods, rows, strict=True)}
-    known = _Known(path, values, tuple(names), panel, shared=shared)
+    values = _values(table, path, names, panel)
+    past = read_table(history) if history is not None else None
+    if history is not None and past is not None and {"ds", *names} <= set(past.columns):
+        values = _values(past, history, names, panel) | values
+    known = _Known(path, values, names, panel)
     return Inputs(
-        names=tuple(names),
-        past=tuple(known.of(index, range(1 - len(history), 1)) for index, history in enumerate(panel.history)),
+        names=names,
+        past=tuple(known.of(index, range(1 - len(values), 1)) for index, values in enumerate(panel.history)),
         future=np.stack([known.of(index, range(1, horizon + 1)) for index in range(len(panel.ids))]),
     )
 
 
-class _Known:
-    """The values of a file by series and period."""
+def _values(table: pl.DataFrame, path: Path, names: tuple[str, ...], panel: Panel) -> Values:
+    """Give inputs by series and period; a file without `unique_id` speaks of every series, named by nothing."""
+    table = typed_day(table.with_row_index("row", offset=2), path)
+    for name in names:
+        table = typed_number(table, path, name)
+    shared = "unique_id" not in table.columns
+    keys = [EVERY_SERIES] * table.height if shared else table["unique_id"].cast(pl.String).to_list()
+    periods = panel.calendar.ordinals(table["ds"].to_numpy()).tolist()
+    return {(key, period): row for key, period, row in zip(keys, periods, table.select(names).rows(), strict=True)}
 
-    def __init__(
-        self,
-        path: Path,
-        values: dict[tuple[str, int], tuple[float | None, ...]],
-        names: tuple[str, ...],
-        panel: Panel,
-        *,
-        shared: bool,
-    ) -> None:
-        self._path, self._values, self._names, self._panel, self._shared = path, values, names, panel, shared
+
+class _Known:
+    """The values of files by series and period."""
+
+    def __init__(self, path: Path, values: Values, names: tuple[str, ...], panel: Panel) -> None:
+        self._path, self._values, self._names, self._panel = path, values, names, panel
 
     def of(self, index: int, steps: range) -> Floats:
         """Give periods × inputs of a series; steps are counted from its last period."""
-        key, end = "" if self._shared else self._panel.ids[index], int(self._panel.ends[index])
-        return np.array([self._row(index, key, end + step) for step in steps], dtype=np.float64)
+        end = int(self._panel.ends[index])
+        return np.array([self._row(self._panel.ids[index], end + step) for step in steps], dtype=np.float64)
 
-    def _row(self, index: int, key: str, period: int) -> tuple[float | None, ...]:
-        row = self._values.get((key, period))
+    def _row(self, name: str, period: int) -> tuple[float | None, ...]:
+        row = self._values.get((name, period)) or self._values.get((EVERY_SERIES, period))
         if row is None or any(value is None for value in row):
             raise InputError(
-                f'{self._path} lacks {" or ".join(self._names)} of series "{self._panel.ids[index]}" for '
-                f"{self._panel.calendar.day(period)}; inputs are needed for every period of history and ahead"
+                f'{self._path} lacks {" or ".join(self._names)} of series "{name}" for '
+                f"{self._panel.calendar.day(period)}; inputs are needed for every period of history, here or in the file "
+                "of the series, and for every period ahead"
             )
         return row
 
