@@ -153,7 +153,9 @@ def test_live_versions_are_listed_with_their_measures(client, live):
 def test_a_promotion_is_picked_up_at_once(client, settings, live: Version, clock):
     """The request after a promotion is served by the new version, without a restart."""
     before = client.post(SCORE, json={"opportunities": [ITEM]}).json()["scores"][0]
-    newer = replace(live, version="20260916T000000Z", estimator=replace(live.estimator, shift=2.0))
+    newer = replace(
+        live, version="20260916T000000Z", estimator=replace(live.estimator, mix=replace(live.estimator.mix, shift=2.0))
+    )
     write_version(settings.models_folder, newer, "# card")
     make_live(settings.models_folder, newer.name, newer.version, since=clock.now, why="test")
     after = client.post(SCORE, json={"opportunities": [ITEM]}).json()["scores"][0]

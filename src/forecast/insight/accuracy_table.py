@@ -22,7 +22,9 @@ def render_accuracy(accuracy: Accuracy) -> Lines:
 
 
 def _groups_table(accuracy: Accuracy) -> Table:
-    table = Table(*(Column(no_wrap=True) for _ in range(2)), *_HEADINGS, title=f"Past scores of {accuracy.model}", box=SIMPLE)
+    table = Table(
+        *(Column(no_wrap=True) for _ in range(2)), *_HEADINGS, title=f"Past scores of {accuracy.model}", box=SIMPLE
+    )
     before = "all"
     for group in (Group(column="all", value="", measures=accuracy.overall), *accuracy.groups):
         if group.column != before:
