@@ -17,6 +17,8 @@ from training.folds import Fold
 
 CALENDAR = frozenset({"quarter_end_days", "created_weekday", "created_hour"})
 HALF_LIVES_DAYS = (730.0, 365.0, 180.0, 90.0, 45.0)
+CLEARLY = 2.0
+"""Standard errors: many choices are tried, and one error would be found by chance in every sixth."""
 OUTCOMES_MIN = 10
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MONTH_SHARE_MAX = 0.8
@@ -66,9 +68,9 @@ def _better(dataset: Dataset, best: Choice, other: Choice) -> Choice:
 
 
 def _pays(dataset: Dataset, best: Choice, other: Choice) -> bool:
-    """Tell whether the other's loss is lower by more than the standard error of the difference."""
+    """Tell whether the other's loss is lower by more than two standard errors of the difference."""
     gain, error = _gain(dataset, best, other)
-    return gain > error
+    return gain > CLEARLY * error
 
 
 def _gain(dataset: Dataset, best: Choice, other: Choice) -> tuple[float, float]:

@@ -101,7 +101,7 @@ def test_predictions_for_judged_rows_are_of_the_recipe_found(dataset, long_searc
 
 
 def test_no_other_mix_is_clearly_better(dataset, long_search):
-    """No other share of trees lowers the loss by more than its standard error."""
+    """No other share of trees lowers the loss by more than two standard errors."""
     recipe = replace(long_search.recipe, own_shares={})
     judged = judge_on_folds(dataset, folds_of(dataset), recipe).judged
     used, groups = judged.used, dataset.groups[judged.used]
@@ -113,7 +113,7 @@ def test_no_other_mix_is_clearly_better(dataset, long_search):
     chosen = losses(recipe.boosting_share)
     for share in (0.0, 0.5, 1.0):
         gains = np.bincount(groups, weights=chosen - losses(share))
-        assert gains.sum() <= 1.1 * np.sqrt((gains**2).sum()) + 0.5
+        assert gains.sum() <= 2.2 * np.sqrt((gains**2).sum()) + 0.5
 
 
 def test_what_is_left_out_is_not_searched_with(dataset):
