@@ -36,16 +36,16 @@ class SeriesSet:
 
     def known(self, origin: int) -> pl.DataFrame:
         """Give the rows before an origin."""
-        return self.rows.filter(_place() < pl.len().over("unique_id") - origin)
+        return self.rows.filter(_place() < _count() - origin)
 
     def asked(self, origin: int) -> pl.DataFrame:
         """Give the rows after an origin, as many as the horizon, of series that are known before it."""
-        after = _place() - (pl.len().over("unique_id") - origin)
-        return self.rows.filter(after.is_between(0, self.horizon - 1) & (pl.len().over("unique_id") > origin))
+        after = _place() - (_count() - origin)
+        return self.rows.filter(after.is_between(0, self.horizon - 1) & (_count() > origin))
 
 
 def _place() -> pl.Expr:
-    return pl.int_range(pl.len()).over("unique_id")
+    return pl.int_range(pl.len(), dtype=pl.Int64).over("unique_id")
 
 
 def find_series_set(folder: Path, name: str) -> SeriesSet | None:
@@ -63,6 +63,11 @@ def find_series_set(folder: Path, name: str) -> SeriesSet | None:
         origins=tuple(protocol["eval"]),
         levels=tuple(protocol["hier"]["cols"]) if protocol["hier"] else (),
     )
+
+
+def _count() -> pl.Expr:
+    # Signed, as fewer rows than the origin must not wrap around.
+    return pl.len().cast(pl.Int64).over("unique_id")
 
 
 def usual_error(values: Floats, season: int) -> float:

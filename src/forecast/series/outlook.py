@@ -1,6 +1,7 @@
 """The outlook of a panel of series: means, ranges and draws, reconciled where there is a hierarchy."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -89,13 +90,17 @@ def outlook_of_hierarchy(
     count = int(np.clip(DRAWN_MAX // base.mean.size, DRAWS_MIN, DRAWS_MAX))
     drawn = _drawn(base, correlation(base.members.residuals), horizon, count=count, seed=seed)
     weights = projection(hierarchy.parts, base.members.residuals)
-    mean = _together(base.mean[:, :, None], weights, hierarchy, signed, so_far)[:, :, 0]
-    draws = _together(drawn, weights, hierarchy, signed, so_far)
+    gather = partial(_together, weights=weights, hierarchy=hierarchy, signed=signed, so_far=so_far)
+    keep = _keeps_total(base.trials, base.weights, weights)
+    mean = gather(base.mean[:, :, None], keep=keep)[:, :, 0]
+    draws = gather(drawn, keep=keep)
     return _outlook(panel, base, mean, np.moveaxis(np.quantile(draws, SHARES, axis=2), 0, 2), draws)
 
 
 def _together(
     values: Floats,
+    *,
+    keep: bool,
     weights: Floats,
     hierarchy: Hierarchy,
     signed: np.ndarray,
@@ -104,9 +109,23 @@ def _together(
     """Bring nodes × horizon × count together: parts that equal wholes, none negative, none below what is known."""
     count = hierarchy.series_count
     apart = np.tensordot(weights, values, axes=1).reshape(count, -1)
-    bottom = without_negatives(apart, signed, values[0].ravel()).reshape(count, *values.shape[1:])
+    total = values[0].ravel() if keep else apart.sum(axis=0)
+    bottom = without_negatives(apart, signed, total).reshape(count, *values.shape[1:])
     _lift_first(bottom, so_far)
     return np.tensordot(hierarchy.parts, bottom, axes=1)
+
+
+def _keeps_total(trials: list[Trial], member_weights: dict[str, float], weights: Floats) -> bool:
+    """Say whether the grand total's own forecast was no worse than its parts' in the trials of all nodes.
+
+    Where hierarchies are too large for such trials it is kept: the more parts, the more their small errors add up.
+    """
+    own, parts = 0.0, 0.0
+    for trial in (trial for trial in trials if len(trial.chosen) == weights.shape[1]):
+        forecast = combined(trial.forecasts, member_weights)
+        own += float(np.abs(forecast[0] - trial.actual[0]).sum())
+        parts += float(np.abs((weights @ forecast).sum(axis=0) - trial.actual[0]).sum())
+    return own <= parts
 
 
 def _lift_first(values: Floats, so_far: Floats | None) -> None:
