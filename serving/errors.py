@@ -39,7 +39,7 @@ STATUSES: Mapping[type[errors.ForecastError], HTTPStatus] = MappingProxyType(
 _EXPECTED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "missing": ("a value", "give it"),
-        "extra_forbidden": ("a field of this API", "leave it out, or put it under `custom`"),
+        "extra_forbidden": ("a field of this API", "mend its name, or leave it out; see /docs"),
         "string_type": ("text", "write it in quotation marks"),
         "string_too_short": ("text that is not empty", "give it"),
         "datetime": ("a moment", "write 2026-03-01T09:30:00+08:00"),

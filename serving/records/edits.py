@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from forecast.errors import ConflictError, NotFoundError
 from forecast.intake.columns import ID_CHARACTERS_MAX
+from forecast.intake.vocabulary import status_words
 from forecast.merging.redirects import read_redirects
 from forecast.merging.references import MERGED_KINDS, references_to
 from forecast.records import CustomField, record_id
@@ -249,10 +250,22 @@ def _new_row(incoming: Incoming) -> Row:
 def _updated(incoming: Incoming, stored: Row, base: Row, now: datetime) -> Row:
     check_version(stored, incoming.version)
     _check_read_only(incoming, stored)
-    row = _merged(incoming, base)
+    row = _with_end_dated(incoming, stored, _merged(incoming, base), now)
     if "modified_at" not in incoming.values and row != stored:
         row["modified_at"] = now
     return row
+
+
+def _with_end_dated(incoming: Incoming, stored: Row, row: Row, now: datetime) -> Row:
+    """Date an end that is sent without its moment as the change is dated; what is open again has no end."""
+    if "closed_at" in incoming.values or "closed_at" not in row or not status_words(incoming.kind):
+        return row
+    was_open, is_open = stored["status"] == "open", row["status"] == "open"
+    if was_open == is_open:
+        return row
+    sent, known = incoming.values.get("modified_at"), stored["modified_at"]
+    moment = sent if sent is not None and (known is None or sent > known) else now
+    return {**row, "closed_at": None if is_open else moment}
 
 
 def _check_read_only(incoming: Incoming, stored: Row) -> None:

@@ -132,9 +132,18 @@ def read_conditions(
 def _any_of(
     kind: str, name: str, texts: Sequence[str], declared: Mapping[str, CustomField], zone: ZoneInfo
 ) -> sa.ColumnElement[bool]:
+    custom = declared.get(name.removeprefix("custom."))
+    if custom is not None and custom.type == "list" and name != custom.name:
+        return _holds_any(get_table(kind).c.custom.op("->")(custom.name), texts)
     column, _ = _column(kind, name, declared)
     values = [_read(kind, name, text, declared, zone)[1] for text in texts if text]
     return sa.or_(column.in_(values), column.is_(None)) if "" in texts else column.in_(values)
+
+
+def _holds_any(entries: sa.ColumnElement[Any], texts: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Tell whether a list has one of these entries; an empty text asks for no list."""
+    held = [entries.op("?", is_comparison=True)(text) for text in texts if text]
+    return sa.or_(sa.false(), *held, *([entries.is_(None)] if "" in texts else []))
 
 
 def _read(

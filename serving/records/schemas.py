@@ -1,5 +1,6 @@
 """What may be sent of each kind of record, made of its columns, and its values as they are stored."""
 
+import difflib
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -87,11 +88,20 @@ def read_record(kind: str, text: bytes) -> RecordIn:
         InvalidItemsError: it is no JSON, or holds what this kind of record does not.
     """
     try:
-        return record_schema(kind).model_validate_json(text.decode())
+        return record_schema(kind).model_validate_json(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise invalid("body", shown(text), "JSON in UTF-8", "encode it as UTF-8") from error
     except ValidationError as error:
-        raise InvalidItemsError([field_problem(found) for found in error.errors(include_url=False)]) from error
+        raise InvalidItemsError([_problem(kind, found) for found in error.errors(include_url=False)]) from error
+
+
+def _problem(kind: str, found: Mapping[str, Any]) -> FieldProblem:
+    problem = field_problem(found)
+    if found["type"] != "extra_forbidden":
+        return problem
+    near = difflib.get_close_matches(problem.field, fields_of(kind), n=3) or fields_of(kind)
+    expected = f"a field of {kind}: {', '.join(near)}"
+    return problem.model_copy(update={"expected": expected, "remedy": "mend its name, or put it under `custom`"})
 
 
 def stored_values(kind: str, item: RecordIn, zone: ZoneInfo) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def _store_source(
     customs: dict[str, Any] = {name: custom.time for name, custom in declared.items()}
     staging = create_staging(session, get_table(kind), fields, customs=customs, kept_when_empty=frozenset())
     stage(session, staging, _frame(rows, ("id", "external_id", *staging.compared)))
-    store_staged(session, staging, kind=kind, source_system=source, imported_at=now, content_ids=False)
+    store_staged(session, staging, kind=kind, source_system=source, imported_at=now, content_ids=False, origin="api")
 
 
 def _frame(rows: Sequence[Row], names: Iterable[str]) -> pl.DataFrame:

@@ -6,7 +6,9 @@ import sqlalchemy as sa
 
 from forecast.demo import simulate_company
 from forecast.errors import FileError, InputError, NotFoundError
+from forecast.export import write_export
 from forecast.history import read_history
+from forecast.intake import import_file
 from forecast.process import (
     PipelineDefinition,
     StageDefinition,
@@ -272,3 +274,15 @@ def test_a_draft_adds_what_a_stored_pipeline_lacks(engine):
         (use,) = unknown_stages(session, SMALL)
     assert [stage.name for stage in draft.stages] == ["Talk", "Offer", "Pilot", "Won", "Lost"]
     assert (use.stage, use.count, use.open_count) == ("Pilot", 1, 1)
+
+
+def test_the_history_of_a_pipeline_imports_as_it_was_exported(engine, tmp_path):
+    """A removal is written as PostgreSQL prints moments, so that no change is new when it is imported again."""
+    at = NOW.replace(microsecond=120)
+    with unit_of_work(engine) as session:
+        set_pipeline(session, SMALL, by="test", at=NOW - DAY)
+        set_pipeline(session, replace(SMALL, name="Smaller", stages=SMALL.stages[1:]), by="test", at=at)
+        write_export(session, "change", tmp_path / "change.csv")
+    report = import_file(engine, tmp_path / "change.csv", imported_at=NOW, rejects_folder=tmp_path)
+    assert (report.new, report.rejected) == (0, 0)
+    assert report.unchanged == 5

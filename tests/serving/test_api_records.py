@@ -153,6 +153,30 @@ def test_closing_keeps_what_stood_before(api, engine):
     }
 
 
+def test_an_end_without_its_moment_is_dated_as_the_change_is(api, clock):
+    """By `modified_at` or now; a moment that is sent stands, and what is open again has none."""
+    for record_id in ("1", "2", "3"):
+        api.post(PATH, json={"id": record_id, "created_at": "2026-09-01"})
+    clock.now += timedelta(hours=1)
+    api.patch(f"{PATH}/1", json={"status": "won"})
+    api.patch(f"{PATH}/2", json={"status": "lost", "modified_at": "2026-09-10"})
+    api.patch(f"{PATH}/3", json={"status": "lost", "closed_at": None})
+    ends = [api.get(f"{PATH}/{record_id}").json()["closed_at"] for record_id in ("1", "2", "3")]
+    assert ends == ["2026-09-15T09:30:00Z", "2026-09-10T00:00:00Z", None]
+    assert api.patch(f"{PATH}/1", json={"status": "open"}).json()["closed_at"] is None
+
+
+def test_a_misspelt_field_is_told_the_nearest(api):
+    """Its message names the field that was probably meant."""
+    assert "amount" in api.post(PATH, json={"amout": 5}).json()["errors"][0]["expected"]
+
+
+def test_a_byte_order_mark_is_passed_over(api):
+    """Editors put it in front of a file; the record behind it is read."""
+    assert api.post(PATH, content=b'\xef\xbb\xbf{"id": "1"}').status_code == 201
+    assert api.post(f"{PATH}/bulk", content=b'\xef\xbb\xbf{"id": "2"}\r\n').json()["created"] == 1
+
+
 def test_put_creates_or_replaces(api):
     """What is not sent is emptied, apart from the creation."""
     first = api.put(f"{PATH}/1", json={"name": "a", "stage": "New", "created_at": "2026-01-01", "custom": {"score": 1}})

@@ -27,7 +27,12 @@ def fill(service):
                 "owner_id": "U1" if number % 2 else None,
                 "created_at": f"2026-0{number + 1}-01",
                 "expected_close_on": f"2026-10-0{number + 1}",
-                "custom": {"score": number, "region": "East" if number < 3 else "West", "confirmed": number == 1},
+                "custom": {
+                    "score": number,
+                    "region": "East" if number < 3 else "West",
+                    "confirmed": number == 1,
+                    "tags": [["a"], ["a;b", "c"]][number - 2] if number in {2, 3} else None,
+                },
             },
         )
         service.clock.now += timedelta(hours=1)
@@ -83,6 +88,8 @@ def ids(api, **params):
         ({"custom.region": "East"}, "012"),
         ({"custom.score.gte": 2}, "234"),
         ({"custom.confirmed": "true"}, "1"),
+        ({"custom.tags": "a;b"}, "3"),
+        ({"custom.tags": ["a", "a;b"], "limit": 1}, "23"),
         ({"id": ["O3", "O1"]}, "13"),
         ({"version": 1, "source_system": "import"}, "01234"),
         ({"status": "won"}, ""),

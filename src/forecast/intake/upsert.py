@@ -69,7 +69,14 @@ def stage(session: Session, staging: Staging, frame: pl.DataFrame) -> None:
 
 
 def store_staged(
-    session: Session, staging: Staging, *, kind: str, source_system: str, imported_at: datetime, content_ids: bool
+    session: Session,
+    staging: Staging,
+    *,
+    kind: str,
+    source_system: str,
+    imported_at: datetime,
+    content_ids: bool,
+    origin: str = "import",
 ) -> Counts:
     """Write what is staged: insert, record the changes of tracked fields, update.
 
@@ -80,6 +87,7 @@ def store_staged(
         source_system: of the records.
         imported_at: when the import began; the moment of a change that the file does not date.
         content_ids: whether the ids were made of the rows' content, so that equal rows are different records.
+        origin: of the changes.
     """
     if content_ids:
         _number_equal_ids(session, staging.staged)
@@ -87,7 +95,7 @@ def store_staged(
     same = 0 if repeated else _drop_unchanged(session, staging)
     stored = _stage_stored(session, staging)
     if repeated or stored:
-        counts = _apply_changes(session, staging, kind=kind, imported_at=imported_at)
+        counts = _apply_changes(session, staging, kind=kind, imported_at=imported_at, origin=origin)
         new: sa.FromClause = _last_of_new(staging)
     else:
         counts = Counts(new=_count_given(session, staging), changed=0, unchanged=0)
@@ -124,7 +132,7 @@ def _count_given(session: Session, staging: Staging) -> int:
     return session.scalar(sa.select(sa.func.count()).where(staging.staged.c.turn > 0)) or 0
 
 
-def _apply_changes(session: Session, staging: Staging, *, kind: str, imported_at: datetime) -> Counts:
+def _apply_changes(session: Session, staging: Staging, *, kind: str, imported_at: datetime, origin: str) -> Counts:
     """Compare what is staged turn by turn; record and make the changes of what is stored."""
     session.execute(sa.text("ANALYZE staged_record"))  # else the planner takes it for empty and joins row by row
     _keep_stored(session, staging)
@@ -132,7 +140,7 @@ def _apply_changes(session: Session, staging: Staging, *, kind: str, imported_at
     counts = _count(session, staging)
     changes = 0
     if counts.changed:
-        changes = _record_changes(session, staging, kind=kind, imported_at=imported_at)
+        changes = _record_changes(session, staging, kind=kind, imported_at=imported_at, origin=origin)
         _update(session, staging, imported_at)
     return replace(counts, unchanged=counts.unchanged + settled, changes=changes)
 
@@ -260,7 +268,7 @@ def _count(session: Session, staging: Staging) -> Counts:
     return Counts(new=given - total, changed=changed, unchanged=total - changed, fixed=fixed_changed)
 
 
-def _record_changes(session: Session, staging: Staging, *, kind: str, imported_at: datetime) -> int:
+def _record_changes(session: Session, staging: Staging, *, kind: str, imported_at: datetime, origin: str) -> int:
     """Write a change row for each tracked field in which a row differs from the turn before it.
 
     A field that closing overwrites gets one even if it stayed as it was: it tells that the value stood before.
@@ -293,7 +301,7 @@ def _record_changes(session: Session, staging: Staging, *, kind: str, imported_a
             _changed_at(staging, row, before, imported_at),
             change.c.old_value,
             change.c.new_value,
-            sa.literal("import"),
+            sa.literal(origin),
         )
         .select_from(pairs.join(change, sa.true()))
         .where(

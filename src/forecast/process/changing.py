@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -103,8 +103,9 @@ class _Writer:
 
 
 def _text(value: object) -> str:
+    """Give a value as PostgreSQL prints it, which is how changes hold values."""
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}".rstrip("0").rstrip(".") + "+00"
     return str(value).removesuffix(".0")
 
 
