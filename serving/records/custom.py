@@ -71,9 +71,7 @@ def _undeclared(kind: str, name: str, declared: Mapping[str, CustomField]) -> Fi
 
 
 def _unreadable(name: str, value: Any, kind: str) -> FieldProblem:
-    expected, remedy = _EXPECTED.get(
-        kind, ("text", "write it in quotation marks, without NUL and half surrogate pairs")
-    )
+    expected, remedy = _EXPECTED.get(kind, _TEXT_EXPECTED)
     return FieldProblem(index=None, field=f"custom.{name}", found=shown(value), expected=expected, remedy=remedy)
 
 

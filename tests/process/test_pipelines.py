@@ -286,3 +286,9 @@ def test_the_history_of_a_pipeline_imports_as_it_was_exported(engine, tmp_path):
     report = import_file(engine, tmp_path / "change.csv", imported_at=NOW, rejects_folder=tmp_path)
     assert (report.new, report.rejected) == (0, 0)
     assert report.unchanged == 5
+
+
+def test_an_unknown_pipeline_has_no_history(engine):
+    """Asking for it is an error that names those there are, not an empty list."""
+    with unit_of_work(engine) as session, pytest.raises(NotFoundError, match="default"):
+        pipeline_history(session, "defualt")

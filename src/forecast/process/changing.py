@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.process.definition import PipelineDefinition, StageDefinition
-from forecast.process.stored import TRACKED, join_fields
+from forecast.process.stored import TRACKED, get_pipeline, join_fields
 from forecast.records import AuditEvent, Change, Pipeline, Stage
 
 _ORIGIN = "pipeline"
@@ -110,7 +110,12 @@ def _text(value: object) -> str:
 
 
 def pipeline_history(session: Session, pipeline_id: str) -> Sequence[PipelineChange]:
-    """List what changed of a pipeline and when, newest first."""
+    """List what changed of a pipeline and when, newest first.
+
+    Raises:
+        NotFoundError: there is no such pipeline.
+    """
+    get_pipeline(session, pipeline_id)
     stages = {stage.id: stage for stage in session.scalars(sa.select(Stage).where(Stage.pipeline_id == pipeline_id))}
     of_pipeline = sa.or_(
         sa.and_(Change.kind == "stage", Change.record_id.in_(stages)),
