@@ -101,7 +101,7 @@ def test_predictions_for_judged_rows_are_of_the_recipe_found(dataset, long_searc
 
 
 def test_no_other_mix_is_clearly_better(dataset, long_search):
-    """No other share of trees lowers the loss by more than two standard errors."""
+    """No other share of trees lowers the loss clearly."""
     recipe = replace(long_search.recipe, own_shares={})
     judged = judge_on_folds(dataset, folds_of(dataset), recipe).judged
     used, groups = judged.used, dataset.groups[judged.used]
