@@ -17,7 +17,11 @@ WIN_HEADINGS: Row = (
     "promoted", "basis", "seconds",
 )  # fmt: skip
 SHUFFLED_HEADINGS: Row = ("set", "promoted", "basis", "AUC", "log loss", "as it should be")
-SPEED_HEADINGS: Row = ("task", "seconds", "yardstick", "its seconds", "ratio")
+REVENUE_HEADINGS: Row = (
+    "set", "series", "MASE", "seasonal naive", "last year × growth", "OWA", "within 80 %", "within 95 %",
+    "quantile loss", "CPU s", "not met",
+)  # fmt: skip
+SPEED_HEADINGS: Row = ("task", "seconds", "yardstick", "its seconds", "times as long", "of its speed", "peak MiB")
 
 
 def machine_facts() -> dict[str, Any]:
@@ -67,7 +71,8 @@ def _markdown_table(headings: Row, rows: Iterable[Row]) -> str:
 
 def absences(results: dict[str, Any]) -> list[str]:
     """Say which sets the data folder does not have."""
-    names = dict.fromkeys(found["name"] for found in results["sets"] + results["shuffled"] if found.get("absent"))
+    entries = results["sets"] + results["shuffled"] + results.get("revenue", [])
+    names = dict.fromkeys(found["name"] for found in entries if found.get("absent"))
     return [f"{name}: not measured, absent from the folder that FORECAST_BENCH_DATA names" for name in names]
 
 
@@ -75,6 +80,7 @@ def failures(results: dict[str, Any]) -> list[str]:
     """Say which commands of the product failed, and how."""
     entries = [(found["name"], method) for found in results["sets"] for method in found.get("methods", [])]
     entries += [(f"{found['name']}, shuffled", found) for found in results["shuffled"]]
+    entries += [(found["name"], found) for found in results.get("revenue", [])]
     return [f"{name}: {entry['failed']}" for name, entry in entries if "failed" in entry]
 
 
@@ -88,6 +94,12 @@ def _tables(results: dict[str, Any]) -> list[tuple[str, Row, list[Row]]]:
     if mixed:
         title = "Shuffled training outcomes: nothing can be learnt, so no version may be promoted"
         tables.append((title, SHUFFLED_HEADINGS, mixed))
+    series = [_revenue_row(found) for found in results.get("revenue", []) if "mase" in found]
+    if series:
+        tables.append(("Revenue series, by `forecast outlook`", REVENUE_HEADINGS, series))
+    rest = [(name, str(value)) for part in ("quotas", "revenue_cost") for name, value in results.get(part, {}).items()]
+    if rest:
+        tables.append(("Quotas and cost", ("figure", "value"), rest))
     if results["speed"]:
         tables.append(("Speed", SPEED_HEADINGS, [_speed_row(found) for found in results["speed"]]))
     return tables
@@ -120,13 +132,30 @@ def _shuffled_row(entry: dict[str, Any]) -> Row:
     return (entry["name"], _yes(entry["promoted"]), entry["basis"], *losses, _yes(expected))
 
 
+def _revenue_row(entry: dict[str, Any]) -> Row:
+    whole, mase = entry["coverage"][0], entry["mase"]
+    return (
+        entry["name"],
+        str(entry["series"]),
+        *(f"{mase[name]:.3f}" for name in ("product", "seasonal_naive", "last_year")),
+        f"{entry['owa']:.3f}" if "owa" in entry else "",
+        f"{whole['80']:.3f}",
+        f"{whole['95']:.3f}",
+        f"{entry['quantile_loss']:.3f}",
+        f"{entry['cpu_seconds']:.0f}",
+        "; ".join(name for name, met in entry["verdicts"].items() if not met),
+    )
+
+
 def _speed_row(entry: dict[str, Any]) -> Row:
     return (
         entry["task"],
         f"{entry['seconds']:.2f}",
         entry["yardstick"],
         f"{entry['yardstick_seconds']:.2f}",
-        f"{entry['seconds'] / entry['yardstick_seconds']:.1f}",
+        f"{entry['seconds'] / entry['yardstick_seconds']:.2f}",
+        f"{entry['yardstick_seconds'] / entry['seconds']:.2f}",
+        f"{entry['peak_mib']:,.0f}" if "peak_mib" in entry else "",
     )
 
 
