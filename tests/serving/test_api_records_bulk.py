@@ -137,6 +137,17 @@ def test_blank_lines_are_passed_over(api):
     assert bulk(api, [b""]).json()["results"] == []
 
 
+def test_a_byte_order_mark_is_passed_over(api):
+    """Editors put it in front of a file; the record behind it is read."""
+    assert api.post(PATH, content=b'\xef\xbb\xbf{"id": "1"}').status_code == 201
+    assert api.post(f"{PATH}/bulk", content=b'\xef\xbb\xbf{"id": "2"}\r\n').json()["created"] == 1
+
+
+def test_who_misspells_a_field_is_told_the_nearest(api):
+    """Its message names the field that was probably meant."""
+    assert "amount" in api.post(PATH, json={"amout": 5}).json()["errors"][0]["expected"]
+
+
 def test_too_many_lines_are_refused_as_a_whole(api, monkeypatch):
     """A call has a bound, which is named; nothing of it is stored."""
     monkeypatch.setattr(records_bulk, "LINES_MAX", 3)
