@@ -116,5 +116,5 @@ def with_gates(experiment=EXPERIMENT, **bounds):
     return replace(experiment, gates=replace(experiment.gates, **bounds))
 
 
-LENIENT = with_gates(confidence=0.9, calibration_error_max=1.0, slope_min=0.01, slope_max=100.0, auc_max=1.0)
+LENIENT = with_gates(calibration_error_max=1.0, slope_min=0.01, slope_max=100.0, auc_max=1.0)
 STRICT = with_gates(LENIENT, auc_max=0.5)
