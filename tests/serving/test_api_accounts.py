@@ -136,7 +136,9 @@ def test_what_can_t_be_scored_is_refused(live_tiers, client, accounts, told):
 
 def test_without_a_live_version_scoring_is_unavailable(client):
     """503 says what to run; lists go on."""
-    answer = client.post("/v1/accounts/score", json={"accounts": [{"id": "a", "orders": [{"ordered_at": "2024-01-01"}]}]})
+    answer = client.post(
+        "/v1/accounts/score", json={"accounts": [{"id": "a", "orders": [{"ordered_at": "2024-01-01"}]}]}
+    )
     assert answer.status_code == 503
     assert "forecast train customer_tier" in answer.json()["detail"]
     assert client.get("/v1/accounts").json() == {"accounts": [], "next_cursor": None}
