@@ -270,13 +270,58 @@ class PastScore(Schema):
     model_version: str
 
 
+class WonBy(Schema):
+    """How probable it is that an opportunity is won by the end of a month, its last day included, in UTC."""
+
+    month_end: date
+    probability: Share
+
+
+_CLOSING_EXAMPLE: dict[str, Any] = {
+    "expected_close_on": "2026-12-09",
+    "low": "2026-11-27",
+    "high": "2027-02-18",
+    "probability_of_slipping": 0.41,
+    "won_by": [
+        {"month_end": "2026-11-30", "probability": 0.06},
+        {"month_end": "2026-12-31", "probability": 0.29},
+        {"month_end": "2027-01-31", "probability": 0.38},
+    ],
+}
+
+
+class Closing(Schema):
+    """When an opportunity is expected to end, won or lost; days are those of opportunities that end within `curve_days`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CLOSING_EXAMPLE]})
+
+    expected_close_on: Annotated[date, Field(description="By then one half of such opportunities have ended.")]
+    low: Annotated[date, Field(description="By then one in ten has ended.")]
+    high: Annotated[date, Field(description="By then nine in ten have ended.")]
+    probability_of_slipping: Annotated[
+        Share | None,
+        Field(
+            description="Of being open still when the opportunity's own expected close date is over; null without one."
+        ),
+    ]
+    won_by: Annotated[
+        list[WonBy],
+        Field(description="The month of the score and the two that follow; never falls, never more than the score."),
+    ]
+
+
 class OpportunityAnswer(Schema):
-    """An opportunity as stored, its latest score, and its newest scores."""
+    """An opportunity as stored, its latest score, when it is expected to end, and its newest scores.
+
+    `closing` goes with `score`, as of the same moment. It is null for an opportunity that is closed or not scored yet, and
+    where the version that scored it has no win curve or serves no longer.
+    """
 
     opportunity: dict[str, Any]
     account_name: str | None
     owner_name: str | None
     score: Score | None
+    closing: Closing | None
     score_history: list[PastScore]
 
 

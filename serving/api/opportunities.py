@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from forecast.records import Opportunity
-from serving.deps import LanguageDep, SessionDep
+from serving.closing import find_closing
+from serving.deps import DeskDep, LanguageDep, SessionDep
 from serving.listing import Cursor, Filters, Stored, get_stored, list_open, past_scores
 from serving.reasons import Speaker, money, read_speaker
 from serving.schemas import OpportunityAnswer, OpportunityPage, OpportunityRow
@@ -44,8 +45,10 @@ def list_opportunities(
 
 
 @router.get("/v1/opportunities/{opportunity_id:path}", summary="Read one opportunity with its scores")
-def read_opportunity(opportunity_id: str, session: SessionDep, language: LanguageDep) -> OpportunityAnswer:
-    """Give an opportunity as stored, its latest score, and its newest 50 scores, newest first."""
+def read_opportunity(
+    opportunity_id: str, *, desk: DeskDep, session: SessionDep, language: LanguageDep
+) -> OpportunityAnswer:
+    """Give an opportunity as stored, its latest score, when it will close, and its newest 50 scores, newest first."""
     stored = get_stored(session, opportunity_id)
     speaker = read_speaker(session, language, stored_reasons(stored.score))
     currency = stored.opportunity.currency
@@ -54,6 +57,7 @@ def read_opportunity(opportunity_id: str, session: SessionDep, language: Languag
         account_name=stored.account_name,
         owner_name=stored.owner_name,
         score=stored_score(stored.score, currency, speaker),
+        closing=find_closing(stored, session, desk),
         score_history=[stored_past_score(score, currency) for score in past_scores(session, opportunity_id)],
     )
 

@@ -3,7 +3,6 @@
 from datetime import UTC
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy.orm import Session
@@ -11,28 +10,25 @@ from sqlalchemy.orm import Session
 from forecast.errors import ConflictError
 from forecast.grades import Grade
 from forecast.policies import read_policies
-from forecast.records import Activity, Change, Opportunity
-from forecast.snapshot import History
+from forecast.records import Opportunity
 from forecast.what_if import Supposition, WhatIf, what_if
 from forecast.wording import Language, theme_label, warning_sentence
-from serving.deps import Desk, DeskDep, LanguageDep, LiveDep, SessionDep
+from serving.deps import DeskDep, LanguageDep, LiveDep, SessionDep
 from serving.listing import get_stored
-from serving.posted import COLUMN_TYPES, posted_history, utc
+from serving.posted import utc
 from serving.reasons import Speaker, money, read_speaker
 from serving.schemas import (
-    ActivityIn,
     Amount,
-    ChangeIn,
     Day,
     Moment,
     Money,
-    OpportunityIn,
     Posted,
     Reason,
     Schema,
     Share,
     ThemePart,
 )
+from serving.stored_history import stored_history
 
 router = APIRouter()
 
@@ -81,8 +77,12 @@ def suppose(
     The difference is association, not cause: opportunities that looked like this ended like that.
     """
     stored = get_stored(session, opportunity_id).opportunity
+    if stored.status != "open":
+        raise ConflictError(
+            f'opportunity "{stored.id}" is {stored.status}; only of open ones something can be supposed'
+        )
     found = what_if(
-        _history(stored, session, desk),
+        stored_history(stored, session, desk),
         live.version,
         opportunity_id,
         Supposition(
@@ -95,40 +95,6 @@ def suppose(
         policies=read_policies(session),
     )
     return _answer(found, stored, session, language)
-
-
-def _history(stored: Opportunity, session: Session, desk: Desk) -> History:
-    """Give the opportunity among its surroundings, as if it had been posted with all its history."""
-    if stored.status != "open":
-        raise ConflictError(
-            f'opportunity "{stored.id}" is {stored.status}; only of open ones something can be supposed'
-        )
-    surroundings = desk.surroundings.get(session).history
-    posted = [_as_posted(stored, session)]
-    return posted_history(posted, surroundings, custom_types=surroundings.custom_types, zone=desk.zone)
-
-
-def _as_posted(stored: Opportunity, session: Session) -> OpportunityIn:
-    changes = session.scalars(
-        sa.select(Change)
-        .where(Change.kind == "opportunity", Change.record_id == stored.id)
-        .order_by(Change.changed_at, Change.id)
-    )
-    activities = session.scalars(
-        sa.select(Activity)
-        .where(Activity.opportunity_id == stored.id, Activity.deleted_at.is_(None))
-        .order_by(Activity.occurred_at, Activity.id)
-    )
-    return OpportunityIn(
-        **{name: getattr(stored, name) for name in COLUMN_TYPES},
-        custom=stored.custom,
-        changes=[ChangeIn(**_fields(ChangeIn, change)) for change in changes],
-        activities=[ActivityIn(**_fields(ActivityIn, activity)) for activity in activities],
-    )
-
-
-def _fields(shape: type[Schema], record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in shape.model_fields}
 
 
 def _answer(found: WhatIf, stored: Opportunity, session: Session, language: Language) -> WhatIfAnswer:

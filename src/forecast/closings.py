@@ -1,5 +1,6 @@
 """When open opportunities will end, and which of them by when: the win curve of a version, read off for people."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,51 @@ from forecast.registry import Version
 from forecast.snapshot import History, take_snapshot
 
 INTERVAL = (0.1, 0.5, 0.9)
+MONTHS = 3
 DAY_MICROSECONDS = 86_400_000_000
+ROWS_AT_ONCE = 20_000
+_MOMENT = pl.Datetime("us", "UTC")
+_SHOWN = {
+    "expected_close_on": pl.Date(),
+    "expected_close_low": pl.Date(),
+    "expected_close_high": pl.Date(),
+    "probability_of_slipping": pl.Float64(),
+}
+_NAMES = dict(zip(("closes_on", "closes_from", "closes_until", "slip_probability"), _SHOWN, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Curves:
+    """Features of subjects, and the probabilities that each has ended, and is won, by each edge."""
+
+    features: pl.DataFrame
+    edges_days: tuple[float, ...]
+    ended: Floats
+    won: Floats
+
+
+def has_win_curve(version: Version[Any]) -> bool:
+    """Tell whether a version knows when opportunities end."""
+    return isinstance(version.estimator, WinModel) and version.estimator.curve is not None
+
+
+def closings(history: History, version: Version[Any], subjects: pl.DataFrame) -> pl.DataFrame:
+    """Tell when each subject is expected to end and to be won, as files and the API show it.
+
+    Returns:
+        `opportunity_id, as_of, expected_close_on`, its 80 % interval `expected_close_low, expected_close_high`,
+        `probability_of_slipping` (all as `expected_closings` has them), and `won_by`, a list of `month_end, probability` for
+        MONTHS months (as `won_by_month_ends` has them); rows in the order of subjects. Where the version has no win curve,
+        all but the month ends is missing.
+    """
+    if not has_win_curve(version):
+        nothing = subjects.select(
+            "opportunity_id", "as_of", **{name: pl.lit(None, kind) for name, kind in _SHOWN.items()}
+        )
+        return nothing.with_columns(_won_by(nothing, np.full((nothing.height, MONTHS), np.nan)))
+    curves = _read_curves(history, version, subjects)
+    expected = _expected(curves).rename(_NAMES).select("opportunity_id", "as_of", *_SHOWN)
+    return expected.with_columns(_won_by(expected, _won_at_ends(curves, MONTHS)))
 
 
 def won_by_month_ends(history: History, version: Version[Any], subjects: pl.DataFrame, *, months: int) -> pl.DataFrame:
@@ -27,21 +72,7 @@ def won_by_month_ends(history: History, version: Version[Any], subjects: pl.Data
     Raises:
         TooLittleHistoryError: the version has no win curve.
     """
-    features, curve, won = _curves(history, version, subjects)
-    ends = features.select(
-        pl.col("as_of").dt.truncate("1mo").dt.offset_by(f"{month}mo").alias(str(month))
-        for month in range(1, months + 1)
-    )
-    ahead = ends.select((pl.all() - features["as_of"]).dt.total_microseconds() / DAY_MICROSECONDS).to_numpy()
-    return pl.DataFrame(
-        {
-            "opportunity_id": features["opportunity_id"].to_numpy().repeat(months).tolist(),
-            "as_of": features.select(pl.col("as_of").repeat_by(months).explode()).to_series(),
-            "month_end": ends.select(pl.concat_list(pl.all()).explode().dt.date().dt.offset_by("-1d")).to_series(),
-            "won_by": at_days(won, curve.edges_days, ahead).ravel(),
-        },
-        schema_overrides={"opportunity_id": pl.String},
-    )
+    return _month_ends(_read_curves(history, version, subjects), months)
 
 
 def expected_closings(history: History, version: Version[Any], subjects: pl.DataFrame) -> pl.DataFrame:
@@ -55,31 +86,10 @@ def expected_closings(history: History, version: Version[Any], subjects: pl.Data
     Raises:
         TooLittleHistoryError: the version has no win curve.
     """
-    features, curve, won = _curves(history, version, subjects)
-    ended = np.sum(curve.ended(version.estimator.encoding.matrix(features)), axis=0)
-    days = days_until(ended, curve.edges_days, INTERVAL)
-    due = features["expected_close_days"].to_numpy() + 1
-    still_open = 1 - at_days(ended, curve.edges_days, np.nan_to_num(due)[:, None])[:, 0]
-    return features.select(
-        "opportunity_id",
-        "as_of",
-        pl.Series("won_within_horizon", won[:, -1]),
-        *(
-            (pl.col("as_of") + _duration(days[:, column])).dt.date().alias(name)
-            for column, name in enumerate(("closes_from", "closes_on", "closes_until"))
-        ),
-        pl.Series("slip_probability", np.where(np.isnan(due), np.nan, np.where(due <= 0, 1.0, still_open))).fill_nan(
-            None
-        ),
-    )
+    return _expected(_read_curves(history, version, subjects))
 
 
-def _duration(days: Floats) -> pl.Series:
-    return pl.Series((days * DAY_MICROSECONDS).astype(np.int64)).cast(pl.Duration("us"))
-
-
-def _curves(history: History, version: Version[Any], subjects: pl.DataFrame) -> tuple[pl.DataFrame, WinCurve, Floats]:
-    """Give the subjects' features, the version's curve, and the probability of being won by each of its edges."""
+def _read_curves(history: History, version: Version[Any], subjects: pl.DataFrame) -> _Curves:
     model = version.estimator
     if not isinstance(model, WinModel) or model.curve is None:
         raise TooLittleHistoryError(
@@ -87,4 +97,73 @@ def _curves(history: History, version: Version[Any], subjects: pl.DataFrame) -> 
             "of creation and closing; import those and train again"
         )
     features = opportunity_features(take_snapshot(history, subjects), version.plan)
-    return features, model.curve, model.curve.won_by(model.encoding.matrix(features), model.predict(features))
+    slices = list(features.iter_slices(ROWS_AT_ONCE)) or [features]
+    parts = [_ended_and_won(part, model, model.curve) for part in slices]
+    ended, won = (np.clip(np.concatenate(curves), 0, 1) for curves in zip(*parts, strict=True))
+    return _Curves(features=features, edges_days=model.curve.edges_days, ended=ended, won=won)
+
+
+def _ended_and_won(features: pl.DataFrame, model: WinModel, curve: WinCurve) -> tuple[Floats, Floats]:
+    """Give the probabilities of having ended, and of being won, by each edge; the trees see a row for each of them."""
+    matrix = model.encoding.matrix(features)
+    return np.sum(curve.ended(matrix), axis=0), curve.won_by(matrix, model.predict(features))
+
+
+def _month_ends(curves: _Curves, months: int) -> pl.DataFrame:
+    features = curves.features
+    ends = _last_days(features, months)
+    return pl.DataFrame(
+        {
+            "opportunity_id": features["opportunity_id"].to_numpy().repeat(months).tolist(),
+            "as_of": features.select(pl.col("as_of").repeat_by(months).explode()).to_series(),
+            "month_end": ends.select(pl.concat_list(pl.all()).explode()).to_series(),
+            "won_by": _won_at_ends(curves, months).ravel(),
+        },
+        schema_overrides={"opportunity_id": pl.String},
+    )
+
+
+def _won_at_ends(curves: _Curves, months: int) -> Floats:
+    over = _last_days(curves.features, months).select(pl.all().cast(_MOMENT).dt.offset_by("1d"))
+    ahead = over.select((pl.all() - curves.features["as_of"]).dt.total_microseconds() / DAY_MICROSECONDS).to_numpy()
+    return at_days(curves.won, curves.edges_days, ahead)
+
+
+def _last_days(rows: pl.DataFrame, months: int) -> pl.DataFrame:
+    """Give the last day of each row's own month and of those that follow, a column each."""
+    return rows.select(
+        pl.col("as_of").dt.truncate("1mo").dt.offset_by(f"{month}mo").dt.offset_by("-1d").dt.date().alias(str(month))
+        for month in range(1, months + 1)
+    )
+
+
+def _won_by(rows: pl.DataFrame, probability: Floats) -> pl.Series:
+    """Give a list of `month_end, probability` a row; not a number is missing."""
+    ends = _last_days(rows, probability.shape[1])
+    return ends.select(
+        pl.concat_list(
+            pl.struct(month_end=end, probability=pl.Series(column, dtype=pl.Float64).fill_nan(None))
+            for end, column in zip(ends, probability.T, strict=True)
+        ).alias("won_by")
+    ).to_series()
+
+
+def _expected(curves: _Curves) -> pl.DataFrame:
+    days = days_until(curves.ended, curves.edges_days, INTERVAL)
+    due = curves.features["expected_close_days"].to_numpy() + 1
+    still_open = 1 - at_days(curves.ended, curves.edges_days, np.nan_to_num(due)[:, None])[:, 0]
+    slips = np.where(np.isnan(due), np.nan, np.where(due <= 0, 1.0, still_open))
+    return curves.features.select(
+        "opportunity_id",
+        "as_of",
+        pl.Series("won_within_horizon", curves.won[:, -1]),
+        *(
+            (pl.col("as_of") + _duration(days[:, column])).dt.date().alias(name)
+            for column, name in enumerate(("closes_from", "closes_on", "closes_until"))
+        ),
+        pl.Series("slip_probability", slips).fill_nan(None),
+    )
+
+
+def _duration(days: Floats) -> pl.Series:
+    return pl.Series((days * DAY_MICROSECONDS).astype(np.int64)).cast(pl.Duration("us"))

@@ -42,8 +42,17 @@ def read_subjects(path: Path, timezone: str, *, kind: str = "opportunity") -> pl
     )
 
 
-def write_scores_file(scores: pl.DataFrame, path: Path, *, kind: str = "opportunity") -> None:
-    """Write scores as CSV, with `opportunity_id` or `lead_id`; reasons are JSON lists."""
+def write_scores_file(
+    scores: pl.DataFrame, path: Path, *, kind: str = "opportunity", closings: pl.DataFrame | None = None
+) -> None:
+    """Write scores as CSV, with `opportunity_id` or `lead_id`; reasons are JSON lists.
+
+    Args:
+        scores: as `scoring.score_opportunities` gives them.
+        path: of the file.
+        kind: of the records.
+        closings: of the same rows, as `closings.closings` gives them: written as columns, `won_by_2026-11` for each month.
+    """
     moment = pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
     reasons = [
         pl.Series(name, [json.dumps(value, ensure_ascii=False) for value in scores[name].to_list()], dtype=pl.String)
@@ -58,5 +67,20 @@ def write_scores_file(scores: pl.DataFrame, path: Path, *, kind: str = "opportun
         "expected_value",
         "basis",
         pl.col("version").alias("model_version"),
+        *([] if closings is None else _closing_columns(closings)),
         *reasons,
     ).write_csv(path)
+
+
+def _closing_columns(closings: pl.DataFrame) -> list[pl.Series]:
+    """Give a column for each month that any row speaks of; empty in the rows that do not."""
+    row = closings.select(pl.int_range(pl.len()).alias("row"), "won_by")
+    months = (
+        row.explode("won_by")
+        .unnest("won_by")
+        .with_columns(pl.col("month_end").dt.strftime("won_by_%Y-%m"))
+        .sort("month_end", "row")
+        .pivot("month_end", index="row", values="probability")
+        .sort("row")
+    )
+    return [*closings.drop("opportunity_id", "as_of", "won_by"), *months.drop("row")]

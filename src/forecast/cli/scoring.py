@@ -22,6 +22,7 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Write a CSV instead of the score table.")] = None,
 ) -> None:
     """Score all open opportunities or leads, or given ones as they were at given moments."""
+    from forecast.closings import closings
     from forecast.history import read_history
     from forecast.policies import read_policies
     from forecast.population import population_of
@@ -54,7 +55,12 @@ def score(
         if out is None:
             write_scores(session, scores, model=model, kind=population.kind)
         else:
-            write_scores_file(scores, out, kind=population.kind)
+            write_scores_file(
+                scores,
+                out,
+                kind=population.kind,
+                closings=closings(history, version, scores) if population.kind == "opportunity" else None,
+            )
     where = "the score table" if out is None else str(out)
     console.print(f"{scores.height} scores by {version.version} (basis: {version.basis}) into {where}")
     for opportunity_id, asked, reason in refused.head(5).iter_rows():
