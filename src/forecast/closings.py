@@ -8,7 +8,7 @@ import polars as pl
 
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.win import WinModel
-from forecast.estimators.win_curve import WinCurve, at_days, days_until
+from forecast.estimators.win_curve import WinCurve, at_days, days_until, won_as_scored
 from forecast.features import opportunity_features
 from forecast.metrics import Floats
 from forecast.registry import Version
@@ -106,7 +106,8 @@ def _read_curves(history: History, version: Version[Any], subjects: pl.DataFrame
 def _ended_and_won(features: pl.DataFrame, model: WinModel, curve: WinCurve) -> tuple[Floats, Floats]:
     """Give the probabilities of having ended, and of being won, by each edge; the trees see a row for each of them."""
     matrix = model.encoding.matrix(features)
-    return np.sum(curve.ended(matrix), axis=0), curve.won_by(matrix, model.predict(features))
+    won, lost = curve.ended(matrix)
+    return won + lost, won_as_scored(won, lost, model.predict(features))
 
 
 def _month_ends(curves: _Curves, months: int) -> pl.DataFrame:

@@ -61,18 +61,13 @@ class WinCurve:
         return won, lost
 
     def won_by(self, matrix: Floats, probability: Floats) -> Floats:
-        """Give the probability of being won by each edge, shape (rows, edges).
-
-        The hazards say when opportunities end; which of two ends comes, the model of win probability knows better:
-        won by t = P(ended within the horizon) * probability * (won by t / won within the horizon, by the hazards).
+        """Give the probability of being won by each edge, shape (rows, edges), as `won_as_scored` has it.
 
         Args:
             matrix: as the win model's encoding makes it.
             probability: of being won, if it ends, by that model.
         """
-        won, lost = self.ended(matrix)
-        shape = won / np.maximum(won[:, -1:], 1e-12)
-        return (won[:, -1] + lost[:, -1])[:, None] * probability[:, None] * shape
+        return won_as_scored(*self.ended(matrix), probability)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], text: str) -> Self:
@@ -82,6 +77,20 @@ class WinCurve:
     def to_json(self) -> dict[str, Any]:
         """Give everything but the trees as JSON values."""
         return {"edges_days": list(self.edges_days)}
+
+
+def won_as_scored(won: Floats, lost: Floats, probability: Floats) -> Floats:
+    """Give the probability of being won by each edge, so that it goes with the win model's.
+
+    The hazards say when opportunities end; which of two ends comes, the model of win probability knows better:
+    won by t = P(ended within the horizon) * probability * (won by t / won within the horizon, by the hazards).
+
+    Args:
+        won, lost: by each edge, by the hazards, shape (rows, edges).
+        probability: of being won, if it ends, by the win model.
+    """
+    shape = won / np.maximum(won[:, -1:], 1e-12)
+    return (won[:, -1] + lost[:, -1])[:, None] * probability[:, None] * shape
 
 
 def at_days(curve: Floats, edges_days: tuple[float, ...], days: Floats) -> Floats:
