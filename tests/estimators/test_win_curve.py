@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, at_days, days_until, fit_win_curve
+from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, at_days, days_until, fit_win_curve, won_as_scored
 
 EDGES = (10.0, 30.0, 90.0, 365.0)
 
@@ -45,7 +45,7 @@ def test_the_classifier_says_which_end_and_the_hazards_when(curve):
     """Of all that end within the horizon, the share won is the classifier's probability."""
     matrix, probability = np.array([[0.0], [1.0]]), np.array([0.2, 0.7])
     won, lost = curve.ended(matrix)
-    mixed = curve.won_by(matrix, probability)
+    mixed = won_as_scored(won, lost, probability)
     assert mixed[:, -1] / (won + lost)[:, -1] == pytest.approx(probability)
     assert mixed / mixed[:, -1:] == pytest.approx(won / won[:, -1:])
 

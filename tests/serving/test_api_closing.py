@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from forecast.cli import app
@@ -17,7 +18,7 @@ from forecast.features import opportunity_features
 from forecast.history import read_history
 from forecast.records import Opportunity
 from forecast.registry import make_live, write_version
-from forecast.snapshot import take_snapshot
+from forecast.snapshot import known_opportunities, take_snapshot
 from forecast.store import unit_of_work
 from forecast.subjects import opportunities_at_ages
 
@@ -175,3 +176,12 @@ def test_no_opportunities_have_no_closings(curved, history):
     found = [closings(history, version, nobody) for version in (curved, bare)]
     assert found[0].schema == found[1].schema
     assert found[0].height == found[1].height == 0
+
+
+def test_many_rows_are_read_in_parts(curved, history, monkeypatch):
+    """However many rows the trees see at once, each row says the same."""
+    subjects = known_opportunities(history, NOW)
+    whole = closings(history, curved, subjects)
+    monkeypatch.setattr("forecast.closings.ROWS_AT_ONCE", 7)
+    assert subjects.height > 20
+    assert_frame_equal(closings(history, curved, subjects), whole)

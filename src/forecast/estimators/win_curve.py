@@ -60,15 +60,6 @@ class WinCurve:
         won, lost = (np.cumsum(open_before * found[:, :, end], axis=1) for end in (WON, LOST))
         return won, lost
 
-    def won_by(self, matrix: Floats, probability: Floats) -> Floats:
-        """Give the probability of being won by each edge, shape (rows, edges), as `won_as_scored` has it.
-
-        Args:
-            matrix: as the win model's encoding makes it.
-            probability: of being won, if it ends, by that model.
-        """
-        return won_as_scored(*self.ended(matrix), probability)
-
     @classmethod
     def from_json(cls, values: Mapping[str, Any], text: str) -> Self:
         """Read what `to_json` gave, and the trees' text."""
