@@ -3,12 +3,12 @@
 import atexit
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from databases import open_database
 
 from forecast.settings import Settings
 from forecast.store import migrate, open_engine
@@ -38,14 +38,8 @@ def server() -> Iterator[sa.Engine]:
 @pytest.fixture
 def engine(server) -> Iterator[sa.Engine]:
     """Open a database of this test's own, built by the migrations and empty."""
-    name = f"test_{uuid.uuid4().hex}"
-    with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy"))
-    own = sa.create_engine(server.url.set(database=name), connect_args={"options": "-c timezone=UTC"})
-    yield own
-    own.dispose()
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
+    with open_database(server) as own:
+        yield own
 
 
 @pytest.fixture(scope="session")

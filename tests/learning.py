@@ -1,14 +1,12 @@
 """Data sets drawn by hand, histories of simulated companies, and experiments small enough for tests."""
 
-import uuid
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import sqlalchemy as sa
+from databases import open_database
 from scipy.special import expit
 from worlds import MOMENT
 
@@ -77,19 +75,6 @@ def without_dates(dataset):
         features=dataset.features.filter(first).with_columns(pl.lit(None, MOMENT).alias("as_of"), age_days=None),
         until=dataset.until,
     )
-
-
-@contextmanager
-def open_database(server):
-    """Open a database of its own, empty and migrated, for fixtures that live longer than a test."""
-    name = f"learning_{uuid.uuid4().hex}"
-    with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy"))
-    own = sa.create_engine(server.url.set(database=name), connect_args={"options": "-c timezone=UTC"})
-    yield own
-    own.dispose()
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
 
 
 def import_company(engine, company, folder):

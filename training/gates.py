@@ -83,7 +83,7 @@ def decide_gates(judged: Judged, rules: GateRules, seed: int) -> list[Gate]:
         *_not_worse(judged, judged.logistic, rules, who="logistic regression", seed=seed),
         _calibrated(judged, rules, seed),
         _slope(judged, rules),
-        _plausible(judged, rules),
+        plausible(auc(judged.won, judged.ours, judged.weight), rules.auc_max),
     ]
     if judged.live is not None:
         gates += _not_worse(judged, judged.live, rules, who="the live version", seed=seed)
@@ -152,12 +152,12 @@ def _slope(judged: Judged, rules: GateRules) -> Gate:
     )
 
 
-def _plausible(judged: Judged, rules: GateRules) -> Gate:
-    found = auc(judged.won, judged.ours, judged.weight)
+def plausible(found: float, auc_max: float) -> Gate:
+    """Ask that an AUC is not higher than anything honest could reach."""
     return Gate(
         name="not too good to be true",
-        passed=found <= rules.auc_max,
-        sentence=f"AUC {found:.3f} (above {rules.auc_max} something knows the outcome)",
+        passed=found <= auc_max,
+        sentence=f"AUC {found:.3f} (above {auc_max} something knows the outcome)",
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from forecast.estimators.value import Target
 from forecast.metrics import Floats, auc, chance_of_gain, log_losses
-from training.gates import Gate
+from training.gates import Gate, plausible, verdict
 from training.tier_config import TierGates
 
 TOP_SHARE = 0.2
@@ -80,7 +80,9 @@ def decide_tier_gates(judged: JudgedCustomers, rules: TierGates, seed: int, *, l
         ),
         _not_worse("buying rate and purchase value", ours, judged.losses(judged.baseline), rules, seed),
         _total(judged, rules, learnable=learnable),
-        _plausible(judged, rules),
+        plausible(
+            auc(judged.actual["active"], judged.ours["active"], np.ones(len(judged.recency_days))), rules.auc_max
+        ),
     ]
     return [replace(gate, number=number) for number, gate in enumerate(gates, start=1)]
 
@@ -120,19 +122,7 @@ def _total(judged: JudgedCustomers, rules: TierGates, *, learnable: bool) -> Gat
     )
 
 
-def _plausible(judged: JudgedCustomers, rules: TierGates) -> Gate:
-    found = auc(judged.actual["active"], judged.ours["active"], np.ones(len(judged.recency_days)))
-    return Gate(
-        name="not too good to be true",
-        passed=found <= rules.auc_max,
-        sentence=f"AUC {found:.3f} (above {rules.auc_max} something knows the outcome)",
-    )
-
-
 def tier_verdict(gates: list[Gate]) -> str:
-    """Say in a sentence whether the version may be served, and if not why."""
-    failed = [gate for gate in gates if not gate.passed]
-    if not failed:
-        return "promoted: every gate passed"
-    reasons = "; ".join(f"gate {gate.number} ({gate.name}): {gate.sentence}" for gate in failed)
-    return f"not promoted: {reasons}; buying rate and purchase value alone are served"
+    """Say in a sentence whether the version may be served, and if not why and what is served instead."""
+    said = verdict(gates)
+    return said if all(gate.passed for gate in gates) else f"{said}; buying rate and purchase value alone are served"

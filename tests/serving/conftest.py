@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from records_api import open_service
 
 from forecast.demo import simulate_company
 from forecast.estimators.boosting import Boosting, fit_boosting, training_set
@@ -218,3 +219,17 @@ def client(settings, live, open_client):
     """Open the service of a company with a live version."""
     assert live.basis == "own"
     return open_client(settings)
+
+
+@pytest.fixture(scope="module")
+def service(server, tmp_path_factory):
+    """Open one service over an empty database for all tests of a file."""
+    with open_service(server, tmp_path_factory.mktemp("home")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def api(service):
+    """Give that service, its database empty again."""
+    service.empty()
+    return service.client

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from records_api import NOW, changes, open_client, open_service, stored
+from records_api import NOW, changes, open_client, stored
 
 from forecast.history import read_history
 from forecast.records import RECORD_KINDS, Change
@@ -13,20 +13,6 @@ from forecast.store import unit_of_work
 from serving import middleware
 
 PATH = "/v1/records/opportunity"
-
-
-@pytest.fixture(scope="module")
-def service(server, tmp_path_factory):
-    """Open one service for all tests of this file."""
-    with open_service(server, tmp_path_factory.mktemp("home")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def api(service):
-    """Give the service, its database empty."""
-    service.empty()
-    return service.client
 
 
 @pytest.fixture

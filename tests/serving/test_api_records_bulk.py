@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from records_api import CUSTOM, NOW, bulk, changes, open_service, stored
+from records_api import CUSTOM, NOW, bulk, changes, stored
 
 from forecast.intake.upsert import lock_kind
 from forecast.records import IdempotencyKey
@@ -18,20 +18,6 @@ from serving.records import writing
 from serving.records.schemas import fields_of
 
 PATH = "/v1/records/opportunity"
-
-
-@pytest.fixture(scope="module")
-def service(server, tmp_path_factory):
-    """Open one service for all tests of this file."""
-    with open_service(server, tmp_path_factory.mktemp("home")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def api(service):
-    """Give the service, its database empty."""
-    service.empty()
-    return service.client
 
 
 def events(api, **filters):

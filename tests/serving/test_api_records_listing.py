@@ -47,13 +47,6 @@ def unchanged(server, tmp_path_factory):
         yield opened.client
 
 
-@pytest.fixture(scope="module")
-def service(server, tmp_path_factory):
-    """Open one service for all tests of this file that write."""
-    with open_service(server, tmp_path_factory.mktemp("home")) as opened:
-        yield opened
-
-
 @pytest.fixture
 def api(service):
     """Give the service with the six opportunities."""

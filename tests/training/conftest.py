@@ -3,7 +3,8 @@
 import shutil
 
 import pytest
-from learning import BRIEF, LENIENT, SILENT, UNTIL, import_company, open_database
+from databases import open_database
+from learning import BRIEF, LENIENT, SILENT, UNTIL, import_company
 
 from forecast.demo import simulate_company
 from forecast.history import read_history
