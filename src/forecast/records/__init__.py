@@ -6,6 +6,7 @@ from forecast.errors import NotFoundError
 from forecast.records.account_scores import AccountScore
 from forecast.records.accounts import Account, Contact
 from forecast.records.audit import ApiKey, AuditEvent, IdempotencyKey, ImportRun
+from forecast.records.forecasts import ForecastCell, ForecastOpportunity, ForecastRun
 from forecast.records.merging import Merge
 from forecast.records.orders import Order, OrderLine, Product, Quote
 from forecast.records.people import Person, Team
@@ -64,6 +65,9 @@ __all__ = [
     "Contact",
     "CustomField",
     "Feedback",
+    "ForecastCell",
+    "ForecastOpportunity",
+    "ForecastRun",
     "GradePolicy",
     "IdempotencyKey",
     "ImportRun",
