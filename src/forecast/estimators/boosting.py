@@ -11,10 +11,13 @@ import lightgbm as lgb
 import numpy as np
 
 from forecast.estimators.encoding import Encoding
+from forecast.estimators.shapley import Tree, read_trees, tree_contributions
 from forecast.metrics import Floats
 
 MATRIX_SIZE_FOR_THREADS = 4_000_000
 PATIENCE = 40
+ROWS_FOR_TABLES = 1_000
+"""From how many rows on it pays to work out what leaves pay for every pattern."""
 
 FIXED_PARAMETERS: Mapping[str, Any] = MappingProxyType(
     {
@@ -41,6 +44,11 @@ class Boosting:
         """The parsed models."""
         return [lgb.Booster(model_str=text) for text in re.split(r"(?m)^(?=tree\nversion=)", self.text) if text]
 
+    @cached_property
+    def trees(self) -> list[Tree]:
+        """The trees of all models."""
+        return read_trees(self.text)
+
     def log_odds(self, matrix: Floats) -> Floats:
         """Give the log-odds of each row."""
         if not len(matrix):  # LightGBM fails on no rows
@@ -54,7 +62,9 @@ class Boosting:
         """
         if not len(matrix):
             return np.zeros((0, matrix.shape[1] + 1))
-        return self._mean(matrix, pred_contrib=True)
+        if len(matrix) < ROWS_FOR_TABLES:
+            return self._mean(matrix, pred_contrib=True)
+        return tree_contributions(self.trees, matrix) / len(self.boosters)
 
     def _mean(self, matrix: Floats, **kind: bool) -> Floats:
         answers = [booster.predict(matrix, num_threads=_threads(matrix), **kind) for booster in self.boosters]
