@@ -60,6 +60,11 @@ def read_sample(session: Session, size: int) -> History:
     return _opportunity_history(session, among=chosen, active=sa.select(Opportunity.id).where(sa.false()))
 
 
+def read_pipeline(session: Session, *, until: datetime) -> History:
+    """Read all opportunities as `read_history` does, but without activities."""
+    return cut_history(_opportunity_history(session, active=sa.select(Opportunity.id).where(sa.false())), until)
+
+
 def _opportunity_history(
     session: Session, *, among: Statement | None = None, active: Statement | None = None
 ) -> History:
