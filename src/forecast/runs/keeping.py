@@ -72,26 +72,29 @@ def keep_forecast(
 
 
 def _months_before(cells: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
-    """Give cells of the MONTHS_BEFORE months before the first, of all units of the forecast's levels; they have no draws."""
+    """Give cells of the MONTHS_BEFORE months before the first, from the first that anything was booked in; without draws."""
     first = pl.lit(cells["month"].min())
-    units = cells.select("level", "unit_id", "unit_name").unique(maintain_order=True)
     recent = booked.filter(
         pl.col("month") < first,
         pl.col("month") >= first.dt.offset_by(f"-{MONTHS_BEFORE}mo"),
         pl.col("level").is_in(cells["level"].unique().implode()),
-    ).join(units, on=["level", "unit_id"], how="left", maintain_order="left")
-    zero = pl.lit(0.0)
-    return recent.select(
-        "level",
-        "unit_id",
-        pl.col("unit_name").fill_null(pl.col("unit_id")),
-        "month",
-        "won",
-        *(zero.alias(name) for name in ("open", "new")),
-        pl.lit(None, pl.Float64).alias("series"),
-        *(pl.col("won").alias(name) for name in ("mean", *BOUNDS)),
-        pl.lit([], pl.List(pl.Float32)).alias("draws"),
     )
+    if recent.is_empty():
+        return cells.clear()
+    names = cells.select("level", "unit_id", "unit_name").unique(maintain_order=True)
+    units = pl.concat([names.drop("unit_name"), recent.select("level", "unit_id")]).unique(maintain_order=True)
+    months = recent.select(
+        pl.date_range(pl.col("month").min(), first.dt.offset_by("-1mo"), interval="1mo").alias("month")
+    )
+    filled = (
+        units.join(months, how="cross")
+        .join(recent, on=["level", "unit_id", "month"], how="left", maintain_order="left")
+        .join(names, on=["level", "unit_id"], how="left", maintain_order="left")
+        .with_columns(pl.col("won").fill_null(0), pl.col("unit_name").fill_null(pl.col("unit_id")))
+    )
+    values = {name: pl.lit(0.0) for name in ("open", "new")} | {"draws": pl.lit([], pl.List(pl.Float32))}
+    known = {name: pl.col("won") for name in ("series", "mean", *BOUNDS)}
+    return filled.with_columns(**values, **known).select(CELL_TYPES.names())
 
 
 def _as_rows(cells: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,62 @@
+"""Commit, best case and pipeline: what sellers say of open opportunities, or their probability where they say nothing."""
+
+from types import MappingProxyType
+
+import polars as pl
+
+COMMIT, BEST_CASE, PIPELINE = "commit", "best_case", "pipeline"
+CATEGORIES = (COMMIT, BEST_CASE, PIPELINE)
+OMITTED = "omitted"
+COMMIT_MIN, BEST_CASE_MIN = 0.75, 0.4
+_WORDS = MappingProxyType(
+    {
+        "commit": COMMIT, "committed": COMMIT, "forecast": COMMIT, "closed": COMMIT, "won": COMMIT, "承诺": COMMIT, "确保": COMMIT,
+        "best case": BEST_CASE, "bestcase": BEST_CASE, "most likely": BEST_CASE, "probable": BEST_CASE, "upside": BEST_CASE,
+        "最佳情况": BEST_CASE, "最佳": BEST_CASE, "争取": BEST_CASE, "很可能": BEST_CASE,
+        "pipeline": PIPELINE, "渠道": PIPELINE, "管道": PIPELINE, "储备": PIPELINE,
+        "omitted": OMITTED, "omit": OMITTED, "not forecasted": OMITTED, "忽略": OMITTED, "不预测": OMITTED,
+    }
+)  # fmt: skip
+
+
+def category() -> pl.Expr:
+    """Give the category of a deal: the seller's where it is a known word, else by the probability of being won.
+
+    From COMMIT_MIN on it is commit, from BEST_CASE_MIN on best case, else, or without a probability, pipeline.
+    """
+    said = pl.col("forecast_category").str.to_lowercase().str.replace_all("[_ -]+", " ").str.strip_chars()
+    probability = pl.coalesce("win_probability", "seller_probability").fill_null(0)
+    by_probability = (
+        pl.when(probability >= COMMIT_MIN)
+        .then(pl.lit(COMMIT))
+        .when(probability >= BEST_CASE_MIN)
+        .then(pl.lit(BEST_CASE))
+        .otherwise(pl.lit(PIPELINE))
+    )
+    return said.replace_strict(dict(_WORDS), default=None).fill_null(by_probability).alias("category")
+
+
+def category_totals(deals: pl.DataFrame) -> pl.DataFrame:
+    """Count open deals by category.
+
+    Args:
+        deals: as `runs.deals.DEAL_TYPES`, of the unit and period that are asked for.
+
+    Returns:
+        `category, count, amount, weighted` (amount times probability), a row for each of CATEGORIES.
+    """
+    probability = pl.coalesce("win_probability", "seller_probability").fill_null(0)
+    found = (
+        deals.filter(pl.col("status") == "open")
+        .group_by(category())
+        .agg(
+            pl.len().cast(pl.Int64).alias("count"),
+            pl.col("amount").sum(),
+            (pl.col("amount") * probability).sum().alias("weighted"),
+        )
+    )
+    return (
+        pl.DataFrame({"category": list(CATEGORIES)})
+        .join(found, on="category", how="left", maintain_order="left")
+        .with_columns(pl.col("count", "amount", "weighted").fill_null(0))
+    )

@@ -1,0 +1,45 @@
+import polars as pl
+import pytest
+
+from forecast.runs.categories import category, category_totals
+from forecast.runs.deals import DEAL_TYPES
+
+
+def deals(*rows):
+    """Make deals of what is named."""
+    return pl.DataFrame(list(rows), schema=DEAL_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("said", "probability", "expected"),
+    [
+        ("Commit", 0.1, "commit"),
+        ("BEST_CASE", 0.1, "best_case"),
+        ("best-case", None, "best_case"),
+        ("渠道", 0.9, "pipeline"),
+        ("Omitted", 0.9, "omitted"),
+        (None, 0.75, "commit"),
+        (None, 0.4, "best_case"),
+        ("whatever", 0.39, "pipeline"),
+        (None, None, "pipeline"),
+    ],
+)
+def test_a_category_is_the_sellers_or_follows_from_the_probability(said, probability, expected):
+    """A known word of the seller decides, in any spelling; else the probability does."""
+    row = {"opportunity_id": "a", "forecast_category": said, "win_probability": probability, "status": "open"}
+    assert deals(row).select(category()).item() == expected
+
+
+def test_categories_count_open_deals_only():
+    """Each category has its count, amount and weighted amount; what is closed or omitted is in none."""
+    found = category_totals(
+        deals(
+            {"opportunity_id": "a", "amount": 100.0, "win_probability": 0.8, "status": "open"},
+            {"opportunity_id": "b", "amount": 50.0, "win_probability": 0.9, "status": "open"},
+            {"opportunity_id": "c", "amount": 70.0, "win_probability": 0.1, "status": "open"},
+            {"opportunity_id": "d", "amount": None, "win_probability": 0.1, "status": "open"},
+            {"opportunity_id": "e", "amount": 99.0, "forecast_category": "omitted", "status": "open"},
+            {"opportunity_id": "f", "amount": 99.0, "win_probability": 0.9, "status": "won"},
+        )
+    )
+    assert found.rows() == [("commit", 2, 150.0, 125.0), ("best_case", 0, 0.0, 0.0), ("pipeline", 2, 70.0, 7.0)]
