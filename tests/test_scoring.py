@@ -353,3 +353,17 @@ def test_no_scores_write_nothing(engine, world, version):
     """An empty batch is not an error."""
     write(engine, scored(world, version, subjects_frame([])))
     assert kept(engine) == []
+
+
+def test_reasons_are_given_to_the_most_valuable_share(engine, world, version):
+    """Asked for a share, those of the highest expected value are explained as ever; the others are scored all the same."""
+    every = scored(world, version)
+    some = score_opportunities(history_of(world), version, accepted(world), policies=POLICIES, reasons_share=0.3)
+    told = ["base", "themes", "reasons_for", "reasons_against"]
+    first = every["expected_value"].fill_null(float("-inf")).rank("ordinal", descending=True) <= 9
+    assert_frame_equal(some.drop(told), every.drop(told), check_exact=True)
+    assert_frame_equal(some.filter(first), every.filter(first), check_exact=True)
+    assert some.filter(~first).select(told).null_count().row(0) == (21,) * 4
+    write(engine, some)
+    with unit_of_work(engine) as session:
+        assert sum(score.reasons == {} for score in session.scalars(sa.select(Score))) == 21

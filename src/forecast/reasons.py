@@ -3,11 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from forecast.metrics import Floats
 from forecast.population import population_of
@@ -42,6 +40,8 @@ _REASON = pl.Struct(
         "contribution": pl.Float64(),
     }
 )
+_REASON_FIELDS = [field.name for field in _REASON.fields]
+_USUAL = pl.Schema({"feature": pl.String(), "stage": pl.String(), "usual": pl.Float64(), "usual_of": pl.String()})
 _THEME = pl.Struct({"theme": pl.String(), "contribution": pl.Float64()})
 
 
@@ -67,38 +67,15 @@ def reason_columns(features: pl.DataFrame, parts: Floats, version: Version) -> l
     names = version.estimator.encoding.features
     columns = _columns_by_theme(names)
     sums = _sums(parts, columns)
-    shown = [_shown(features[name]) for name in names]
-    usual = _usual_values(features, version)
-
-    def reason(row: int, number: int, column: int) -> dict[str, Any]:
-        feature = names[column]
-        value, of = usual[row].get(feature, (None, None))
-        return {
-            "theme": themes[number],
-            "feature": feature,
-            "value": shown[column][row],
-            "usual": value,
-            "usual_of": of,
-            "contribution": float(sums[row, number]),
-        }
-
-    themes = list(columns)
+    usual = _usual_values(names, version)
     told = [
-        [
-            [reason(row, number, pull[row, number]) for number in _strongest(sign * sums[row])]
-            for row in range(features.height)
-        ]
-        for sign in (1.0, -1.0)
-        for pull in (_strongest_features(sign * parts, columns),)
-    ]
-    listed = [
-        [{"theme": theme, "contribution": float(part)} for theme, part in zip(themes, row, strict=True)] for row in sums
+        _told(_strongest(sign, sums, parts, columns), features, names, list(columns), usual) for sign in (1.0, -1.0)
     ]
     return [
         pl.Series("base", parts[:, -1], dtype=pl.Float64),
-        pl.Series("themes", listed, dtype=pl.List(_THEME)),
-        pl.Series("reasons_for", told[0], dtype=pl.List(_REASON)),
-        pl.Series("reasons_against", told[1], dtype=pl.List(_REASON)),
+        _themes(sums, list(columns)),
+        told[0].alias("reasons_for"),
+        told[1].alias("reasons_against"),
     ]
 
 
@@ -117,37 +94,84 @@ def _sums(parts: Floats, columns: Mapping[str, list[int]]) -> Floats:
     return sums
 
 
-def _strongest(pulls: Floats) -> list[int]:
-    """Give the themes that pull enough, strongest first."""
-    return [
-        int(number)
-        for number in np.argsort(-pulls, kind="stable")[:REASONS_MAX]
-        if pulls[number] >= REASON_LOG_ODDS_MIN
+def _themes(sums: Floats, themes: list[str]) -> pl.Series:
+    """List each row's themes with their parts."""
+    if not themes:
+        return pl.Series("themes", [[]] * len(sums), dtype=pl.List(_THEME))
+    parts = [
+        pl.struct(theme=pl.lit(theme), contribution=pl.Series(part, dtype=pl.Float64))
+        for theme, part in zip(themes, sums.T, strict=True)
     ]
+    listed = pl.DataFrame({"row": range(len(sums))}).select(pl.concat_list(parts).alias("themes")).to_series()
+    return listed.cast(pl.List(_THEME))
 
 
-def _strongest_features(pulls: Floats, columns: Mapping[str, list[int]]) -> NDArray[np.int64]:
-    """Give the column of the feature that pulls most in each theme, of shape (rows, themes)."""
-    if not columns:
-        return np.zeros((len(pulls), 0), dtype=np.int64)
-    strongest = [np.array(members)[pulls[:, members].argmax(axis=1)] for members in columns.values()]
-    return np.stack(strongest, axis=1)
+def _strongest(sign: float, sums: Floats, parts: Floats, columns: Mapping[str, list[int]]) -> pl.DataFrame:
+    """Give, strongest first, the themes of each row that pull enough to one side: `row, theme, column, contribution`.
+
+    `theme` is a number, `column` that of the feature that pulls most in the theme.
+    """
+    order = np.argsort(-sign * sums, axis=1, kind="stable")[:, :REASONS_MAX]
+    row, place = np.nonzero(np.take_along_axis(sign * sums, order, axis=1) >= REASON_LOG_ODDS_MIN)
+    theme = order[row, place]
+    column = np.zeros(len(row), np.int64)
+    for number, members in enumerate(columns.values()):
+        of_theme = theme == number
+        column[of_theme] = np.array(members)[(sign * parts[row[of_theme]][:, members]).argmax(axis=1)]
+    return pl.DataFrame({"row": row, "theme": theme, "column": column, "contribution": sums[row, theme]})
 
 
-def _usual_values(features: pl.DataFrame, version: Version) -> list[Mapping[str, tuple[float, str]]]:
-    """Give what is usual of each feature, and of whom, for each row's stage."""
+def _told(
+    strongest: pl.DataFrame, features: pl.DataFrame, names: Sequence[str], themes: list[str], usual: pl.DataFrame
+) -> pl.Series:
+    """Give each row's list of reasons; those of a row stay in their order."""
+    stage = features["stage"] if "stage" in features.columns else pl.Series([None] * features.height, dtype=pl.String)
+    told = (
+        strongest.with_columns(
+            pl.col("theme").replace_strict(dict(enumerate(themes)), return_dtype=pl.String),
+            pl.col("column").replace_strict(dict(enumerate(names)), return_dtype=pl.String).alias("feature"),
+            _shown(strongest, features, names).alias("value"),
+            stage.gather(strongest["row"]).alias("stage"),
+        )
+        .join(usual.filter(pl.col("stage").is_not_null()), on=["feature", "stage"], how="left", maintain_order="left")
+        .join(
+            usual.filter(pl.col("stage").is_null()).drop("stage"),
+            on="feature",
+            how="left",
+            suffix="_of_all",
+            maintain_order="left",
+        )
+        .with_columns(pl.coalesce(name, f"{name}_of_all").alias(name) for name in ("usual", "usual_of"))
+        .select("row", pl.struct(_REASON_FIELDS).alias("reasons"))
+        .group_by("row", maintain_order=True)
+        .agg("reasons")
+    )
+    rows = pl.DataFrame({"row": pl.int_range(features.height, eager=True)})
+    listed = rows.join(told, on="row", how="left", maintain_order="left")["reasons"]
+    return listed.cast(pl.List(_REASON)).fill_null([])
+
+
+def _usual_values(names: Sequence[str], version: Version) -> pl.DataFrame:
+    """List what is usual of these features, and of whom: `feature, stage, usual, usual_of`; of all, the stage is missing."""
     of_all = "lead" if population_of(version.bundle.get("config", "")).kind == "lead" else "won"
-    overall = {name: (value, of_all) for name, value in version.usual.items()}
-    by_stage = {
-        stage: overall | {name: (value, "stage") for name, value in usual.items()}
-        for stage, usual in version.bundle.get("usual_by_stage", {}).items()
-    }
-    stages = features["stage"].to_list() if "stage" in features.columns else [None] * features.height
-    return [by_stage.get(stage, overall) for stage in stages]
+    rows: list[tuple[str, str | None, float, str]] = [
+        (name, None, value, of_all) for name, value in version.usual.items()
+    ]
+    for stage, usual in version.bundle.get("usual_by_stage", {}).items():
+        rows += [(name, stage, value, "stage") for name, value in usual.items()]
+    return pl.DataFrame([row for row in rows if row[0] in set(names)], schema=_USUAL, orient="row")
 
 
-def _shown(column: pl.Series) -> list[str | None]:
-    """Give values as text, numbers with at most four decimals."""
-    if column.dtype == pl.String:
-        return column.to_list()
-    return [None if value is None else f"{round(value, 4):.15g}" for value in column.to_list()]
+def _shown(strongest: pl.DataFrame, features: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """Give the values of these rows and columns as text, numbers with at most four decimals."""
+    row, column = strongest["row"].to_numpy(), strongest["column"].to_numpy()
+    shown = np.full(len(row), None, dtype=object)
+    for number in np.unique(column):
+        asked = column == number
+        values = features[names[number]].gather(row[asked])
+        shown[asked] = values.to_list() if values.dtype == pl.String else [_as_text(value) for value in values]
+    return pl.Series(shown.tolist(), dtype=pl.String)
+
+
+def _as_text(value: float | None) -> str | None:
+    return None if value is None else f"{round(value, 4):.15g}"

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -45,7 +46,7 @@ def read_subjects(path: Path, timezone: str, *, kind: str = "opportunity") -> pl
 def write_scores_file(
     scores: pl.DataFrame, path: Path, *, kind: str = "opportunity", closings: pl.DataFrame | None = None
 ) -> None:
-    """Write scores as CSV, with `opportunity_id` or `lead_id`; reasons are JSON lists.
+    """Write scores as CSV, with `opportunity_id` or `lead_id`; reasons are JSON lists, nothing where none were asked for.
 
     Args:
         scores: as `scoring.score_opportunities` gives them.
@@ -55,7 +56,7 @@ def write_scores_file(
     """
     moment = pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
     reasons = [
-        pl.Series(name, [json.dumps(value, ensure_ascii=False) for value in scores[name].to_list()], dtype=pl.String)
+        pl.Series(name, [_json(value) for value in scores[name].to_list()], dtype=pl.String)
         for name in ("reasons_for", "reasons_against")
     ]
     scores.select(
@@ -70,6 +71,10 @@ def write_scores_file(
         *([] if closings is None else _closing_columns(closings)),
         *reasons,
     ).write_csv(path)
+
+
+def _json(value: list[dict[str, Any]] | None) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _closing_columns(closings: pl.DataFrame) -> list[pl.Series]:

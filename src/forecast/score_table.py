@@ -1,6 +1,5 @@
 """Write scores into the score table; the newest of each record is marked, the rest is history."""
 
-import json
 from datetime import datetime
 
 import polars as pl
@@ -84,20 +83,18 @@ def write_scores(session: Session, scores: pl.DataFrame, *, model: str, kind: st
 
 
 def _rows(scores: pl.DataFrame, model: str, kind: str) -> pl.DataFrame:
-    reasons: list[str] = [
-        json.dumps({"for": supporting, "against": opposing, "base": base, "themes": themes}, ensure_ascii=False)
-        for supporting, opposing, base, themes in scores.select(*_TOLD).iter_rows()
-    ]
+    told = pl.struct(
+        pl.col("reasons_for").alias("for"), pl.col("reasons_against").alias("against"), "base", "themes"
+    ).struct.json_encode()
     return scores.select(
         pl.lit(model).alias("model"),
         pl.lit(kind).alias("kind"),
         pl.col("opportunity_id").alias("record_id"),
         *_COLUMNS,
-        pl.Series("reasons", reasons, dtype=pl.String),
+        pl.when(pl.col("base").is_not_null()).then(told).otherwise(pl.lit("{}")).alias("reasons"),
     )
 
 
-_TOLD = ("reasons_for", "reasons_against", "base", "themes")
 _DROP_KNOWN = sa.text(
     "DELETE FROM new_score n USING score s"
     " WHERE s.model = n.model AND s.record_id = n.record_id AND s.version = n.version AND s.as_of = n.as_of"

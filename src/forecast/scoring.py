@@ -1,5 +1,6 @@
 """A snapshot and a version in; probabilities, grades and reasons out."""
 
+import math
 from datetime import datetime
 
 import polars as pl
@@ -10,6 +11,7 @@ from forecast.reasons import reason_columns
 from forecast.registry import Version
 from forecast.snapshot import History, known_opportunities, take_snapshot
 
+EXPLAINED_AT_ONCE = 50_000
 NO_PAST = pl.DataFrame(
     schema={
         "opportunity_id": pl.String,
@@ -34,6 +36,7 @@ def score_opportunities(
     *,
     policies: GradePolicies,
     past: pl.DataFrame = NO_PAST,
+    reasons_share: float = 1.0,
 ) -> pl.DataFrame:
     """Score each subject as it would have been scored at its `as_of`.
 
@@ -43,6 +46,8 @@ def score_opportunities(
         subjects: `opportunity_id, as_of`.
         policies: of the grades.
         past: what was said before, as `score_table.read_past_scores` gives it.
+        reasons_share: of the rows that get reasons, 0-1, those of the highest expected value first, and among rows
+            without one those of the highest probability. The others have none: the columns are missing.
 
     Returns:
         `opportunity_id, as_of, probability` (0-1), `amount` and `expected_value` (probability times amount; missing where
@@ -55,7 +60,7 @@ def score_opportunities(
     )
     snapshot = take_snapshot(history, accepted)
     features = opportunity_features(snapshot, version.plan)
-    probability, parts = version.estimator.explain(features)
+    probability = version.estimator.predict(features)
     scored = features.select(
         "opportunity_id",
         "as_of",
@@ -64,7 +69,7 @@ def score_opportunities(
         "pipeline_id",
         *RATINGS,
     ).join(past, on=["opportunity_id", "as_of"], how="left", maintain_order="left")
-    return scored.select(
+    scores = scored.select(
         "opportunity_id",
         "as_of",
         "probability",
@@ -74,7 +79,21 @@ def score_opportunities(
         trend(pl.col("probability"), pl.col("before")).alias("trend"),
         pl.lit(version.basis).alias("basis"),
         pl.lit(version.version).alias("version"),
-        *reason_columns(features, parts, version),
+    )
+    return _with_reasons(scores, features, version, reasons_share)
+
+
+def _with_reasons(scores: pl.DataFrame, features: pl.DataFrame, version: Version, share: float) -> pl.DataFrame:
+    """Join the reasons of the first rows, worked out part by part: the contributions of a million rows fill a memory."""
+    first = pl.arg_sort_by("expected_value", "probability", descending=True, nulls_last=True)
+    rows = scores.select(first.head(math.ceil(share * scores.height)).sort().alias("row"))
+    asked = features[rows["row"]]
+    parts = list(asked.iter_slices(EXPLAINED_AT_ONCE)) or [asked]
+    told = pl.concat(pl.DataFrame(reason_columns(part, version.estimator.explain(part)[1], version)) for part in parts)
+    return (
+        scores.with_row_index("row")
+        .join(pl.concat([rows, told], how="horizontal"), on="row", how="left", maintain_order="left")
+        .drop("row")
     )
 
 

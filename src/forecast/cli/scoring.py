@@ -20,6 +20,10 @@ def score(
         Path | None, typer.Option(help="CSV of opportunity_id (or lead_id), as_of: score each as it was then.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write a CSV instead of the score table.")] = None,
+    reasons: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of the records that get reasons, of the highest expected value first."),
+    ] = 1.0,
 ) -> None:
     """Score all open opportunities or leads, or given ones as they were at given moments."""
     from forecast.closings import closings
@@ -50,7 +54,7 @@ def score(
         )
         policies = read_policies(session, population)
         past = read_past_scores(session, subjects, model=model, decided_at=policies.decided_at)
-        scores = score_opportunities(history, version, subjects, policies=policies, past=past)
+        scores = score_opportunities(history, version, subjects, policies=policies, past=past, reasons_share=reasons)
         refused = refused_subjects(history, subjects)
         if out is None:
             write_scores(session, scores, model=model, kind=population.kind)
