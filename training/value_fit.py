@@ -1,7 +1,7 @@
 """From customers' history to a fitted value model: many earlier cut-offs, each with what was bought afterwards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import lightgbm as lgb
@@ -11,7 +11,7 @@ import polars as pl
 from forecast.customers import ATTRIBUTES, CustomerHistory, purchases_within
 from forecast.estimators.boosting import Boosting
 from forecast.estimators.buying import fit_buying_rate, fit_purchase_value
-from forecast.estimators.offset_glm import Family, fit_correction
+from forecast.estimators.offset_glm import Correction, Family, fit_correction
 from forecast.estimators.value import (
     DAYS_A_WEEK,
     TARGETS,
@@ -20,6 +20,7 @@ from forecast.estimators.value import (
     Target,
     ValueModel,
     linear,
+    log_matrix,
     shape_matrix,
 )
 from forecast.features.customers import customer_features
@@ -34,6 +35,7 @@ _OBJECTIVES: Mapping[Target, Mapping[str, object]] = {
 LEVEL_CUSTOMERS_MIN = 30
 LEVELS_MAX = 20
 BANDS = 10
+PLAIN_PENALTY = 300.0
 THREADS = 1
 """More threads made it slower: the rows are few, and starting threads costs more than it saves."""
 
@@ -140,6 +142,7 @@ def fit_value_models(
         }
         for penalty in {choice.penalty for choice in choices}
     }
+    plain = _fit_plain(lessons, horizon_days)
     with_trees = any(choice.tree_share for choice in choices)
     trees = {target: _fit_trees(target, matrix, *aims[target], recipe) for target in TARGETS} if with_trees else {}
     return {
@@ -148,11 +151,21 @@ def fit_value_models(
             horizon_days=horizon_days,
             levels=levels,
             corrections=corrections[choice.penalty],
+            plain=plain,
             trees=trees if choice.tree_share else {},
             tree_share=choice.tree_share,
         )
         for choice in choices
     }
+
+
+def _fit_plain(lessons: Sequence[Lesson], horizon_days: int) -> Correction:
+    """Fit buying on logs alone; the log-odds are taken to grow with half the log of the horizon."""
+    matrix = np.vstack([log_matrix(one.features, one.baseline.level) for one in lessons])
+    active = np.concatenate([one.outcomes["active"] for one in lessons])
+    offset = np.concatenate([np.full(one.features.height, np.log(one.horizon_days) / 2) for one in lessons])
+    found = fit_correction("logistic", matrix, active, offset, penalty=PLAIN_PENALTY)
+    return replace(found, intercept=found.intercept + float(np.log(horizon_days)) / 2)
 
 
 def _aim(lessons: Sequence[Lesson], target: Target) -> tuple[Floats, Floats]:
@@ -194,7 +207,7 @@ def _levels(lessons: Sequence[Lesson]) -> tuple[tuple[str, str], ...]:
 
 
 def fit_bands(predicted: Floats, actual: Floats) -> Bands:
-    """Take the 10 % and 90 % quantiles of actual over predicted in bands of equal count of held-out rows."""
+    """Take the 10 %, 50 % and 90 % quantiles of actual over predicted in bands of equal count of held-out rows."""
     count = min(BANDS, len(predicted) // 20)
     if count < 1:
         return Bands()
@@ -203,6 +216,8 @@ def fit_bands(predicted: Floats, actual: Floats) -> Bands:
     ratios = [actual[part] / predicted[part] for part in parts]
     return Bands(
         edges=tuple(float(predicted[part[0]]) for part in parts[1:]),
-        low=tuple(float(np.quantile(ratio, 0.1)) for ratio in ratios),
-        high=tuple(float(np.quantile(ratio, 0.9)) for ratio in ratios),
+        **{
+            name: tuple(float(np.quantile(ratio, share)) for ratio in ratios)
+            for name, share in (("low", 0.1), ("middle", 0.5), ("high", 0.9))
+        },
     )

@@ -29,6 +29,13 @@ SHAPES = (
     "rhythm", "value", "staying", "purchases", "recency_share", "overdue", "orders_trend", "half_trend", "spend_trend", "last_value",
     "largest_value", "tenure", "regularity", "season", "returns", *(f"{kind}_count" for kind in EVENTS),
 )  # fmt: skip
+LOGS = (
+    "purchase_days", "recency_days", "tenure_days", "recent_purchases", "half_purchases", "previous_purchases", "season_purchases",
+)  # fmt: skip
+MONEY_LOGS = (
+    "spent", "mean_value", "last_value", "max_value", "recent_spent", "half_spent", "season_spent", "returned_amount",
+)  # fmt: skip
+PLAIN_SHARE = 1 / 3
 _RATE_MIN = 1e-6
 _TINY = 1e-2
 
@@ -72,11 +79,12 @@ class Bands:
 
     Attributes:
         edges: predictions between the bands, ascending; one less than `low` and `high`.
-        low, high: factors of the prediction.
+        low, middle, high: factors of the prediction; the middle is the median, which is 0 where most buy nothing.
     """
 
     edges: tuple[float, ...] = ()
     low: tuple[float, ...] = (0.0,)
+    middle: tuple[float, ...] = ()
     high: tuple[float, ...] = (3.0,)
 
     def around(self, predicted: Floats) -> tuple[Floats, Floats]:
@@ -84,15 +92,23 @@ class Bands:
         band = np.searchsorted(self.edges, predicted, side="right")
         return predicted * np.array(self.low)[band], predicted * np.array(self.high)[band]
 
+    def median(self, predicted: Floats) -> Floats:
+        """Give the median that belongs to each mean; the mean itself where nothing was held out."""
+        if not self.middle:
+            return predicted
+        return np.asarray(predicted * np.array(self.middle)[np.searchsorted(self.edges, predicted, side="right")])
+
 
 @dataclass(frozen=True, kw_only=True)
 class ValueModel:
     """A fitted model of customers' value within `horizon_days`.
 
-    In the linear predictor of each target: baseline + (1 - tree_share) * GLM + tree_share * trees.
+    In the linear predictor of each target: baseline + (1 - tree_share) * GLM + tree_share * trees. For being active, a
+    GLM on LOGS that starts from no baseline has PLAIN_SHARE of it: it ranks well where buying rates fit badly.
 
     Attributes:
         levels: attribute and value of each indicator column, after the SHAPES.
+        plain: the GLM that starts from no baseline.
         corrections, trees: by target; empty where only the baseline is served.
         bands: of orders and revenue.
     """
@@ -104,6 +120,7 @@ class ValueModel:
     levels: tuple[tuple[str, str], ...] = ()
     corrections: Mapping[Target, Correction] = field(default_factory=dict)
     trees: Mapping[Target, Boosting] = field(default_factory=dict)
+    plain: Correction | None = None
     tree_share: float = 0.0
     bands: Mapping[str, Bands] = field(default_factory=dict)
 
@@ -122,7 +139,12 @@ class ValueModel:
         if not self.corrections:
             return given | {"active": self.baseline.active(features, horizon_days=self.horizon_days)}
         matrix = shape_matrix(features, self.baseline, self.horizon_days, self.levels)
-        return {target: corrected(target, given[target], self._shift(target, matrix)) for target in TARGETS}
+        found = {target: corrected(target, given[target], self._shift(target, matrix)) for target in TARGETS}
+        if self.plain:
+            plain = self.plain.shift(log_matrix(features, self.baseline.level))
+            others = logit(np.clip(found["active"], _RATE_MIN, 1 - _RATE_MIN))
+            found["active"] = expit((1 - PLAIN_SHARE) * others + PLAIN_SHARE * plain)
+        return found
 
     def _shift(self, target: Target, matrix: Floats) -> Floats:
         shift = (1 - self.tree_share) * self.corrections[target].shift(matrix)
@@ -162,6 +184,7 @@ class ValueModel:
             "horizon_days": self.horizon_days,
             "levels": [list(pair) for pair in self.levels],
             "corrections": {target: fitted.to_json() for target, fitted in self.corrections.items()},
+            "plain": self.plain.to_json() if self.plain else None,
             "tree_share": self.tree_share,
             "bands": {name: asdict(bands) for name, bands in self.bands.items()},
         }
@@ -183,6 +206,7 @@ class ValueModel:
             levels=tuple((name, value) for name, value in values["levels"]),
             corrections={name: Correction.from_json(fitted) for name, fitted in values["corrections"].items()},
             trees={target: Boosting(texts[f"{target}.txt"]) for target in TARGETS if f"{target}.txt" in texts},
+            plain=Correction.from_json(values["plain"]) if values.get("plain") else None,
             tree_share=values["tree_share"],
             bands={
                 name: Bands(**{key: tuple(numbers) for key, numbers in bands.items()})
@@ -214,6 +238,13 @@ def shape_matrix(
         (features[name] == value).fill_null(value=False).cast(pl.Float64).to_numpy() for name, value in levels
     ]
     return np.column_stack([*(shapes[name] for name in SHAPES), *indicators])
+
+
+def log_matrix(features: pl.DataFrame, level: float) -> Floats:
+    """Give the logs of counts and days, then of sums in units of `level`, of each customer."""
+    sums = [np.maximum(np.nan_to_num(_floats(features, name)), 0.0) / level for name in MONEY_LOGS]
+    once = (_floats(features, "purchase_days") == 1).astype(np.float64)
+    return np.column_stack([*(np.log1p(part) for part in [*(_floats(features, name) for name in LOGS), *sums]), once])
 
 
 def _shapes(features: pl.DataFrame, baseline: Baseline, horizon_days: int) -> dict[str, Floats]:
