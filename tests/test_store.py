@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from forecast.errors import StoreError
 from forecast.records import Opportunity, Person, Table
 from forecast.settings import Settings
-from forecast.store import copy_frame, migrate, open_engine, read_frame, schema_drift, unit_of_work
+from forecast.store import _own_database, copy_frame, migrate, open_engine, read_frame, schema_drift, unit_of_work
 
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC)
 
@@ -73,6 +73,18 @@ def test_an_error_leaves_nothing_behind(engine):
         half_done()
     with unit_of_work(engine) as session:
         assert session.get(Person, "p") is None
+
+
+def test_the_embedded_server_sorts_text_by_its_bytes(server):
+    """The order of ids is the same on every machine, and quick to build an index of."""
+    with server.connect() as connection:
+        asked = sa.text("SELECT datname, datlocprovider FROM pg_database WHERE datname = current_database()")
+        assert connection.execute(asked).one() == ("forecast", "b")
+
+
+def test_records_of_an_earlier_version_stay_where_they_are(engine):
+    """A database that holds records is gone on with, whatever its name."""
+    assert _own_database(engine.url.render_as_string()) == engine.url.database
 
 
 def test_a_server_that_does_not_answer_is_named():

@@ -6,7 +6,7 @@ The usual ways of writing are read by Polars over the column at once; each disti
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -99,6 +99,8 @@ def _translated(texts: pl.Series, words: Mapping[str, str]) -> pl.Series:
 
 def _each(texts: pl.Series, fast: pl.Series, read: Callable[[str], Any]) -> Column:
     """Complete the column read fast by reading every remaining distinct text by itself; marks of missing cells stay empty."""
+    if fast.null_count() == texts.null_count():
+        return Column(fast, {})
     left = texts.filter(fast.is_null() & texts.is_not_null()).unique()
     found: dict[str, Any] = {}
     refused: dict[str, RefusedValueError] = {}
@@ -121,22 +123,32 @@ def _each(texts: pl.Series, fast: pl.Series, read: Callable[[str], Any]) -> Colu
 
 
 def _read_text(texts: pl.Series, _: Reading) -> Column:
-    bad = texts.filter(texts.str.contains("\x00", literal=True).fill_null(value=False)).unique()
+    has_zero = texts.str.contains("\x00", literal=True)
+    if not has_zero.any():
+        return Column(unguarded(texts), {})
+    bad = texts.filter(has_zero.fill_null(value=False)).unique()
     refused = {text: RefusedValueError(text, "holds a zero byte", "write it without") for text in bad}
     return Column(unguarded(_without(texts, refused)), refused)
 
 
 def _read_reference(texts: pl.Series, reading: Reading) -> Column:
+    column = _short_text(texts, reading)
+    if not reading.prefix:
+        return column
+    return Column(pl.Series(column.values.name, [reading.prefix]) + column.values, column.refused)
+
+
+def _short_text(texts: pl.Series, reading: Reading) -> Column:
     column = _read_text(texts, reading)
+    is_long = column.values.str.len_bytes() > ID_CHARACTERS_MAX  # cheaper to tell than characters, which are fewer
+    if not is_long.any():
+        return column
     long = column.values.filter((column.values.str.len_chars() > ID_CHARACTERS_MAX).fill_null(value=False)).unique()
     refused = {
         text: RefusedValueError(text, "is too long for an id", f"write at most {ID_CHARACTERS_MAX} characters")
         for text in long
     }
-    kept = _without(column.values, refused)
-    return Column(
-        pl.Series(kept.name, [reading.prefix]) + kept if reading.prefix else kept, {**column.refused, **refused}
-    )
+    return Column(_without(column.values, refused), {**column.refused, **refused})
 
 
 def _without(texts: pl.Series, refused: Mapping[str, RefusedValueError]) -> pl.Series:
@@ -257,15 +269,24 @@ def _local_formats(date_order: str) -> tuple[str, ...]:
 def _strptime(texts: pl.Series, formats: tuple[str, ...], dtype: pl.Date | pl.Datetime) -> pl.Series:
     """Read what any of the formats reads, each tried on what the earlier ones left; years of four digits only."""
     found = pl.Series(texts.name, [None], dtype=dtype).new_from_index(0, len(texts))
-    first = texts.drop_nulls().head(1)
-    for form in sorted(formats, key=lambda form: first.str.strptime(dtype, form, strict=False).null_count()):
-        left = texts.set(found.is_not_null(), None)
-        if left.null_count() == len(left):
-            break
+    left = texts
+    for form in _likely_first(texts.drop_nulls().head(1), formats, dtype):
         parsed = left.str.strptime(dtype, form, strict=False)
         parsed = parsed.set(~parsed.dt.year().is_between(1000, 9998), None)
-        found = found.zip_with(found.is_not_null(), parsed)
+        found = parsed if left is texts else found.zip_with(found.is_not_null(), parsed)
+        if found.null_count() == texts.null_count():
+            break
+        left = texts.set(found.is_not_null(), None)
     return found
+
+
+def _likely_first(sample: pl.Series, formats: tuple[str, ...], dtype: pl.Date | pl.Datetime) -> Iterator[str]:
+    """Give the formats, one that reads the sample before the others; none where there is no sample."""
+    if sample.is_empty():
+        return
+    fit = next((form for form in formats if sample.str.strptime(dtype, form, strict=False).count()), formats[0])
+    yield fit
+    yield from (form for form in formats if form != fit)
 
 
 def _read_epoch(texts: pl.Series, reading: Reading) -> Column:

@@ -162,17 +162,19 @@ def _with_custom(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     if not names:
         return frame
     entries = [
-        f"{json.dumps(name.removeprefix(CUSTOM), ensure_ascii=False)}:" + _json_texts(frame[name]) for name in names
+        pl.lit(f"{json.dumps(name.removeprefix(CUSTOM), ensure_ascii=False)}:") + _json_text(frame[name])
+        for name in names
     ]
     inside = pl.concat_str(entries, separator=",", ignore_nulls=True)
     return frame.with_columns(custom=pl.lit("{") + inside + pl.lit("}")).drop(names)
 
 
-def _json_texts(column: pl.Series) -> pl.Series:
+def _json_text(column: pl.Series) -> pl.Expr:
     """Write a column as JSON; empty cells stay empty."""
+    text = pl.col(column.name)
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        return column.cast(pl.String)
+        return text.cast(pl.String)
     if column.dtype == pl.String and not column.str.contains(_ESCAPED_IN_JSON).any():
-        return '"' + column + '"'
-    encoded = column.to_frame("x").select(pl.struct("x").struct.json_encode()).to_series()
-    return encoded.str.strip_prefix('{"x":').str.strip_suffix("}").set(column.is_null(), None)
+        return pl.lit('"') + text + pl.lit('"')
+    encoded = pl.struct(text.alias("x")).struct.json_encode().str.strip_prefix('{"x":').str.strip_suffix("}")
+    return pl.when(text.is_not_null()).then(encoded)

@@ -26,6 +26,7 @@ _LEADING_ZERO = r"^[-+]?0\d"
 _YEAR_LAST = r"^(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}(\D|$)"
 
 
+_TEXTS_AT_ONCE = 50_000
 _WORDS_MAX = 1000  # a column with more in a chunk holds no words that say the same of many records
 
 
@@ -33,7 +34,7 @@ _WORDS_MAX = 1000  # a column with more in a chunk holds no words that say the s
 class Tally:
     """What was counted in a column; every count is of cells, empty ones left out.
 
-    `greatest` is the greatest number without a percent sign; `distinct` counts a text once a chunk.
+    `greatest` is the greatest number without a percent sign; `distinct` counts a text again every 50,000.
     """
 
     counts: Mapping[str, int]
@@ -130,14 +131,22 @@ class Survey:
 
     questions: Mapping[str, Question | None]
     _found: dict[str, list[Tally]] = field(default_factory=dict, repr=False)
+    _waiting: dict[str, list[pl.DataFrame]] = field(default_factory=dict, repr=False)
 
     def see(self, frame: pl.DataFrame) -> None:
         """Count in a frame of texts."""
         for heading, question in self.questions.items():
-            self._found.setdefault(heading, []).append(_tally(frame[heading], question))
+            filled = frame[heading].drop_nulls()
+            if question is None or filled.is_empty():
+                self._add(heading, Tally({"count": len(filled)}, float("-inf")))
+            elif question == "word":
+                self._add(heading, _tally_of_words(filled))
+            else:
+                self._wait(heading, filled.rename("text").value_counts())
 
     def tally(self, heading: str) -> Tally:
         """Give what was counted in a column."""
+        self._look(heading)
         counts: dict[str, int] = {}
         found = self._found.get(heading, [])
         for part in found:
@@ -145,18 +154,35 @@ class Survey:
                 counts[name] = counts.get(name, 0) + count
         return Tally(counts, max((part.greatest for part in found), default=float("-inf")))
 
+    def _add(self, heading: str, tally: Tally) -> None:
+        self._found.setdefault(heading, []).append(tally)
 
-def _tally(texts: pl.Series, question: Question | None) -> Tally:
-    filled = texts.drop_nulls()
-    if question is None or filled.is_empty():
-        return Tally({"count": len(filled)}, float("-inf"))
+    def _wait(self, heading: str, distinct: pl.DataFrame) -> None:
+        """Keep distinct texts to be looked at together: most come again in the next frame."""
+        waiting = self._waiting.setdefault(heading, [])
+        waiting.append(distinct)
+        if sum(one.height for one in waiting) >= _TEXTS_AT_ONCE:
+            self._look(heading)
+
+    def _look(self, heading: str) -> None:
+        waiting, question = self._waiting.pop(heading, []), self.questions.get(heading)
+        if waiting and question:
+            distinct = pl.concat(waiting)
+            if len(waiting) > 1:
+                distinct = distinct.group_by("text").agg(_COUNT.sum())
+            self._add(heading, _tally(distinct, question))
+
+
+def _tally_of_words(filled: pl.Series) -> Tally:
     distinct = filled.rename("text").value_counts()
-    if question != "word":
-        distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
-    if question == "word" and distinct.height > _WORDS_MAX:
+    if distinct.height > _WORDS_MAX:
         return Tally({"count": len(filled)}, float("-inf"))
-    if question == "word":
-        return Tally({f"word:{text}": count for text, count in distinct.rows()} | {"count": len(filled)}, float("-inf"))
+    return Tally({f"word:{text}": count for text, count in distinct.rows()} | {"count": len(filled)}, float("-inf"))
+
+
+def _tally(distinct: pl.DataFrame, question: Question) -> Tally:
+    """Count in the texts of a column, each with how often it is there."""
+    distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
     if question != "date":
         distinct = distinct.with_columns(_TEXT.str.replace_all(r"[^\d.,]", "").alias("digits"))
     asked = {name: (mark.cast(pl.Int64) * _COUNT).sum() for name, mark in _marks(question).items()}
