@@ -16,6 +16,10 @@ FARTHEST = 3.0
 """Standard deviations beyond which a number counts no further: a straight line is not believed where little was seen."""
 
 
+ROWS_AT_ONCE = 20_000
+"""Rows that are expanded together: a million at once would fill a memory."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """Expand an encoded matrix: numbers as signed logarithms, standardised, with a flag for missing; levels one-hot.
@@ -80,7 +84,11 @@ class Logistic:
     def log_odds(self, matrix: Floats) -> Floats:
         """Give the log-odds of each row."""
         # A matrix product rounds one row otherwise than many; a sum along each row does not.
-        return np.asarray((self.design.expand(matrix) * self.coefficients).sum(axis=1) + self.intercept)
+        found = np.empty(len(matrix))
+        for first in range(0, len(matrix), ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
+            found[part] = (self.design.expand(matrix[part]) * self.coefficients).sum(axis=1) + self.intercept
+        return found
 
     def contributions(self, matrix: Floats) -> Floats:
         """Give coefficient times deviation from the mean, summed by encoded column; the last column is the bias."""
