@@ -1,0 +1,67 @@
+"""How the two views of revenue are blended, and what strikes all sales of a company or person together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from forecast.metrics import Floats
+
+COMPANY, PERSON = "company", "person"
+# What is near is known from deals; equal weights from the fourth month on.
+USUAL_SHARES = (0.2, 0.3, 0.4, 0.5)
+USUAL_SPREADS = {COMPANY: 0.15, PERSON: 0.3}
+PERSISTENCE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevenueModel:
+    """Weights and spreads by month ahead, of the company and of persons; the last holds for all months after it.
+
+    Attributes:
+        series_shares: weight of the time series in the blend, 0-1, by level; the parts have the rest.
+        spreads: standard deviation of the logarithm of what strikes all sales together, by level.
+    """
+
+    kind: ClassVar[str] = "revenue"
+
+    series_shares: Mapping[str, tuple[float, ...]]
+    spreads: Mapping[str, tuple[float, ...]]
+
+    def series_share(self, level: str, months: int) -> Floats:
+        """Give the weight of the time series in each month ahead."""
+        return _carried_on(self.series_shares[level], months)
+
+    def spread(self, level: str, months: int) -> Floats:
+        """Give the spread of what strikes all sales of a unit in each month ahead."""
+        return _carried_on(self.spreads[level], months)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give weights and spreads as JSON values."""
+        return {
+            "series_shares": {level: list(shares) for level, shares in self.series_shares.items()},
+            "spreads": {level: list(spreads) for level, spreads in self.spreads.items()},
+        }
+
+    def texts(self) -> dict[str, str]:
+        """Give nothing: there are no trees; hazards are learnt from the records whenever it forecasts."""
+        return {}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], texts: Mapping[str, str]) -> Self:  # noqa: ARG003 - as all estimators
+        """Read what `to_json` gave."""
+        return cls(
+            series_shares={level: tuple(shares) for level, shares in values["series_shares"].items()},
+            spreads={level: tuple(spreads) for level, spreads in values["spreads"].items()},
+        )
+
+
+def _carried_on(values: tuple[float, ...], months: int) -> Floats:
+    return np.array([values[min(month, len(values) - 1)] for month in range(months)])
+
+
+USUAL = RevenueModel(
+    series_shares=dict.fromkeys((COMPANY, PERSON), USUAL_SHARES),
+    spreads={level: (spread,) for level, spread in USUAL_SPREADS.items()},
+)

@@ -1,0 +1,111 @@
+"""By when open deals are won: hazards learnt from how deals stood at earlier moments, and what became of them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from forecast.estimators.encoding import Encoding, fit_encoding
+from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, at_days, fit_win_curve
+from forecast.features import FeaturePlan, opportunity_features
+from forecast.metrics import Floats
+from forecast.revenue.records import Sales, days_since
+from forecast.snapshot import known_opportunities, take_snapshot
+
+PLAN = FeaturePlan()
+LOOKS, LOOK_DAYS_MIN, LOOK_DAYS_MAX = 18, 7.0, 30.0
+ROWS_MAX = 8_000
+INTERVALS = 12
+# Fewer ends than this tell no more than how often deals end, and how often they are won.
+ENDS_MIN = 60
+PRIOR_ENDS = 2.0
+PRIOR_DAYS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantHazard:
+    """The same chance of ending every day, and of being won when it ends."""
+
+    a_day: float
+    won_share: float
+
+    def won_by(self, count: int, days: Floats) -> Floats:
+        """Give the probability of so many deals of being won by each day, deals × days."""
+        return np.tile(self.won_share * (1 - np.exp(-self.a_day * days)), (count, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearntHazard:
+    """Hazards by what is known of a deal."""
+
+    encoding: Encoding
+    curve: WinCurve
+
+
+def won_by_days(sales: Sales, days: Floats, *, horizon_days: float, seed: int) -> Floats:
+    """Give the probability that each open deal is won within so many days, deals × days, never falling."""
+    asked = sales.open_deals.select("opportunity_id", pl.lit(sales.as_of).cast(pl.Datetime("us", "UTC")).alias("as_of"))
+    fitted = fit_hazard(sales, horizon_days=horizon_days, seed=seed)
+    if isinstance(fitted, ConstantHazard):
+        return fitted.won_by(asked.height, days)
+    features = opportunity_features(take_snapshot(sales.history, asked), PLAN)
+    won, _ = fitted.curve.ended(fitted.encoding.matrix(features))
+    return at_days(np.clip(won, 0, 1), fitted.curve.edges_days, days)
+
+
+def fit_hazard(sales: Sales, *, horizon_days: float, seed: int) -> LearntHazard | ConstantHazard:
+    """Learn hazards from deals as they stood at earlier moments; of few ends, only how often deals end."""
+    looks = _looks(sales)
+    ends = looks.join(
+        sales.deals.select("opportunity_id", "status", "closed_at"), on="opportunity_id", maintain_order="left"
+    )
+    took = days_since(ends["as_of"], sales.as_of) - np.nan_to_num(days_since(ends["closed_at"], sales.as_of))
+    end = ends["status"].replace_strict({"open": OPEN, "won": WON, "lost": LOST}).cast(pl.Int64).to_numpy()
+    if ends.filter(pl.col("status") != "open")["opportunity_id"].n_unique() < ENDS_MIN:
+        return _constant(sales)
+    features = opportunity_features(take_snapshot(sales.history, looks), PLAN)
+    encoding = fit_encoding(features)
+    inner = np.quantile(took[(end != OPEN) & (took < horizon_days)], np.linspace(0, 1, INTERVALS + 1)[1:-1])
+    edges = tuple(sorted({round(float(edge), 3) for edge in inner if edge > 0} | {horizon_days}))
+    curve = fit_win_curve(
+        encoding.matrix(features),
+        took,
+        end,
+        edges_days=edges,
+        category_positions=encoding.category_positions,
+        seed=seed,
+    )
+    return LearntHazard(encoding=encoding, curve=curve)
+
+
+def _looks(sales: Sales) -> pl.DataFrame:
+    """List deals as they stood at earlier moments, as subjects; of very many a random part."""
+    ages = days_since(sales.deals["created_at"], sales.as_of)
+    every = float(np.clip(ages.max(initial=0.0) / LOOKS, LOOK_DAYS_MIN, LOOK_DAYS_MAX))
+    moments = [sales.as_of - timedelta(days=every * turn) for turn in range(1, LOOKS + 1)]
+    looks = pl.concat([_stood_open(sales, moment) for moment in moments])
+    if looks.height > ROWS_MAX:
+        looks = looks.sample(ROWS_MAX, seed=0)
+    return looks.sort("as_of", "opportunity_id")
+
+
+def _stood_open(sales: Sales, moment: datetime) -> pl.DataFrame:
+    dated = sales.deals.filter((pl.col("status") == "open") | pl.col("closed_at").is_not_null()).select(
+        "opportunity_id"
+    )
+    return known_opportunities(sales.history, moment).join(
+        dated, on="opportunity_id", how="semi", maintain_order="left"
+    )
+
+
+def _constant(sales: Sales) -> ConstantHazard:
+    """Shrink how often deals end to once in PRIOR_DAYS, and how often they are won to one half."""
+    age = days_since(sales.deals["created_at"], sales.as_of)
+    open_days = age - np.nan_to_num(days_since(sales.deals["closed_at"], sales.as_of))
+    status = sales.deals["status"]
+    ended, won = float((status != "open").sum()), float((status == "won").sum())
+    return ConstantHazard(
+        a_day=(ended + PRIOR_ENDS) / (float(open_days.sum()) + PRIOR_ENDS * PRIOR_DAYS),
+        won_share=(won + PRIOR_ENDS / 2) / (ended + PRIOR_ENDS),
+    )

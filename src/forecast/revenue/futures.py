@@ -1,0 +1,127 @@
+"""Equally likely futures: every sale that may come, drawn one by one, and what strikes all of them together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from forecast.metrics import Floats
+from forecast.revenue.arrivals import Arrivals
+from forecast.revenue.cells import COMPANY, PERSON
+from forecast.revenue.records import UNITS
+
+Ints = NDArray[np.int64]
+AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Sales of drawn futures, one an element.
+
+    Attributes:
+        units: number of the unit of each sale, by level, in the order of `Units`.
+        month: number of its month.
+        future: number of the future that it is in.
+        amount: of it.
+    """
+
+    units: Mapping[str, Ints]
+    month: Ints
+    future: Ints
+    amount: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """The units of each level, sorted; the company is one."""
+
+    ids: Mapping[str, tuple[str, ...]]
+
+    def numbers(self, rows: pl.DataFrame) -> dict[str, Ints]:
+        """Give the number of each row's unit, by level."""
+        found = {level: rows[level].cast(pl.Enum(self.ids[level])).to_physical().cast(pl.Int64) for level in UNITS}
+        return {COMPANY: np.zeros(rows.height, np.int64), **{level: codes.to_numpy() for level, codes in found.items()}}
+
+
+def units_of(frames: list[pl.DataFrame]) -> Units:
+    """List all units that any of the rows belong to."""
+    every = pl.concat([frame.select(UNITS) for frame in frames])
+    return Units(ids={COMPANY: ("",), **{level: tuple(every[level].unique().sort()) for level in UNITS}})
+
+
+def draw_open(
+    units: Mapping[str, Ints], won_by: Floats, amounts: Floats, spread: Floats, *, count: int, rng: np.random.Generator
+) -> Drawn:
+    """Draw for each open deal whether it is won, in which month and for what.
+
+    Args:
+        won_by: probability of being won by each month's end, deals × months.
+        amounts: expected where won.
+        spread: standard deviation of the amount's logarithm.
+    """
+    parts = []
+    for rows in np.array_split(np.arange(len(won_by)), max(1, len(won_by) * count // AT_ONCE)):
+        luck = rng.random((len(rows), count))
+        month = (luck[:, :, None] >= won_by[rows][:, None, :]).sum(axis=2)
+        deal, future = np.nonzero(month < won_by.shape[1])
+        parts.append((rows[deal], month[deal, future], future))
+    deal, month, future = (np.concatenate(column) for column in zip(*parts, strict=True))
+    luck = np.exp(spread[deal] * rng.standard_normal(len(deal)) - spread[deal] ** 2 / 2)
+    return Drawn(
+        units={level: numbers[deal] for level, numbers in units.items()},
+        month=month,
+        future=future,
+        amount=amounts[deal] * luck,
+    )
+
+
+def draw_arrivals(arrivals: Arrivals, units: Units, *, count: int, rng: np.random.Generator) -> Drawn:
+    """Draw sales that are to come: how many, and each like one of the past."""
+    months = len(arrivals.counts)
+    expected = np.repeat(arrivals.counts[:, None], count, axis=1)
+    if arrivals.dispersion > 0:
+        shape = 1 / arrivals.dispersion
+        expected = expected * rng.gamma(shape, 1 / shape, count)
+    numbers = rng.poisson(expected)
+    total = int(numbers.sum())
+    like = rng.choice(len(arrivals.shares), total, p=arrivals.shares)
+    return Drawn(
+        units={level: codes[like] for level, codes in units.numbers(arrivals.examples).items()},
+        month=np.repeat(np.repeat(np.arange(months), count), numbers.ravel()),
+        future=np.repeat(np.tile(np.arange(count), months), numbers.ravel()),
+        amount=arrivals.examples["amount"].to_numpy()[like],
+    )
+
+
+def add_up(drawn: list[Drawn], units: Units, level: str, *, months: int, count: int) -> Floats:
+    """Add sales up to units × months × futures."""
+    size = len(units.ids[level])
+    sums = np.zeros(size * months * count)
+    for sales in drawn:
+        place = (sales.units[level] * months + sales.month) * count + sales.future
+        sums += np.bincount(place, sales.amount, minlength=len(sums))
+    return sums.reshape(size, months, count)
+
+
+def shocks(spreads: Floats, persistence: float, *, shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
+    """Draw what strikes all sales of a unit together: factors of mean 1, units × months × futures.
+
+    Args:
+        spreads: standard deviation of their logarithm in each month.
+        persistence: correlation of one month's with the next.
+    """
+    state = rng.standard_normal((shape[0], shape[2]))
+    found = np.empty(shape)
+    for month, spread in enumerate(spreads):
+        if month:
+            fresh = rng.standard_normal(state.shape)
+            state = persistence * state + np.sqrt(1 - persistence**2) * fresh
+        found[:, month] = np.exp(spread * state - spread**2 / 2)
+    return found
+
+
+def struck(drawn: Drawn, factors: Floats) -> Drawn:
+    """Multiply sales by what strikes their person's sales of the month; factors are persons × months × futures."""
+    return replace(drawn, amount=drawn.amount * factors[drawn.units[PERSON], drawn.month, drawn.future])

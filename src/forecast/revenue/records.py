@@ -1,0 +1,220 @@
+"""What is stored of sales: opportunities and orders, and the units that they belong to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from forecast.errors import InputError, TooLittleHistoryError
+from forecast.metrics import Floats
+from forecast.revenue.cells import NO_UNIT, PERSON, PRODUCT, REGION, TEAM
+from forecast.rollup import CANCELLED
+from forecast.snapshot import History, cut_history
+
+DAY_SECONDS = 86_400.0
+UNITS = (PERSON, TEAM, REGION, PRODUCT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SalesRecords:
+    """Records of sales as stored, or as they were known at a moment.
+
+    Attributes:
+        history: of opportunities.
+        orders: `opportunity_id, account_id, owner_id, ordered_at, amount, currency, region, status` and `product`, the line of
+            its largest part.
+        people: `person, team`, one row a person.
+        products: `product_id, product`, the line of each product, else its family, else the product itself.
+        teams: `team, region`.
+        names: of units, by level and id.
+        timezone: of months.
+    """
+
+    history: History
+    orders: pl.DataFrame
+    people: pl.DataFrame
+    products: pl.DataFrame
+    teams: pl.DataFrame
+    names: Mapping[tuple[str, str], str]
+    timezone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sales:
+    """What was known at a moment, in one currency.
+
+    Attributes:
+        as_of: that moment.
+        history: of opportunities, cut there.
+        deals: `opportunity_id, created_at, closed_at, status, amount, won_amount`, the product and the units; opportunities that
+            have a creation date, `amount` as known at the moment.
+        booked: `booked_at, amount, from_deal` and the units: won opportunities, and orders that have none.
+        currency: of all amounts; None where the records name none.
+        timezone: of months.
+        remarks: what was left out, in sentences.
+    """
+
+    as_of: datetime
+    history: History
+    deals: pl.DataFrame
+    booked: pl.DataFrame
+    currency: str | None
+    timezone: str
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def open_deals(self) -> pl.DataFrame:
+        """Deals that had not ended."""
+        return self.deals.filter(pl.col("status") == "open")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Months:
+    """Calendar months, of which the first holds the moment.
+
+    Attributes:
+        starts: first days.
+        ends_days: days from the moment to each month's end.
+        elapsed: share of the first month that is over, 0-1.
+    """
+
+    starts: tuple[date, ...]
+    ends_days: Floats
+    elapsed: float
+
+
+def months_ahead(as_of: datetime, horizon: int, timezone: str) -> Months:
+    """List so many months from the one that holds the moment on."""
+    zone = ZoneInfo(timezone)
+    first = as_of.astimezone(zone).date().replace(day=1)
+    starts = pl.date_range(first, pl.lit(first).dt.offset_by(f"{horizon}mo"), "1mo", eager=True).to_list()
+    midnights = [datetime(day.year, day.month, day.day, tzinfo=zone) for day in starts]
+    days = np.array([(midnight - as_of) / timedelta(days=1) for midnight in midnights])
+    return Months(starts=tuple(starts[:-1]), ends_days=days[1:], elapsed=float(-days[0] / (days[1] - days[0])))
+
+
+def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None = None) -> Sales:
+    """Give what was known at a moment.
+
+    Args:
+        currency: whose amounts count; may be None where there is one only.
+
+    Raises:
+        TooLittleHistoryError: nothing was booked and nothing was open.
+        InputError: amounts are in several currencies, and none was named.
+    """
+    history = cut_history(records.history, as_of)
+    found = _deals(records, history)
+    undated = found.filter(pl.col("created_at").is_null(), pl.col("status") == "open").height
+    deals, orders = found.filter(pl.col("created_at").is_not_null()), _orders(records, as_of)
+    money = _currency(pl.concat([deals["currency"], orders["currency"]]), currency)
+    if currency is not None:
+        deals, orders = (frame.filter(pl.col("currency") == currency) for frame in (deals, orders))
+    booked, remarks = _booked(deals, orders)
+    if not booked.is_empty() and not orders["opportunity_id"].is_not_null().any() and not orders.is_empty():
+        deals = deals.clear()
+    if undated:
+        remarks = (*remarks, f"{undated} open opportunities without a creation date are left out")
+    if booked.is_empty() and not (deals["status"] == "open").any():
+        raise TooLittleHistoryError(
+            f"neither orders nor opportunities with a date are known before {as_of:%Y-%m-%d}; import some first"
+        )
+    return Sales(
+        as_of=as_of,
+        history=replace(history, earlier=None),
+        deals=deals.sort("opportunity_id"),
+        booked=booked.sort("booked_at", PERSON, "amount"),
+        currency=money,
+        timezone=records.timezone,
+        remarks=remarks,
+    )
+
+
+def _deals(records: SalesRecords, history: History) -> pl.DataFrame:
+    opportunities = history.opportunities.join(history.closings, on="opportunity_id")
+    if {"account_id", "account_region"} <= set(history.accounts.columns):
+        regions = history.accounts.select("account_id", pl.col("account_region").alias(REGION))
+    else:
+        regions = pl.DataFrame(schema={"account_id": pl.String, REGION: pl.String})
+    known = opportunities.join(regions, on="account_id", how="left").join(
+        records.products, on="product_id", how="left", maintain_order="left"
+    )
+    return _with_units(records, known, own_team=pl.col("team_id")).select(
+        "opportunity_id",
+        "created_at",
+        "closed_at",
+        "status",
+        pl.col("amount").cast(pl.Float64),
+        pl.col("won_amount").cast(pl.Float64),
+        "currency",
+        "product_id",
+        *UNITS,
+    )
+
+
+def _orders(records: SalesRecords, as_of: datetime) -> pl.DataFrame:
+    kept = ~pl.col("status").fill_null("").str.to_lowercase().is_in(CANCELLED)
+    known = records.orders.filter(pl.col("ordered_at") < as_of, kept).drop_nulls("amount")
+    return _with_units(records, known, own_team=pl.lit(None, pl.String)).select(
+        "opportunity_id",
+        pl.col("ordered_at").alias("booked_at"),
+        pl.col("amount").cast(pl.Float64),
+        "currency",
+        *UNITS,
+    )
+
+
+def _with_units(records: SalesRecords, rows: pl.DataFrame, *, own_team: pl.Expr) -> pl.DataFrame:
+    """Name the person, team, region and product of each row; what belongs to none has the unit of NO_UNIT."""
+    placed = (
+        rows.rename({"owner_id": PERSON})
+        .join(records.people, on=PERSON, how="left", maintain_order="left")
+        .with_columns(pl.coalesce(TEAM, own_team).alias(TEAM))
+        .join(records.teams, on=TEAM, how="left", suffix="_of_team", maintain_order="left")
+        .with_columns(pl.coalesce(REGION, f"{REGION}_of_team").alias(REGION))
+    )
+    return placed.with_columns(pl.col(level).fill_null(NO_UNIT[level]) for level in UNITS)
+
+
+def _booked(deals: pl.DataFrame, orders: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Give what was booked: won opportunities and orders without one; orders alone where none names an opportunity."""
+    won = deals.filter(pl.col("status") == "won", pl.col("closed_at").is_not_null()).select(
+        pl.col("closed_at").alias("booked_at"),
+        pl.coalesce("won_amount", "amount").alias("amount"),
+        pl.lit(value=True).alias("from_deal"),
+        *UNITS,
+    )
+    won = won.drop_nulls("amount")
+    linked = orders["opportunity_id"].is_not_null()
+    loose = orders.filter(~linked).select("booked_at", "amount", pl.lit(value=False).alias("from_deal"), *UNITS)
+    if orders.is_empty() or linked.any():
+        said = () if loose.is_empty() else (f"{loose.height} orders without an opportunity count as booked, too",)
+        return pl.concat([won, loose]), said
+    if won.is_empty():
+        return loose, ("no opportunity was won: booked revenue is that of orders",)
+    remark = (
+        f"no order names its opportunity, so that {won.height} won opportunities can't be told from {loose.height} orders: "
+        "booked revenue is that of orders, and opportunities are not part of the forecast"
+    )
+    return loose, (remark,)
+
+
+def _currency(found: pl.Series, asked: str | None) -> str | None:
+    counts = found.drop_nulls().value_counts(sort=True)
+    if asked is not None:
+        if asked not in counts["currency"]:
+            raise InputError(f'no amount is in "{asked}"; found {", ".join(counts["currency"]) or "none"}')
+        return asked
+    if counts.height > 1:
+        listed = ", ".join(f"{name} ({count})" for name, count in counts.iter_rows())
+        raise InputError(f"amounts are in several currencies, {listed}; name one with --currency")
+    return str(counts["currency"][0]) if counts.height else None
+
+
+def days_since(moments: pl.Series, as_of: datetime) -> Floats:
+    """Give the days from each moment to `as_of`; nan for a missing one."""
+    seconds = (pl.Series([as_of]).cast(pl.Datetime("us", "UTC"))[0] - moments).dt.total_seconds()
+    return np.asarray(seconds.cast(pl.Float64).fill_null(float("nan")).to_numpy() / DAY_SECONDS)

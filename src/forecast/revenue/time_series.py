@@ -1,0 +1,62 @@
+"""Booked revenue as time series: what months would bring if nothing were known of deals."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from forecast.errors import InputError
+from forecast.metrics import Floats
+from forecast.revenue.cells import PERSON, TEAM
+from forecast.revenue.futures import Units
+from forecast.revenue.records import Months, Sales
+from forecast.rollup import monthly_revenue
+from forecast.series.hierarchy import BOTTOM, span_hierarchy
+from forecast.series.outlook import outlook_of_hierarchy
+from forecast.series.reading import series_of
+
+MONTHS_MIN = 3
+# So many usual months' worth of an even course goes into how a month's revenue usually comes.
+EVEN_MONTHS = 2.0
+
+
+def forecast_series(sales: Sales, units: Units, months: Months) -> Floats | None:
+    """Give what each person is still expected to book in each month, persons × months; None of too short a history."""
+    booked = sales.booked.select(pl.col(PERSON).alias("owner_id"), "booked_at", "amount", TEAM)
+    if booked.is_empty() or _whole_months(sales, months) < MONTHS_MIN:
+        return None
+    people = booked.group_by(pl.col("owner_id").alias("id")).agg(pl.col(TEAM).mode().sort().first().alias("team_id"))
+    rows = monthly_revenue(booked, people, as_of=sales.as_of, timezone=sales.timezone)
+    today = sales.as_of.astimezone(ZoneInfo(sales.timezone)).date()
+    found = series_of(rows, source=Path("records"), levels=["team"], season=None, today=today)
+    hierarchy = span_hierarchy(found.series, ["team"])
+    result = outlook_of_hierarchy(found.panel, hierarchy, len(months.starts))
+    bottom = (hierarchy.nodes["level"] == BOTTOM).to_numpy()
+    means = dict(zip(hierarchy.nodes["unique_id"].to_numpy()[bottom], result.mean[bottom], strict=True))
+    mean = np.array([means.get(name, np.zeros(len(months.starts))) for name in units.ids[PERSON]])
+    mean[:, 0] *= 1 - usual_share(sales, months)
+    return np.asarray(np.maximum(mean, 0))
+
+
+def _whole_months(sales: Sales, months: Months) -> int:
+    first = sales.booked["booked_at"].min()
+    if first is None:
+        raise InputError("nothing is booked")
+    return (months.starts[0].year - first.year) * 12 + months.starts[0].month - first.month  # type: ignore[union-attr]
+
+
+def usual_share(sales: Sales, months: Months) -> float:
+    """Give the share of a month's revenue that has usually come when as much of it is over as of the current one."""
+    local = pl.col("booked_at").dt.convert_time_zone(sales.timezone)
+    start = local.dt.truncate("1mo")
+    place = (local - start) / (start.dt.offset_by("1mo") - start)
+    rows = sales.booked.select(start.dt.date().alias("month"), place.alias("place"), "amount")
+    past = rows.filter(pl.col("month") < months.starts[0], pl.col("amount") > 0)
+    count = past["month"].n_unique()
+    if not count:
+        return months.elapsed
+    whole = float(past["amount"].sum())
+    come = float(past.filter(pl.col("place") < months.elapsed)["amount"].sum())
+    even = EVEN_MONTHS * whole / count
+    return (come + even * months.elapsed) / (whole + even)

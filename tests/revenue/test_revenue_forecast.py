@@ -1,0 +1,114 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from conftest import DAY, START, steady_pipeline
+from learning import UNTIL
+
+from forecast.estimators.revenue import USUAL, RevenueModel
+from forecast.records import Order
+from forecast.revenue.blending import blend_factors
+from forecast.revenue.cells import check_cells, draws_of
+from forecast.revenue.forecasting import forecast_revenue
+from forecast.revenue.records import read_sales
+from forecast.revenue.views import both_views
+from forecast.snapshot import cut_history
+
+AS_OF = UNTIL - timedelta(days=40)
+
+
+def forecast_at(records, as_of, **more):
+    """Forecast with the usual weights."""
+    return forecast_revenue(read_sales(records, as_of), model=None, version=None, names=records.names, **more)
+
+
+@pytest.fixture(scope="module")
+def forecast(company_records):
+    """The simulated company's forecast."""
+    return forecast_at(company_records, AS_OF)
+
+
+def test_units_of_every_level_add_up(forecast):
+    """Teams, persons, regions and products add up to the company, in the parts, in the blend and in every draw."""
+    cells = check_cells(forecast.cells)
+    assert cells["level"].unique(maintain_order=True).to_list() == ["company", "team", "person", "region", "product"]
+    whole = cells.filter(pl.col("level") == "company")
+    for (level,), part in cells.group_by("level"):
+        sums = part.group_by("month", maintain_order=True).agg(pl.col("won", "open", "new", "mean").sum()).sort("month")
+        for name in ("won", "open", "new", "mean"):
+            assert sums[name].to_numpy() == pytest.approx(whole[name].to_numpy(), rel=1e-9), (level, name)
+
+
+def test_nothing_is_negative_or_below_what_is_booked(forecast):
+    """What is won already stays won in every future."""
+    draws = draws_of(forecast.cells)
+    assert (draws >= forecast.cells["won"].to_numpy()[:, None] * (1 - 1e-6)).all()
+    assert forecast.cells.select(pl.col("won", "open", "new", "mean", "lo-95").min()).min_horizontal()[0] >= 0
+
+
+def test_draws_have_the_mean_that_is_said(forecast):
+    """The mean of a thousand futures is the blend, but for chance."""
+    company = forecast.cells.filter(pl.col("level") == "company")
+    draws = draws_of(company)
+    chance = 4 * draws.std(axis=1) / np.sqrt(draws.shape[1])
+    assert (np.abs(draws.mean(axis=1) - company["mean"].to_numpy()) < chance).all()
+
+
+def test_what_comes_later_changes_nothing(company_records, forecast):
+    """A forecast of a past moment is the one that was made then: later records and changes don't reach it."""
+    then = replace(
+        company_records,
+        history=cut_history(company_records.history, AS_OF),
+        orders=company_records.orders.filter(pl.col("ordered_at") < AS_OF),
+    )
+    assert forecast_at(then, AS_OF).cells.equals(forecast.cells)
+
+
+def test_the_first_month_holds_what_is_won(forecast, company_records):
+    """`won` is what was booked in the month up to the moment, and nothing in later months."""
+    booked = read_sales(company_records, AS_OF).booked
+    local = pl.col("booked_at").dt.convert_time_zone("Asia/Shanghai").dt.date()
+    company = forecast.cells.filter(pl.col("level") == "company")
+    this_month = booked.filter(local >= company["month"][0])["amount"].sum()
+    assert company["won"].to_list() == pytest.approx([this_month, 0, 0, 0, 0, 0])
+
+
+def test_the_blend_lies_between_its_views(company_records):
+    """Weight one is the time series, weight none the parts; between them lies what is between."""
+    views = both_views(read_sales(company_records, AS_OF), horizon=3, seed=1)
+    parts = views.open("person") + views.new("person")
+
+    def company(share):
+        model = RevenueModel(series_shares={"company": (share,), "person": (0.0,)}, spreads=USUAL.spreads)
+        return (blend_factors(views, model) * parts).sum(axis=0)
+
+    assert company(0.0) == pytest.approx(parts.sum(axis=0))
+    assert company(1.0) == pytest.approx(views.series.sum(axis=0))
+    assert company(0.5) == pytest.approx((company(0.0) + company(1.0)) / 2)
+
+
+def test_a_short_history_is_forecast_by_its_parts(records_of):
+    """With a pipeline of two months there is no time series; the blend is the sum of the parts, and it says so."""
+    records = records_of(*steady_pipeline(days=55))
+    forecast = forecast_at(records, START + 55 * DAY)
+    company = forecast.cells.filter(pl.col("level") == "company")
+    assert company["series"].null_count() == 6
+    parts = company.select(pl.sum_horizontal("won", "open", "new")).to_series()
+    assert company["mean"].to_numpy() == pytest.approx(parts.to_numpy())
+    assert any("time series" in remark for remark in forecast.remarks)
+
+
+def test_orders_alone_are_enough(records_of):
+    """With orders and no pipeline nothing comes from open opportunities, and the forecast is near the usual month."""
+    rng = np.random.default_rng(1)
+    orders = [
+        Order(id=f"R{number}", ordered_at=START + at * DAY, amount=100, owner_id=f"U{number % 3}")
+        for number, at in enumerate(rng.uniform(0, 366, 1200))
+    ]
+    forecast = forecast_at(records_of(*orders), START + 366 * DAY)
+    company = forecast.cells.filter(pl.col("level") == "company")
+    assert company["open"].to_list() == [0.0] * 6
+    assert company["mean"].to_numpy() == pytest.approx(np.full(6, 10_000), rel=0.15)
+    assert "no opportunity is open: the forecast rests on what was booked" in forecast.remarks

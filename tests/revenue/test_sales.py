@@ -1,0 +1,130 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from conftest import DAY, START, steady_pipeline
+
+from forecast.errors import InputError, TooLittleHistoryError
+from forecast.records import Opportunity, Order, Person, Team
+from forecast.revenue.amounts import expected_amounts
+from forecast.revenue.arrivals import new_deals
+from forecast.revenue.closing import ConstantHazard, fit_hazard, won_by_days
+from forecast.revenue.records import months_ahead, read_sales
+
+AS_OF = START + 300 * DAY
+
+
+def won(name, *, day, amount=100, **more):
+    """Make an opportunity that was won on a day of the start's month."""
+    moments = {"created_at": START, "closed_at": START + day * DAY}
+    return Opportunity(id=name, status="won", amount=amount, **moments, **more)
+
+
+def order(name, *, day, amount=100, **more):
+    """Make an order of a day of the start's month."""
+    return Order(id=name, ordered_at=START + day * DAY, amount=amount, **more)
+
+
+def test_an_order_of_a_won_opportunity_is_not_booked_twice(records_of):
+    """Where orders name their opportunity, won opportunities are booked, and orders that have none."""
+    records = records_of(won("O1", day=3), order("R1", day=4, opportunity_id="O1"), order("R2", day=5, amount=7))
+    sales = read_sales(records, START + 10 * DAY)
+    assert sales.booked["amount"].to_list() == [100.0, 7.0]
+    assert sales.booked["from_deal"].to_list() == [True, False]
+
+
+def test_orders_that_name_no_opportunity_stand_alone(records_of):
+    """Where no order names an opportunity, orders alone are booked, opportunities are left out, and it says so."""
+    sales = read_sales(records_of(won("O1", day=3), order("R1", day=4)), START + 10 * DAY)
+    assert sales.booked["from_deal"].to_list() == [False]
+    assert sales.deals.is_empty()
+    assert "no order names its opportunity" in sales.remarks[0]
+
+
+def test_only_what_was_known_is_read(records_of):
+    """What was booked or closed at the moment or later is not in the sales of that moment."""
+    sales = read_sales(records_of(won("O1", day=3), won("O2", day=5), order("R1", day=5)), START + 5 * DAY)
+    assert sales.booked["amount"].to_list() == [100.0]
+    assert sales.open_deals["opportunity_id"].to_list() == ["O2"]
+
+
+def test_units_come_from_owner_team_and_account(records_of):
+    """A sale belongs to its owner, to the owner's team and to the team's region; what is missing has a unit of its own."""
+    people = [Team(id="T1", name="North", region="Nord"), Person(id="U1", name="Ada", team_id="T1")]
+    records = records_of(*people, won("O1", day=3, owner_id="U1"), won("O2", day=4))
+    booked = read_sales(records, START + 10 * DAY).booked
+    found = booked.select("person", "team", "region", "product").rows()
+    assert found == [
+        ("U1", "T1", "Nord", "no product line"),
+        ("nobody", "no team", "no region", "no product line"),
+    ]
+    assert records.names["person", "U1"] == "Ada"
+
+
+def test_several_currencies_need_a_name(records_of):
+    """Amounts in two currencies are not added up: one is asked for, and then only its sales count."""
+    records = records_of(won("O1", day=3, currency="EUR"), won("O2", day=4, currency="CNY"))
+    with pytest.raises(InputError, match=r"CNY \(1\).*--currency|EUR \(1\).*--currency"):
+        read_sales(records, AS_OF)
+    assert read_sales(records, AS_OF, currency="EUR").booked.height == 1
+    with pytest.raises(InputError, match='no amount is in "USD"'):
+        read_sales(records, AS_OF, currency="USD")
+
+
+def test_no_history_is_said(records_of):
+    """Without orders or opportunities there is nothing to forecast from."""
+    with pytest.raises(TooLittleHistoryError, match="import some"):
+        read_sales(records_of(), AS_OF)
+
+
+def test_months_are_local():
+    """Months begin at local midnight, and the share that is over is of the local month."""
+    months = months_ahead(datetime(2026, 10, 31, 17, tzinfo=UTC), 2, "Asia/Shanghai")
+    assert [str(day) for day in months.starts] == ["2026-11-01", "2026-12-01"]
+    assert months.ends_days == pytest.approx([30 - 1 / 24, 61 - 1 / 24])
+    assert months.elapsed == pytest.approx(1 / 24 / 30)
+
+
+def test_open_deals_are_won_as_often_as_such_deals_were(records_of):
+    """Of deals of one age that all last as long, the hazards learn both when and how often they are won."""
+    sales = read_sales(records_of(*steady_pipeline(days=300)), AS_OF)
+    days = np.array([15.0, 45.0])
+    won_by = won_by_days(sales, days, horizon_days=200.0, seed=1)
+    age = np.array([(AS_OF - created) / timedelta(days=1) for created in sales.open_deals["created_at"]])
+    due = age > 20
+    assert won_by[due, 0].mean() == pytest.approx(0.3, abs=0.08)
+    assert won_by[age < 10, 0].mean() < 0.05
+    assert won_by[:, 1].mean() == pytest.approx(0.3, abs=0.08)
+    assert (np.diff(won_by, axis=1) >= 0).all()
+
+
+def test_few_ends_teach_how_often_alone(records_of):
+    """With fewer ends than hazards need, all deals are taken to end as often and be won as often."""
+    sales = read_sales(records_of(*steady_pipeline(days=40)), START + 40 * DAY)
+    assert isinstance(fit_hazard(sales, horizon_days=200.0, seed=1), ConstantHazard)
+
+
+def test_deals_are_expected_at_what_such_deals_paid(records_of):
+    """Amounts shrink on the way to being won: an open deal is expected at the usual share of what it stands at."""
+    sales = read_sales(records_of(*steady_pipeline(days=300, paid=0.8)), AS_OF)
+    assert expected_amounts(sales).mean == pytest.approx(80.0)
+
+
+def test_a_deal_without_an_amount_is_expected_at_what_its_product_pays(records_of):
+    """Where no amount is stated, the mean of what the product's deals were won for stands in, shrunk to that of all."""
+    rows = [won(f"A{number}", day=3, amount=10, product_id="A") for number in range(40)]
+    rows += [won(f"B{number}", day=3, amount=1000, product_id="B") for number in range(40)]
+    asked = Opportunity(id="C", created_at=START, product_id="A", status="open")
+    found = expected_amounts(read_sales(records_of(*rows, asked), AS_OF)).mean[0]
+    assert found == pytest.approx((40 * 10 + 5 * 505) / 45)
+
+
+def test_new_deals_come_and_are_won_as_before(records_of):
+    """Two a day, three in ten of them won after thirty days: later months bring as much, the first month nothing."""
+    sales = read_sales(records_of(*steady_pipeline(days=300)), AS_OF)
+    months = months_ahead(AS_OF, 4, "UTC")
+    arrivals = new_deals(sales, months)
+    steady = 2 * 0.3 * np.diff(months.ends_days, prepend=0)
+    assert arrivals.counts[0] == pytest.approx(0, abs=0.5)
+    assert arrivals.counts[2:] == pytest.approx(steady[2:], rel=0.15)
+    assert arrivals.shares.sum() == pytest.approx(1)
