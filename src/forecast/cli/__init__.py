@@ -19,6 +19,7 @@ from forecast.cli.policy import policy
 from forecast.cli.records import check, show
 from forecast.cli.scoring import score
 from forecast.cli.screen import console
+from forecast.cli.targets import targets
 from forecast.cli.what_if import what_if
 from forecast.errors import ForecastError
 
@@ -42,6 +43,7 @@ app.command()(promote)
 app.command()(rollback)
 app.command()(score)
 app.command()(outlook)
+app.command()(targets)
 app.command("what-if")(what_if)
 app.add_typer(policy, name="policy")
 app.command()(accuracy)

@@ -1,72 +1,63 @@
-"""What was booked, by level, unit and month."""
+"""What was booked, by level, unit and month, as the revenue forecast counts it."""
 
 from datetime import datetime
+from types import MappingProxyType
 
 import polars as pl
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from forecast.errors import TooLittleHistoryError
-from forecast.records import Opportunity, Order, Person
-from forecast.revenue.cells import COMPANY, NO_UNIT, PERSON, TEAM
-from forecast.rollup import booked_revenue
-from forecast.store import read_frame
+from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
+from forecast.revenue.records import SalesRecords, read_sales
 
+BOOKING_TYPES = pl.Schema(
+    {
+        "owner_id": pl.String(),
+        "team_id": pl.String(),
+        "region": pl.String(),
+        "product": pl.String(),
+        "booked_on": pl.Date(),
+        "month": pl.Date(),
+        "amount": pl.Float64(),
+    }
+)
 BOOKED_TYPES = pl.Schema({"level": pl.String(), "unit_id": pl.String(), "month": pl.Date(), "won": pl.Float64()})
+# The column of a booking or a deal that names its unit of a level; all of them are the company's.
+UNIT_COLUMNS = MappingProxyType({TEAM: "team_id", PERSON: "owner_id", REGION: "region", PRODUCT: "product"})
 
 
-def read_booked(session: Session, until: datetime, *, currency: str | None, timezone: str) -> pl.DataFrame:
-    """Read what was booked before a moment, by company, team and person.
+def find_bookings(records: SalesRecords, until: datetime, *, currency: str | None) -> pl.DataFrame:
+    """Give everything that was booked before a moment, as BOOKING_TYPES.
 
-    Revenue is that of orders, or of won opportunities where there are no orders; teams are those of the persons as they
-    are now.
-
-    Returns:
-        As BOOKED_TYPES, sorted; months without revenue have no row. Empty where nothing was booked.
+    Amounts in other currencies than the one named are left out; where the records name no currency, all are in it.
 
     Raises:
         InputError: amounts are in several currencies, and none was named.
     """
+    named = _currencies(records)
+    if currency is not None and named and currency not in named:
+        return pl.DataFrame(schema=BOOKING_TYPES)
     try:
-        bookings = read_bookings(session, until, currency=currency, timezone=timezone)
+        sales = read_sales(records, until, currency=currency if named else None)
     except TooLittleHistoryError:
-        return pl.DataFrame(schema=BOOKED_TYPES)
-    units = {COMPANY: pl.lit(""), TEAM: pl.col("team_id"), PERSON: pl.col("owner_id")}
+        return pl.DataFrame(schema=BOOKING_TYPES)
+    day = pl.col("booked_at").dt.convert_time_zone(records.timezone).dt.date()
+    return (
+        sales.booked.rename({PERSON: "owner_id", TEAM: "team_id"})
+        .with_columns(day.alias("booked_on"), day.dt.truncate("1mo").alias("month"))
+        .select(pl.col(name).cast(kind) for name, kind in BOOKING_TYPES.items())
+    )
+
+
+def _currencies(records: SalesRecords) -> frozenset[str]:
+    found = (records.history.opportunities["currency"], records.orders["currency"])
+    return frozenset(name for series in found for name in series.drop_nulls())
+
+
+def sum_bookings(bookings: pl.DataFrame) -> pl.DataFrame:
+    """Add bookings up by level, unit and month, as BOOKED_TYPES, sorted; months without revenue have no row."""
+    units = {COMPANY: pl.lit(""), **{level: pl.col(column) for level, column in UNIT_COLUMNS.items()}}
     sums = [
         bookings.group_by(pl.lit(level).alias("level"), unit.alias("unit_id"), "month").agg(won=pl.col("amount").sum())
         for level, unit in units.items()
     ]
     return pl.concat(sums).sort("level", "unit_id", "month").cast(BOOKED_TYPES)
-
-
-def read_bookings(session: Session, until: datetime, *, currency: str | None, timezone: str) -> pl.DataFrame:
-    """Read `owner_id, team_id, booked_on, month, amount` of everything booked before a moment.
-
-    Raises:
-        TooLittleHistoryError: nothing was booked.
-        InputError: amounts are in several currencies, and none was named.
-    """
-    ordered = sa.select(Order.owner_id, Order.ordered_at, Order.amount, Order.currency, Order.status)
-    won = sa.select(
-        Opportunity.owner_id,
-        Opportunity.closed_at,
-        Opportunity.amount,
-        Opportunity.won_amount,
-        Opportunity.currency,
-        Opportunity.status,
-    )
-    booked, _ = booked_revenue(
-        read_frame(session, ordered.where(Order.deleted_at.is_(None))),
-        read_frame(session, won.where(Opportunity.status == "won", Opportunity.deleted_at.is_(None))),
-        as_of=until,
-        currency=currency,
-    )
-    people = read_frame(session, sa.select(Person.id.label("owner_id"), Person.team_id))
-    day = pl.col("booked_at").dt.convert_time_zone(timezone).dt.date()
-    return booked.join(people, on="owner_id", how="left", maintain_order="left").select(
-        pl.col("owner_id").fill_null(NO_UNIT[PERSON]),
-        pl.col("team_id").fill_null(NO_UNIT[TEAM]),
-        day.alias("booked_on"),
-        day.dt.truncate("1mo").alias("month"),
-        pl.col("amount").cast(pl.Float64),
-    )

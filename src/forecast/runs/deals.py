@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from forecast.history import read_pipeline
 from forecast.records import ForecastOpportunity, Score
 from forecast.revenue.cells import NO_UNIT, PERSON, TEAM
-from forecast.snapshot import History
+from forecast.revenue.records import SalesRecords
+from forecast.snapshot import cut_history
 from forecast.store import read_frame
 
 WIN_MODEL = "win_probability"
@@ -32,6 +32,7 @@ DEAL_TYPES = pl.Schema(
         "forecast_category": pl.String(),
         "seller_probability": pl.Float64(),
         "status": pl.String(),
+        "created_on": pl.Date(),
         "closed_on": pl.Date(),
         "won_amount": pl.Float64(),
         "win_probability": pl.Float64(),
@@ -39,32 +40,36 @@ DEAL_TYPES = pl.Schema(
 )
 
 
-def read_deals(session: Session, moment: datetime, *, timezone: str) -> pl.DataFrame:
-    """Read all opportunities as they were known strictly before a moment, with the newest win probability of that time.
+def read_deals(session: Session, records: SalesRecords, moment: datetime) -> pl.DataFrame:
+    """Give all opportunities as they were known strictly before a moment, with the newest win probability of that time.
 
     Returns:
         As DEAL_TYPES, by id; a team is the owner's, or the opportunity's own where the owner has none.
     """
-    return deals_of(read_pipeline(session, until=moment), read_probabilities(session, moment), timezone=timezone)
+    return deals_of(records, moment, read_probabilities(session, moment))
 
 
-def deals_of(history: History, probabilities: pl.DataFrame, *, timezone: str) -> pl.DataFrame:
-    """Give the opportunities of a history that was cut at a moment; as `read_deals`.
+def deals_of(records: SalesRecords, moment: datetime, probabilities: pl.DataFrame) -> pl.DataFrame:
+    """Give all opportunities as they were known strictly before a moment; as `read_deals`.
 
     Args:
-        history: of opportunities.
+        records: as stored.
+        moment: when they are looked at.
         probabilities: `opportunity_id, win_probability`.
-        timezone: in which a closing has its day.
     """
-    day = pl.col("closed_at").dt.convert_time_zone(timezone).dt.date()
+    history = cut_history(records.history, moment)
+    teams = records.people.select(pl.col(PERSON).alias("owner_id"), pl.col(TEAM).alias("owner_team"))
+    zone = records.timezone
+    created, closed = (pl.col(name).dt.convert_time_zone(zone).dt.date() for name in ("created_at", "closed_at"))
     return (
         history.opportunities.join(history.closings, on="opportunity_id", maintain_order="left")
-        .join(history.people, on="owner_id", how="left", maintain_order="left")
+        .join(teams, on="owner_id", how="left", maintain_order="left")
         .join(probabilities, on="opportunity_id", how="left", maintain_order="left")
         .with_columns(
-            pl.coalesce("owner_team_id", "team_id", pl.lit(NO_UNIT[TEAM])).alias("team_id"),
+            pl.coalesce("owner_team", "team_id", pl.lit(NO_UNIT[TEAM])).alias("team_id"),
             pl.col("owner_id").fill_null(NO_UNIT[PERSON]),
-            pl.when(pl.col("status") != "open").then(day).alias("closed_on"),
+            created.alias("created_on"),
+            pl.when(pl.col("status") != "open").then(closed).alias("closed_on"),
             pl.when(pl.col("status") == "won").then(pl.coalesce("won_amount", "amount")).alias("won_amount"),
         )
         .select(pl.col(name).cast(kind) for name, kind in DEAL_TYPES.items())
@@ -83,7 +88,7 @@ def read_probabilities(session: Session, moment: datetime) -> pl.DataFrame:
 
 
 def read_kept_deals(session: Session, run_id: int) -> pl.DataFrame:
-    """Read the opportunities that were open at a run; as DEAL_TYPES, by id."""
+    """Read the opportunities that were open at a run; as DEAL_TYPES, by id, without the day of creation."""
     table: Any = ForecastOpportunity.__table__
     columns = [table.c[name] for name in (*KEPT, "win_probability")]
     kept = read_frame(session, sa.select(*columns).where(table.c.run_id == run_id).order_by(table.c.opportunity_id))

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from forecast.errors import NotFoundError
 from forecast.records import ForecastCell, ForecastOpportunity, ForecastRun, Table
 from forecast.revenue.cells import BOUNDS, CELL_TYPES, RevenueForecast
-from forecast.runs.booked import read_booked
+from forecast.revenue_records import read_sales_records
+from forecast.runs.booked import find_bookings, sum_bookings
 from forecast.runs.deals import KEPT, read_deals
 from forecast.store import as_csv, copy_frame, read_frame, unit_of_work
 
@@ -56,14 +57,15 @@ def keep_forecast(
         The run's number.
     """
     with unit_of_work(engine) as session:
-        booked = read_booked(session, forecast.as_of, currency=forecast.currency, timezone=timezone)
+        records = read_sales_records(session, timezone=timezone)
+        booked = sum_bookings(find_bookings(records, forecast.as_of, currency=forecast.currency))
         rows = _as_rows(pl.concat([_months_before(forecast.cells, booked), forecast.cells]))
         digest = hashlib.sha256(as_csv(rows)).hexdigest()
         run_id = _add_run(session, forecast, digest=digest, now=now)
         if run_id is None:
             return _known_run(session, forecast, digest)
         _copy(session, ForecastCell, rows, run_id)
-        deals = read_deals(session, forecast.as_of, timezone=timezone).filter(pl.col("status") == "open")
+        deals = read_deals(session, records, forecast.as_of).filter(pl.col("status") == "open")
         if probabilities is not None:
             scored = probabilities.select("opportunity_id", "win_probability")
             deals = deals.drop("win_probability").join(scored, on="opportunity_id", how="left", maintain_order="left")

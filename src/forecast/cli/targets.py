@@ -1,0 +1,249 @@
+"""forecast targets."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Column, Table
+
+from forecast.cli.screen import AsOf, console, moment_of, now, opened, output
+from forecast.errors import InputError
+from forecast.settings import Settings, read_settings
+from forecast.store import unit_of_work
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from forecast.targets.attainment import Attainment
+    from forecast.targets.proposal import Proposal
+    from forecast.targets.reading import Adviser
+
+PERIODS = ("month", "quarter", "year")
+
+
+def targets(
+    year: Annotated[
+        int | None,
+        typer.Option(help="Calendar year. Default: quotas that are running; to propose for, that of the moment."),
+    ] = None,
+    propose: Annotated[
+        float | None, typer.Option(metavar="AMOUNT", help="Divide this target of the company for the year.")
+    ] = None,
+    period: Annotated[str, typer.Option(help="Of proposed quotas: month, quarter or year.")] = "month",
+    edit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="UNIT[@DATE]=AMOUNT", help="An amount that is decided; the rest is spread again. May be repeated."
+        ),
+    ] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Write the proposed quotas as records.")] = False,
+    currency: Annotated[str | None, typer.Option(help="Of records in several currencies, the one that counts.")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV of the proposed quotas, as `forecast import` reads it.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Say how far quotas are reached and how likely they are; or propose quotas that divide a target, and adopt them."""
+    from forecast.targets.edits import read_edit
+    from forecast.targets.proposal import propose as divide
+    from forecast.targets.reading import quota_records, read_adviser
+
+    settings = read_settings()
+    moment = moment_of(as_of, settings)
+    _check(propose, [adopt, edit, out], period)
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        if propose is None:
+            _print_targets(session, year, moment, settings)
+            return
+        adviser = read_adviser(session, as_of=moment, currency=currency, timezone=settings.timezone)
+        edits = [read_edit(text, adviser.sellers) for text in edit or []]
+        found = divide(propose, year or adviser.sellers.today.year, adviser.sellers, period=period, edits=edits)  # type: ignore[arg-type]  # checked
+        _print_proposal(found, adviser, settings)
+        records = quota_records(found, currency=adviser.currency)
+        if adopt:
+            _adopt(session, records, settings)
+        if out is not None:
+            _write(records, out)
+
+
+def _check(propose: float | None, beside: Sequence[Any], period: str) -> None:
+    if propose is None and any(beside):
+        raise InputError("--adopt, --edit and --out go with --propose AMOUNT; name the target that is to be divided")
+    if period not in PERIODS:
+        raise InputError(f'--period is "{period}"; give one of {", ".join(PERIODS)}')
+
+
+def _print_targets(session: "Session", year: int | None, moment: datetime, settings: Settings) -> None:
+    from forecast.targets.reading import read_attainments
+
+    today = moment.astimezone(ZoneInfo(settings.timezone)).date()
+    first, last = (date(year, 1, 1), date(year, 12, 31)) if year else (today, today)
+    found = read_attainments(session, first, last, as_of=moment, timezone=settings.timezone)
+    _print_remarks(found.remarks)
+    if not found.attainments:
+        of = f"has a day in {year}" if year else f"is running on {today}"
+        output.print(f"no quota {of}; import quotas, or propose some: forecast targets --propose AMOUNT")
+        return
+    if found.run is not None:
+        console.print(f"judged by the forecast as of {found.run.as_of:%Y-%m-%d %H:%M} UTC")
+    for table in _targets_tables(found.attainments):
+        output.print(table)
+    output.print("needed: further opportunities that close the gap at the usual amount and share won")
+    _print_failed_checks(found.attainments, settings)
+
+
+def _print_remarks(remarks: Iterable[str]) -> None:
+    for remark in remarks:
+        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+
+
+def _targets_tables(attainments: Iterable["Attainment"]) -> Iterator[Table]:
+    """Lay targets out, a table a period."""
+
+    def key(found: "Attainment") -> tuple[str, str]:
+        return str(found.target.starts_on), str(found.target.ends_on)
+
+    for _, rows in groupby(sorted(attainments, key=key), key=key):
+        yield _targets_table(list(rows))
+
+
+def _targets_table(attainments: Sequence["Attainment"]) -> Table:
+    headings = ("target", "attained", "projected", "80 % range", "chance", "gap", "needed")
+    numbers = (Column(name, justify="right", no_wrap=True) for name in headings)
+    first = attainments[0].target
+    title = _period(first.starts_on, first.ends_on)
+    table = Table("unit", *numbers, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    for found in attainments:
+        unit = _unit(found.target.level, found.target.unit_id, found.target.unit_name)
+        table.add_row(escape(unit), *_attainment_cells(found))
+    return table
+
+
+def _attainment_cells(found: "Attainment") -> list[str]:
+    target, outlook, needed = found.target, found.outlook, found.needed
+    share = "" if not target.amount or found.attained is None else f" {found.attained / target.amount:.0%}"
+    cells = [
+        short_money(target.amount),
+        short_money(found.attained) + share,
+    ]
+    if outlook is None:
+        cells += ["", "", ""]
+    else:
+        until = "" if outlook.probability is not None else f" by {outlook.until}"
+        chance = "" if outlook.probability is None else f"{outlook.probability:.0%}"
+        cells += [
+            short_money(outlook.mean) + until,
+            f"{short_money(outlook.low)}–{short_money(outlook.high)}",
+            chance,
+        ]
+    return [*cells, short_money(found.gap), "" if needed is None else str(needed.opportunities)]
+
+
+def _unit(level: str, unit_id: str, name: str | None) -> str:
+    return name or unit_id or level
+
+
+def _period(first: date | None, last: date | None) -> str:
+    """Name a calendar year, quarter or month; else give its days."""
+    if first is None or last is None:
+        return f"{first or '?'} – {last or '?'}"
+    months = (last.year - first.year) * 12 + last.month - first.month + 1
+    whole = first.day == 1 and (last + timedelta(days=1)).day == 1
+    if not whole or months not in {1, 3, 12} or (first.month - 1) % months:
+        return f"{first} – {last}"
+    return {1: f"{first:%Y-%m}", 3: f"{first.year} Q{(first.month + 2) // 3}", 12: str(first.year)}[months]
+
+
+def short_money(amount: float | None) -> str:
+    """Write an amount with three digits or so."""
+    if amount is None:
+        return ""
+    for divisor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(amount) >= divisor * 0.9995:
+            return (
+                f"{amount / divisor:.3g}{letter}"
+                if abs(amount) < divisor * 999.5
+                else f"{amount / divisor:.0f}{letter}"
+            )
+    return f"{amount:.0f}"
+
+
+def _print_failed_checks(attainments: Iterable["Attainment"], settings: Settings) -> None:
+    from forecast.targets.smart import check_target
+
+    for found in attainments:
+        target = found.target
+        name = f"{_unit(target.level, target.unit_id, target.unit_name)} {_period(target.starts_on, target.ends_on)}"
+        for check in check_target(found, "zh" if settings.language == "zh" else "en"):
+            if check.passed is False:
+                output.print(escape(f"{name}: {check.label}: {check.sentence}"))
+
+
+def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -> None:
+    from forecast.targets.reading import judge_proposal
+
+    _print_remarks(found.remarks)
+    judged = judge_proposal(found, adviser)
+    headings = ("target", "share", "last 12 months", "change", "chance")
+    table = Table("unit", *(Column(name, justify="right", no_wrap=True) for name in headings), box=SIMPLE)
+    for one in judged:
+        amount, outlook = one.target.amount or 0, one.outlook
+        booked = found.booked_last_year(one.target.level, one.target.unit_id)
+        table.add_row(
+            escape(_unit(one.target.level, one.target.unit_id, one.target.unit_name)),
+            _money(amount),
+            f"{amount / found.total:.1%}",
+            _money(booked),
+            f"{amount / booked - 1:+.0%}" if booked > 0 else "",
+            "" if outlook is None or outlook.probability is None else f"{outlook.probability:.0%}",
+        )
+    output.print(table)
+    output.print(_periods_table(found))
+    _print_failed_checks(judged, settings)
+
+
+def _periods_table(found: "Proposal") -> Table:
+    """Lay the proposal out, a row a unit and a column a period."""
+    starts = sorted(set(found.parts["starts_on"]))
+    table = Table("unit", *(Column(f"{start:%Y-%m}", justify="right", no_wrap=True) for start in starts), box=SIMPLE)
+    for (level, unit_id), rows in found.parts.group_by("level", "unit_id", maintain_order=True):
+        amounts = dict(zip(rows["starts_on"], rows["amount"], strict=True))
+        name = _unit(str(level), str(unit_id), rows["unit_name"][0])
+        table.add_row(escape(name), *(_money(amounts[start]) for start in starts))
+    return table
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.0f}"
+
+
+def _adopt(session: "Session", records: Sequence[dict[str, Any]], settings: Settings) -> None:
+    """Write quotas as the API would, with history and audit trail."""
+    import getpass
+
+    from pydantic_core import to_json
+
+    from serving.records.edits import read_ground, receive, upsert
+    from serving.records.schemas import read_record
+    from serving.records.writing import Written, write_records
+
+    ground = read_ground(session, "quota", ZoneInfo(settings.timezone))
+    edits = [upsert(receive(ground, read_record("quota", to_json(record)))) for record in records]
+    outcomes = write_records(session, "quota", edits, actor=getpass.getuser(), clock=now)
+    refused = [outcome for outcome in outcomes if not isinstance(outcome, Written)]
+    if refused:
+        raise refused[0]
+    changed = sum(isinstance(outcome, Written) and outcome.action is not None for outcome in outcomes)
+    console.print(f"adopted: {changed} of {len(records)} quotas written, the others were so already")
+
+
+def _write(records: Sequence[dict[str, Any]], out: Path) -> None:
+    import polars as pl
+
+    columns = ("id", "person_id", "team_id", "starts_on", "ends_on", "metric", "amount", "currency")
+    rows = [{name: record.get(name) for name in columns} for record in records]
+    pl.DataFrame(rows, infer_schema_length=None).write_csv(out)

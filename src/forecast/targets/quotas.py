@@ -1,0 +1,81 @@
+"""Quotas as stored, as targets of a unit for a period."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from forecast.records import Person, Quota, Team
+from forecast.revenue.cells import COMPANY, PERSON, TEAM
+
+REVENUE_METRICS = frozenset({"revenue", "bookings", "booked revenue", "sales", "amount", "销售额", "收入", "业绩"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a unit is to reach from one day to another, both inclusive.
+
+    Attributes:
+        quota_id: of the record; None of a proposal.
+        level: company, team or person; a quota that names neither a person nor a team is the company's.
+        unit_id: "" for the company.
+        known: the unit is stored and, a person, active.
+    """
+
+    quota_id: str | None
+    level: str
+    unit_id: str
+    unit_name: str | None
+    known: bool
+    starts_on: date | None
+    ends_on: date | None
+    metric: str
+    amount: float | None
+    currency: str | None
+
+    @property
+    def counts_revenue(self) -> bool:
+        """Tell whether it is reached by revenue, which is what is measured here."""
+        return self.metric.strip().lower() in REVENUE_METRICS
+
+
+def read_targets(session: Session, starts_on: date, ends_on: date) -> list[Target]:
+    """Read the quotas whose period has a day from one day to another, both inclusive; those without dates besides.
+
+    They come company first, then teams, then persons, by name and period.
+    """
+    statement = (
+        sa.select(Quota, Person, Team)
+        .outerjoin(Person, sa.and_(Person.id == Quota.person_id, Person.deleted_at.is_(None)))
+        .outerjoin(Team, sa.and_(Team.id == Quota.team_id, Team.deleted_at.is_(None)))
+        .where(
+            Quota.deleted_at.is_(None),
+            sa.func.coalesce(Quota.starts_on, starts_on) <= ends_on,
+            sa.func.coalesce(Quota.ends_on, ends_on) >= starts_on,
+        )
+    )
+    targets = [_target(*row) for row in session.execute(statement)]
+    return sorted(targets, key=_place)
+
+
+def _target(quota: Quota, person: Person | None, team: Team | None) -> Target:
+    level = PERSON if quota.person_id else TEAM if quota.team_id else COMPANY
+    unit: Person | Team | None = {PERSON: person, TEAM: team}.get(level)
+    return Target(
+        quota_id=quota.id,
+        level=level,
+        unit_id=quota.person_id or quota.team_id or "",
+        unit_name=unit.name if unit else None,
+        known=level == COMPANY or (unit is not None and getattr(unit, "active", None) is not False),
+        starts_on=quota.starts_on,
+        ends_on=quota.ends_on,
+        metric=quota.metric,
+        amount=None if quota.amount is None else float(quota.amount),
+        currency=quota.currency,
+    )
+
+
+def _place(target: Target) -> tuple[int, str, str, date, str]:
+    level = (COMPANY, TEAM, PERSON).index(target.level)
+    return level, target.unit_name or "", target.unit_id, target.starts_on or date.min, target.quota_id or ""

@@ -1,0 +1,177 @@
+"""Read from the database what targets are judged by and proposals are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from forecast.records import Person, Team
+from forecast.revenue.cells import CELL_TYPES, NO_UNIT, PERSON, TEAM
+from forecast.revenue_records import read_sales_records
+from forecast.runs import Run, find_run, read_cells
+from forecast.runs.booked import find_bookings
+from forecast.runs.deals import read_deals
+from forecast.store import read_frame
+from forecast.targets.attainment import Attainment, Ground, attain, overlapping
+from forecast.targets.proposal import Proposal, Sellers
+from forecast.targets.quotas import Target, read_targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Targets of a time and where they stood at a moment; `run` is the forecast they are judged by, if one is kept."""
+
+    as_of: datetime
+    run: Run | None
+    attainments: tuple[Attainment, ...]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adviser:
+    """What a proposal is made of and judged by."""
+
+    sellers: Sellers
+    ground: Ground
+    currency: str | None
+
+
+def read_attainments(session: Session, starts_on: date, ends_on: date, *, as_of: datetime, timezone: str) -> Targets:
+    """Read the targets that have a day from one day to another, both inclusive, and say where they stood at a moment.
+
+    A quota's own currency counts; one without is in that of the forecast.
+
+    Raises:
+        InputError: amounts are in several currencies, and a quota names none.
+    """
+    run = find_run(session, until=as_of)
+    cells = pl.DataFrame(schema=CELL_TYPES) if run is None else read_cells(session, run.id)
+    targets = read_targets(session, starts_on, ends_on)
+    records = read_sales_records(session, timezone=timezone)
+    deals = read_deals(session, records, as_of)
+    grounds = {
+        currency: Ground(
+            today=as_of.astimezone(ZoneInfo(timezone)).date(),
+            bookings=find_bookings(records, as_of, currency=currency),
+            cells=cells if run and currency in {run.currency, None} else cells.clear(),
+            deals=deals.filter(pl.col("currency").is_null() | (pl.col("currency") == currency)) if currency else deals,
+        )
+        for currency in {_currency(target, run) for target in targets}
+    }
+    return Targets(
+        as_of=as_of,
+        run=run,
+        attainments=tuple(attain(target, grounds[_currency(target, run)]) for target in targets),
+        remarks=tuple(_remarks(targets, run)),
+    )
+
+
+def _currency(target: Target, run: Run | None) -> str | None:
+    return target.currency or (run.currency if run else None)
+
+
+def _remarks(targets: Sequence[Target], run: Run | None) -> list[str]:
+    found = []
+    if run is None:
+        found.append(
+            "no revenue forecast is kept, so that nothing is projected; `forecast outlook` makes and keeps one"
+        )
+    pairs = list(overlapping(targets))
+    if pairs:
+        first, second = pairs[0]
+        found.append(
+            f"{len(pairs)} quotas share days with another of the same unit, such as {first.quota_id} and {second.quota_id}; "
+            "each counts by itself"
+        )
+    return found
+
+
+def read_adviser(session: Session, *, as_of: datetime, currency: str | None, timezone: str) -> Adviser:
+    """Read what a proposal is made of and judged by: sellers are active persons who booked or own something open.
+
+    Raises:
+        InputError: amounts are in several currencies, and none was named.
+    """
+    run = find_run(session, until=as_of)
+    named = currency or (run.currency if run else None)
+    records = read_sales_records(session, timezone=timezone)
+    ground = Ground(
+        today=as_of.astimezone(ZoneInfo(timezone)).date(),
+        bookings=find_bookings(records, as_of, currency=named),
+        cells=pl.DataFrame(schema=CELL_TYPES)
+        if run is None or run.currency not in {named, None}
+        else read_cells(session, run.id),
+        deals=read_deals(session, records, as_of),
+    )
+    sellers = Sellers(
+        people=_active(_people(session, ground)),
+        bookings=ground.bookings,
+        cells=ground.cells.filter(pl.col("level") == PERSON),
+        today=ground.today,
+    )
+    return Adviser(sellers=sellers, ground=ground, currency=named)
+
+
+def _people(session: Session, ground: Ground) -> pl.DataFrame:
+    """List who booked or owns something open, with what is stored of them."""
+    opened = ground.deals.filter(pl.col("status") == "open")
+    owners = pl.concat([opened["owner_id"], ground.bookings["owner_id"]]).unique().to_frame()
+    stored = sa.select(
+        Person.id.label("owner_id"),
+        Person.name,
+        Person.team_id,
+        Team.name.label("team_name"),
+        sa.or_(Person.active.is_(False), Person.deleted_at.is_not(None)).label("gone"),
+    ).outerjoin(Team, Team.id == Person.team_id)
+    return owners.filter(pl.col("owner_id") != NO_UNIT[PERSON]).join(
+        read_frame(session, stored), on="owner_id", how="left"
+    )
+
+
+def _active(people: pl.DataFrame) -> pl.DataFrame:
+    return (
+        people.filter(~pl.col("gone").fill_null(value=False))
+        .with_columns(pl.col("team_id").fill_null(NO_UNIT[TEAM]))
+        .select("owner_id", "name", "team_id", "team_name")
+        .sort("owner_id")
+    )
+
+
+def judge_proposal(proposal: Proposal, adviser: Adviser) -> list[Attainment]:
+    """Say where the units' targets of the whole year stand, as if they were adopted: company, teams, persons."""
+    years = proposal.parts.group_by("level", "unit_id", maintain_order=True).agg(
+        pl.col("unit_name").first(), pl.col("starts_on").min(), pl.col("ends_on").max(), pl.col("amount").sum().round(2)
+    )
+    return [
+        attain(Target(quota_id=None, known=True, metric="revenue", currency=adviser.currency, **row), adviser.ground)
+        for row in years.iter_rows(named=True)
+    ]
+
+
+def quota_records(proposal: Proposal, *, currency: str | None) -> list[dict[str, Any]]:
+    """Give the parts as records of kind quota, to be written; adopting again changes the same records.
+
+    What belongs to no team has no quota of a team.
+    """
+    owners = {TEAM: "team_id", PERSON: "person_id"}
+    return [
+        {
+            "id": "-".join(["target", str(row["starts_on"]), proposal.period, row["level"], row["unit_id"]]).rstrip(
+                "-"
+            ),
+            **({owners[row["level"]]: row["unit_id"]} if row["level"] in owners else {}),
+            "starts_on": row["starts_on"],
+            "ends_on": row["ends_on"],
+            "metric": "revenue",
+            "amount": Decimal(str(row["amount"])).quantize(Decimal("0.01")),
+            "currency": currency,
+        }
+        for row in proposal.parts.iter_rows(named=True)
+        if row["unit_id"] != NO_UNIT[TEAM] or row["level"] != TEAM
+    ]
