@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from forecast.records import AuditEvent
+from forecast.errors import InputError
+from forecast.records import RECORD_KINDS, AuditEvent
 from serving.deps import DeskDep, SessionDep
 from serving.posted import utc
 from serving.schemas import Moment, Schema
@@ -41,7 +42,7 @@ def list_audit(
     session: SessionDep,
     desk: DeskDep,
     *,
-    kind: Annotated[str | None, Query(examples=["opportunity"])] = None,
+    kind: Annotated[str | None, Query(examples=["opportunity"], json_schema_extra={"enum": [*RECORD_KINDS]})] = None,
     record_id: Annotated[str | None, Query(examples=["006Qy00000A1b2C"])] = None,
     actor: Annotated[str | None, Query(examples=["crm"])] = None,
     action: Annotated[str | None, Query(examples=["update"])] = None,
@@ -51,6 +52,8 @@ def list_audit(
     cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next_cursor` of the page before.")] = None,
 ) -> AuditPage:
     """List acts that meet all filters; what imports did is in the runs of imports, not here."""
+    if kind is not None and kind not in RECORD_KINDS:
+        raise InputError(f'"{kind}" is no kind of record; there are: {", ".join(sorted(RECORD_KINDS))}')
     given = {"kind": kind, "record_id": record_id, "actor": actor, "action": action}
     statement = sa.select(AuditEvent).filter_by(**{name: value for name, value in given.items() if value is not None})
     if since is not None:

@@ -7,17 +7,15 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from pydantic_core import to_json, to_jsonable_python
-from sqlalchemy.orm import Session
 
-from forecast.errors import ConflictError
-from forecast.merging.merge import find_merge_of
 from forecast.records import get_table
 from serving.deps import DeskDep, SessionDep
 from serving.posted import utc
 from serving.records.custom import read_custom_types
-from serving.records.edits import Row, create, delete, get_present, merge, missing, replace, restore
+from serving.records.edits import Row, create, delete, gone, merge, missing, replace, restore
 from serving.records.idempotency import Answer, answer_once
 from serving.records.listing import Place, Sort, list_records, read_conditions
+from serving.records.merged import find_merged_away, refuse_merged_away
 from serving.records.preconditions import etag
 from serving.records.requests import (
     CHANGE_EXAMPLE,
@@ -126,10 +124,11 @@ def read_record(
     stored = read_rows(session, kind, [record_id]).get(record_id)
     if stored is None:
         raise missing(kind, record_id)
-    found = stored if include_deleted else get_present(stored, kind, record_id)
-    if preconditions.is_known(found):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag(found)})
-    return _shown(found)
+    if stored["deleted_at"] is not None and not include_deleted:
+        raise find_merged_away(session, kind, record_id) or gone(kind, stored)
+    if preconditions.is_known(stored):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag(stored)})
+    return _shown(stored)
 
 
 @router.patch(
@@ -213,19 +212,11 @@ def restore_record(
     """Take the tombstone off a record; 409 where it is not deleted, or was merged into another."""
 
     def act() -> Answer:
-        _refuse_merged(session, kind, record_id)
+        refuse_merged_away(session, kind, record_id)
         edit = restore(kind, record_id, preconditions)
         return _answer(kind, write_record(session, kind, edit, actor=call.actor, clock=desk.clock))
 
     return answer_once(session, call, act, now=desk.clock())
-
-
-def _refuse_merged(session: Session, kind: str, record_id: str) -> None:
-    found = find_merge_of(session, kind, record_id)
-    if found is not None:
-        raise ConflictError(
-            f'{kind} "{record_id}" was merged into "{found.kept_id}"; undo that by DELETE /v1/merges/{found.id}'
-        )
 
 
 def _answer(kind: str, written: Written) -> Answer:

@@ -212,11 +212,16 @@ def get_present(stored: Row | None, kind: str, record_id: str) -> Row:
     if stored is None:
         raise missing(kind, record_id)
     if stored["deleted_at"] is not None:
-        raise NotFoundError(
-            f'{kind} "{record_id}" was deleted at {stored["deleted_at"].isoformat()}; '
-            f"bring it back by POST /v1/records/{kind}/{record_id}/restore"
-        )
+        raise gone(kind, stored)
     return stored
+
+
+def gone(kind: str, row: Row) -> NotFoundError:
+    """Say that a record was deleted."""
+    return NotFoundError(
+        f'{kind} "{row["id"]}" was deleted at {row["deleted_at"].isoformat()}; '
+        f"bring it back by POST /v1/records/{kind}/{row['id']}/restore"
+    )
 
 
 def missing(kind: str, record_id: str) -> NotFoundError:

@@ -20,6 +20,7 @@ from forecast.intake.upsert import create_staging, lock_kind, stage, store_stage
 from forecast.records import AuditEvent, CustomField, get_table
 from serving.records.custom import read_custom_types
 from serving.records.edits import Edit, Row
+from serving.records.merged import find_merged_away
 from serving.records.schemas import IDENTITY, fields_of
 
 Action = Literal["create", "update", "delete", "restore"]
@@ -64,7 +65,7 @@ def write_records(
     stored = read_rows(session, kind, [edit.record_id for edit in edits])
     current = dict(stored)
     steps: list[_Step] = []
-    outcomes = [_make(edit, current, steps, now) for edit in edits]
+    outcomes = [_pointed(session, kind, edit.record_id, _make(edit, current, steps, now)) for edit in edits]
     if steps:
         _store(session, kind, steps, now)
         session.execute(sa.insert(AuditEvent), [_event(step, kind, actor, now) for step in steps])
@@ -100,6 +101,11 @@ def _make(edit: Edit, current: dict[str, Row], steps: list[_Step], now: datetime
     steps.append(step)
     current[edit.record_id] = after
     return Written(row=after, action=step.action)
+
+
+def _pointed(session: Session, kind: str, record_id: str, outcome: Written | Refusal) -> Written | Refusal:
+    """Say of a record that is not found where it went, if it was merged into another."""
+    return outcome if not isinstance(outcome, NotFoundError) else find_merged_away(session, kind, record_id) or outcome
 
 
 def _action(before: Row | None, after: Row) -> Action:

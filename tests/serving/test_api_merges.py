@@ -64,6 +64,18 @@ def test_a_merge_is_made_listed_and_undone(client, stored):
     assert client.get(PATH).json()["merges"] == []
 
 
+def test_who_asks_for_a_merged_record_is_told_where_it_went(client):
+    """Reading, changing and restoring it name the record that was kept in the end, not one on the way."""
+    client.put("/v1/records/account/A00002", json={"name": "Acme Works"})
+    for keep, other in (("A00002", "twin"), ("A00001", "A00002")):
+        client.post(PATH, json={"kind": "account", "keep_id": keep, "other_ids": [other]})
+    address = "/v1/records/account/twin"
+    answers = [client.get(address), client.patch(address, json={"size": "s"}), client.post(f"{address}/restore")]
+    assert [answer.status_code for answer in answers] == [404, 404, 409]
+    assert all('was merged into "A00001"' in answer.json()["detail"] for answer in answers)
+    assert client.get(address, params={"include_deleted": True}).status_code == 200
+
+
 def test_what_can_not_be_merged_has_its_status(client):
     """Unknown records are not found, merged ones conflict, nonsense is refused."""
     body = {"kind": "account", "keep_id": "A00001", "other_ids": ["twin"]}

@@ -228,6 +228,13 @@ def test_the_audit_trail_is_filtered_and_paged(api, service):
     assert len(seen) == 6
 
 
+def test_a_kind_that_does_not_exist_has_no_empty_trail(api):
+    """A misspelt kind is refused, and those that exist are named."""
+    answer = api.get("/v1/audit", params={"kind": "oportunity"})
+    assert answer.status_code == 422
+    assert "opportunity" in answer.json()["detail"]
+
+
 def test_a_request_sent_again_is_not_done_again(api):
     """The same key and body give the same answer; records are created once."""
     sent = {"json": {"name": "a"}, "headers": {"Idempotency-Key": "k1"}}
