@@ -29,7 +29,7 @@ def months(name, values, *, year=2021, group=None):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("unique_id,date,y\na,2020-01-01,1\n", "no column ds; found unique_id, date, y"),
+        ("unique_id,when,y\na,2020-01-01,1\n", "no column ds; found unique_id, when, y"),
         ("unique_id,ds,y\n", "has no rows"),
         ("unique_id,ds,y\na,2020-01-01,1\na,2020-02-01,12k\n", 'row 3, column y: "12k" is not a number'),
         ("unique_id,ds,y\na,2020-01-01,1\na,01.02.2020,2\n", 'row 3, column ds: "01.02.2020" is not a day'),

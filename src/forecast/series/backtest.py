@@ -7,12 +7,14 @@ import numpy as np
 
 from forecast.series.boosting import boosted
 from forecast.series.members import TINY, forecast_members
-from forecast.series.panel import Floats, Panel
+from forecast.series.panel import Floats, Ints, Panel
 from forecast.series.seasonality import CYCLES_MIN
 
 # Errors of this many series and origins say enough about the ranges of all.
 ERRORS_WANTED = 450
 ORIGINS_MIN, ORIGINS_MAX = 3, 8
+# Histories longer than so many seasons, or periods where there is no season, are forecast about equally well.
+LONG_SEASONS, LONG = 4, 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Trial:
         deviations: chosen series × steps, standard deviations before calibration.
         actual: chosen series × steps.
         scale: one a chosen series, its usual error: mean absolute difference to the last season, or to the last period.
+        alike: one a chosen series, 0 to 1: how much its history then was like the one that is forecast from now.
     """
 
     chosen: np.ndarray
@@ -32,6 +35,7 @@ class Trial:
     deviations: Floats
     actual: Floats
     scale: Floats
+    alike: Floats
 
 
 def backtest(panel: Panel, horizon: int, *, seed: int) -> list[Trial]:
@@ -79,7 +83,18 @@ def _trial(panel: Panel, chosen: np.ndarray, cut: int, steps: int, *, seed: int)
         deviations=members.deviations,
         actual=np.array([panel.history[i][end : end + steps] for i, end in zip(chosen, ends, strict=True)]),
         scale=np.array([usual_error(values, panel.season) for values in before.history]),
+        alike=_likeness(ends, panel.lengths[chosen], panel.season),
     )
+
+
+def _likeness(then: Ints, now: Ints, season: int) -> Floats:
+    """Give the share of a history, up to where more adds little, that there was; none of it before its first season.
+
+    Methods that know no season err otherwise than those at work once there is one.
+    """
+    enough = LONG_SEASONS * season if season > 1 else LONG
+    share: Floats = np.minimum(then, enough) / np.minimum(now, enough)
+    return np.where((then < season) & (now >= season), 0.0, share)
 
 
 def usual_error(values: Floats, season: int) -> float:

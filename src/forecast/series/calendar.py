@@ -35,19 +35,21 @@ class Calendar:
     @property
     def name(self) -> str:
         """Name the frequency."""
-        return MONTHLY_NAMES.get(self.step, f"every {self.step} months") if self.unit == "month" else NAMES[self.unit]
+        if self.unit == "month":
+            return MONTHLY_NAMES.get(self.step, f"every {self.step} months")
+        return NAMES[self.unit] if self.step == 1 else f"every {self.step} weeks"
 
     @property
     def season(self) -> int:
         """Give the usual number of periods after which a pattern repeats; 1 is none."""
         if self.unit == "month":
             return 12 // self.step if 12 % self.step == 0 else 1
-        return SEASONS[self.unit]
+        return SEASONS[self.unit] // self.step if SEASONS[self.unit] % self.step == 0 else 1
 
     @property
     def periods_a_year(self) -> float:
         """Give the number of periods in a year."""
-        return {"day": 365.25, "weekday": 261.0, "week": 52.18, "month": 12 / self.step}[self.unit]
+        return {"day": 365.25, "weekday": 261.0, "week": 52.18, "month": 12.0}[self.unit] / self.step
 
     def ordinals(self, dates: NDArray[np.datetime64]) -> Ordinals:
         """Number the periods of days; the period of `origin` is 0."""
@@ -60,7 +62,7 @@ class Calendar:
         if self.unit == "weekday":
             return np.busday_count(origin, days)
         days_after: Ordinals = (days - origin).astype(np.int64)
-        return days_after // (7 if self.unit == "week" else 1)
+        return days_after // self._days
 
     def day(self, ordinal: int) -> date:
         """Give the day that names a period."""
@@ -71,7 +73,19 @@ class Calendar:
             return first.replace(day=self.origin.day)
         if self.unit == "weekday":
             return np.busday_offset(np.datetime64(self.origin, "D"), ordinal).astype(date)  # type: ignore[no-any-return]
-        return self.origin + timedelta(days=ordinal * (7 if self.unit == "week" else 1))
+        return self.origin + timedelta(days=ordinal * self._days)
+
+    @property
+    def _days(self) -> int:
+        return 7 * self.step if self.unit == "week" else 1
+
+    def span(self, ordinal: int) -> tuple[date, date]:
+        """Give the first and the last day of a period."""
+        if self.unit in {"day", "weekday"}:
+            return self.day(ordinal), self.day(ordinal)
+        if self.stamp == "last":
+            return self.day(ordinal - 1) + timedelta(days=1), self.day(ordinal)
+        return self.day(ordinal), self.day(ordinal + 1) - timedelta(days=1)
 
     def holds(self, ordinal: int, day: date) -> bool:
         """Say whether a day lies in a period, so that on it the period isn't over."""
@@ -96,7 +110,10 @@ def infer_calendar(dates: NDArray[np.datetime64], gaps: NDArray[np.int64]) -> Ca
             f"each series has one row, of {days[0]} to {days[-1]}, so that the frequency can't be inferred; "
             "give at least one series two periods"
         )
-    return _months_calendar(days) or _days_calendar(days, gaps)
+    calendar = _months_calendar(days) or _days_calendar(days, gaps)
+    if len(days) > 2 and np.diff(calendar.ordinals(days)).min() > 1:
+        raise _no_calendar(days)
+    return calendar
 
 
 def _months_calendar(days: NDArray[np.datetime64]) -> Calendar | None:
@@ -115,14 +132,19 @@ def _days_calendar(days: NDArray[np.datetime64], gaps: NDArray[np.int64]) -> Cal
     weekdays = (days.astype(np.int64) + 3) % 7
     origin = _date(days[0])
     if len(np.unique(weekdays)) == 1:
-        return Calendar(unit="week", step=1, origin=origin, stamp="last" if weekdays[0] == 6 else "first")
+        step = gcd(*(int(gap) // 7 for gap in np.diff(days).astype(np.int64)))
+        return Calendar(unit="week", step=step, origin=origin, stamp="last" if weekdays[0] == 6 else "first")
     if np.median(gaps) > 4:
-        raise InputError(
-            f"the dates from {days[0]} to {days[-1]} lie on no calendar: neither one day of each month, nor one day of each "
-            "week, nor most days; write the first day of the period in ds"
-        )
+        raise _no_calendar(days)
     unit: Unit = "weekday" if weekdays.max() < 5 and len(days) >= 10 else "day"
     return Calendar(unit=unit, step=1, origin=origin, stamp="first")
+
+
+def _no_calendar(days: NDArray[np.datetime64]) -> InputError:
+    return InputError(
+        f"the dates from {days[0]} to {days[-1]} lie on no calendar: neither one day of each month, nor one day of every "
+        "so many weeks, nor most days; write the first day of the period in ds"
+    )
 
 
 def _month(day: date, later: int) -> date:

@@ -1,5 +1,6 @@
 """What is known ahead of a period, such as promotions, prices or working days, and what it does to revenue."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,15 +11,17 @@ from forecast.errors import InputError
 from forecast.series.hierarchy import Hierarchy
 from forecast.series.outlook import SHARES, Outlook
 from forecast.series.panel import Floats, Panel, may_be_negative
-from forecast.series.reading import read_table, typed_day, typed_number
 from forecast.series.seasonality import Profile, profiles, trend
+from forecast.series.tables import read_table, typed_day, typed_number
 
 # A series' own effect counts as much as all series' once it has seen so many periods.
 PRIOR_PERIODS = 24
 LEARN_SHARE = 0.7
 # Effects that do not reduce errors in the later part of history by this share are chance.
 GAIN_MIN = 0.02
-EFFECT_MAX = 1.5
+# A margin of so many standard errors takes as many times these periods to measure.
+PERIODS_MIN = 6
+EFFECT_MAX = 3.0
 EVERY_SERIES = ""
 
 Values = dict[tuple[str, int], tuple[float | None, ...]]
@@ -100,22 +103,37 @@ class _Known:
         return row
 
 
-def effects(panel: Panel, inputs: Inputs) -> Floats | None:
-    """Estimate series × inputs effects on the logarithm of revenue; None where they explain nothing that comes later."""
+def effects(panel: Panel, inputs: Inputs, *, margin: float = 0.0) -> Floats | None:
+    """Estimate series × inputs effects on the logarithm of revenue; None where they explain nothing that comes later.
+
+    Args:
+        margin: standard errors, over periods, by which the errors of later periods must shrink.
+    """
     found = profiles(panel)
     rests = [_rest(panel, index, profile, inputs) for index, profile in enumerate(found)]
     early = [(rest[: int(LEARN_SHARE * len(rest))], x[: int(LEARN_SHARE * len(x))]) for rest, x in rests]
     late = [(rest[int(LEARN_SHARE * len(rest)) :], x[int(LEARN_SHARE * len(x)) :]) for rest, x in rests]
     learnt = _by_series(early)
-    before = sum(float((rest**2).sum()) for rest, _ in late)
-    after = sum(float(((rest - x @ own) ** 2).sum()) for (rest, x), own in zip(late, learnt, strict=True))
-    return _by_series(rests) if before > 0 and after < (1 - GAIN_MIN) * before else None
+    before = _by_period(panel, [rest**2 for rest, _ in late])
+    gain = before - _by_period(panel, [(rest - x @ own) ** 2 for (rest, x), own in zip(late, learnt, strict=True)])
+    noise = margin * math.sqrt(len(gain)) * float(gain.std())
+    useful = before.sum() > 0 and gain.sum() > max(GAIN_MIN * before.sum(), noise) and len(gain) > margin * PERIODS_MIN
+    return _by_series(rests) if useful else None
+
+
+def _by_period(panel: Panel, late: list[Floats]) -> Floats:
+    """Add up what series' last periods hold by period: what happens to all of them at once is one happening."""
+    first = min(int(end) - len(values) for end, values in zip(panel.ends, late, strict=True))
+    total = np.zeros(int(panel.ends.max()) - first)
+    for end, values in zip(panel.ends, late, strict=True):
+        total[int(end) - first - len(values) : int(end) - first] += values
+    return total
 
 
 def _rest(panel: Panel, index: int, profile: Profile, inputs: Inputs) -> tuple[Floats, Floats]:
     """Give what trend and season leave of a series' logarithm, and of its inputs."""
     values, places = panel.history[index], panel.positions(index)
-    x = inputs.past[index] - inputs.past[index].mean(axis=0)
+    x = inputs.past[index] - np.apply_along_axis(trend, 0, inputs.past[index], panel.season)
     if may_be_negative(values) or values.max() <= 0:
         return np.zeros(len(values)), np.zeros_like(x)
     level = np.log(values + 0.05 * values.mean())

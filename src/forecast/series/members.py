@@ -20,6 +20,8 @@ LIKENESS_UNKNOWN = 0.2
 SPARSE_ZERO_SHARE = 0.4
 # Smoothing by the library takes this many values.
 TINY = 8
+# What siblings tell of a series' deviations counts as so many values of its own.
+SIBLING_VALUES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ def forecast_members(panel: Panel, horizon: int) -> Members:
         if _has_one_pattern(values, panel.season) and not has_ended(values, panel.season):
             forecasts["last_year"][index] = bounded(_last_year(values, panel.season, horizon), values)
     _weigh_last_year(forecasts, panel, alike)
+    _lean_deviations(deviations, panel)
     return Members(forecasts=forecasts, deviations=deviations, residuals=tuple(residuals))
 
 
@@ -89,7 +92,7 @@ class _Seat:
         found = smooth(self.profile.removed(self.values, self.past), horizon)
         return Smoothed(
             forecast=self.profile.restored(found.forecast, self.future),
-            deviations=self.profile.widened(found.deviations, self.future),
+            deviations=self.profile.widened(found.deviations, self.future) * np.sqrt(1 + self.profile.doubt),
             residuals=self.profile.widened(found.residuals, self.past[-len(found.residuals) :]),
         )
 
@@ -151,6 +154,19 @@ def _last_year(values: Floats, season: int, horizon: int) -> Floats:
     growth = np.clip(now / then, 0.5, 2.0) if then > 0 else 1.0
     grown: Floats = repeated * np.sqrt(growth)
     return grown
+
+
+def _lean_deviations(deviations: Floats, panel: Panel) -> None:
+    """Lean what a handful of values tells of a series' deviations on those of its siblings, as shares of their level."""
+    level = np.array([float(np.abs(values).mean()) for values in panel.history])
+    known = (panel.lengths >= TINY) & (level > 0) & (deviations[:, 0] > 0)
+    if not known.any():
+        return
+    usual = np.median(deviations[known] / level[known, None], axis=0)
+    for index in np.flatnonzero(panel.lengths < TINY):
+        own = panel.lengths[index] - 1
+        variance = own * deviations[index] ** 2 + SIBLING_VALUES * (usual * level[index]) ** 2
+        deviations[index] = np.sqrt(variance / (own + SIBLING_VALUES))
 
 
 def _weigh_last_year(forecasts: dict[str, Floats], panel: Panel, alike: float) -> None:

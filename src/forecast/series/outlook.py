@@ -162,5 +162,5 @@ def _outlook(panel: Panel, base: _Base, mean: Floats, bounds: Floats, draws: Flo
         bounds=bounds,
         draws=draws,
         weights=base.weights,
-        trials_count=sum(len(trial.chosen) for trial in base.trials),
+        trials_count=sum(int((trial.alike > 0).sum()) for trial in base.trials),
     )

@@ -3,18 +3,20 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from forecast.series.backtest import Trial
 from forecast.series.combination import combined
 from forecast.series.panel import Floats
 
 LEVELS = (50, 80, 95)
-# Fewer errors than this say little about the tails, and the normal distribution stands in for what they lack.
+# Fewer errors than this say little about the tails, and what is usual stands in for what they lack.
 ERRORS_ENOUGH = 60
+# Usual errors of the ensemble, in standard deviations of exponential smoothing: Student's t of so many degrees of
+# freedom, growing as this power of the step. Measured on monthly, quarterly and weekly series of many kinds.
+FREEDOM_USUAL, GROWTH_USUAL = 6, 0.05
 GRID = np.concatenate([[0.001, 0.005], np.arange(0.01, 1.0, 0.01), [0.995, 0.999]])
-# How errors of lone models usually grow with the horizon beyond their own reckoning, where it can't be measured.
-GROWTH_UNKNOWN = 0.15
+PERSISTENCE_USUAL = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,14 @@ def spreads(trials: list[Trial], weights: dict[str, float], groups: np.ndarray, 
     errors = [_standard_errors(trial, weights, horizon) for trial in trials]
     every = np.concatenate(errors) if errors else np.empty((0, horizon))
     names = np.concatenate([groups[trial.chosen] for trial in trials]) if trials else np.empty(0, dtype=str)
-    whole = _spread(every, horizon, like=None)
-    return {name: _spread(every[names == name], horizon, like=whole) for name in np.unique(groups)}
+    alike = np.concatenate([trial.alike for trial in trials]) if trials else np.empty(0)
+    usual = Spread(
+        growth=_power(GROWTH_USUAL, horizon), quantiles=student.ppf(GRID, FREEDOM_USUAL), persistence=PERSISTENCE_USUAL
+    )
+    whole = _spread(every, alike, like=usual)
+    if len(np.unique(groups)) == 1:
+        return {groups[0]: whole}
+    return {name: _spread(every[names == name], alike[names == name], like=whole) for name in np.unique(groups)}
 
 
 def _standard_errors(trial: Trial, weights: dict[str, float], horizon: int) -> Floats:
@@ -58,15 +66,12 @@ def _standard_errors(trial: Trial, weights: dict[str, float], horizon: int) -> F
     return standard
 
 
-def _spread(errors: Floats, horizon: int, *, like: Spread | None) -> Spread:
-    """Measure a group's spread, leaning on the whole panel's in so far as the group has few errors."""
-    rows = errors[np.isfinite(errors).any(axis=1)]
-    normal = _normal_quantiles()
-    if like is None:
-        like = Spread(growth=_power(GROWTH_UNKNOWN, horizon), quantiles=normal * 1.15, persistence=0.6)
-    count = len(rows)
-    trust = count / (count + ERRORS_ENOUGH)
-    if not count:
+def _spread(errors: Floats, alike: Floats, *, like: Spread) -> Spread:
+    """Measure a group's spread, leaning on another in so far as the group has few errors, or errors of other histories."""
+    judged = np.isfinite(errors).any(axis=1)
+    rows, horizon = errors[judged], errors.shape[1]
+    trust = float(alike[judged].sum() / (len(rows) + ERRORS_ENOUGH))
+    if not trust:
         return like
     growth = like.growth ** (1 - trust) * _growth(rows, horizon) ** trust
     pooled = (rows / growth).ravel()
@@ -83,10 +88,10 @@ def _growth(rows: Floats, horizon: int) -> Floats:
     """Fit the growth of the usual error with the step as a power; 1 at the first step."""
     steps = np.flatnonzero(np.isfinite(rows).sum(axis=0) >= 5)
     if len(steps) < 3:
-        return _power(GROWTH_UNKNOWN, horizon)
+        return _power(GROWTH_USUAL, horizon)
     usual = np.log(np.maximum([np.nanmean(np.abs(rows[:, step])) for step in steps], 1e-9))
     seen = (steps[-1] + 1) / horizon
-    power = seen * np.polyfit(np.log(steps + 1), usual, 1)[0] + (1 - seen) * GROWTH_UNKNOWN
+    power = seen * np.polyfit(np.log(steps + 1), usual, 1)[0] + (1 - seen) * GROWTH_USUAL
     return _power(float(np.clip(power, -0.3, 0.8)), horizon)
 
 
@@ -99,13 +104,8 @@ def _persistence(rows: Floats) -> float:
     before, after = rows[:, :-1].ravel(), rows[:, 1:].ravel()
     both = np.isfinite(before) & np.isfinite(after)
     if both.sum() < 10 or before[both].std() == 0 or after[both].std() == 0:
-        return 0.6
+        return PERSISTENCE_USUAL
     bound = np.quantile(np.abs(before[both]), 0.95)
     return float(
         np.clip(np.corrcoef(np.clip(before[both], -bound, bound), np.clip(after[both], -bound, bound))[0, 1], 0, 0.98)
     )
-
-
-def _normal_quantiles() -> Floats:
-    quantiles: Floats = norm.ppf(GRID)
-    return quantiles

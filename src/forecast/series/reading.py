@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from forecast.errors import FileError, InputError
+from forecast.errors import InputError
 from forecast.series.calendar import Calendar, infer_calendar
 from forecast.series.hierarchy import EVERY
 from forecast.series.panel import Floats, Panel
+from forecast.series.tables import named, read_table, refuse_first, typed_day, typed_number
 
-READERS = {".csv": pl.read_csv, ".parquet": pl.read_parquet}
 # Up to this share of missing periods is read as missing and filled in; more is read as periods without revenue.
 GAP_SHARE_MAX = 0.1
 LONE = "series"
@@ -68,53 +68,13 @@ def series_of(table: pl.DataFrame, *, source: Path, levels: list[str], season: i
     return SeriesFile(panel=panel, series=series, totals=totals, partial=partial, remarks=remarks)
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """Read a CSV or Parquet file, text as it stands."""
-    if path.suffix.lower() not in READERS:
-        raise FileError(f"{path} is neither .csv nor .parquet; save it as one of them")
-    try:
-        return pl.read_csv(path, infer_schema=False) if path.suffix.lower() == ".csv" else pl.read_parquet(path)
-    except FileNotFoundError as error:
-        raise FileError(
-            f"{path} is not there; give a CSV or Parquet file with the columns unique_id, ds and y"
-        ) from error
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} can't be read: {error}; save it as CSV in UTF-8 or as Parquet") from error
-
-
-def typed_day(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Read `ds` as days."""
-    kind = frame.schema["ds"]
-    if kind == pl.Date:
-        return frame
-    if not (kind == pl.String or isinstance(kind, pl.Datetime)):
-        raise InputError(f"{path}, column ds holds {kind}; write days as 2024-01-31")
-    if isinstance(kind, pl.Datetime):
-        return frame.with_columns(pl.col("ds").dt.replace_time_zone(None).dt.date())
-    text = (
-        pl.col("ds").str.strip_chars().str.replace(r"[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?$", "").str.replace_all("/", "-")
-    )
-    month = pl.when(text.str.contains(r"^\d{4}-\d{1,2}$")).then(text + "-01").otherwise(text)
-    read = frame.with_columns(day=month.str.to_date("%Y-%m-%d", strict=False))
-    _refuse_first(read, pl.col("day").is_null(), path, "ds", "is not a day; write it as 2024-01-31")
-    return read.with_columns(ds=pl.col("day")).drop("day")
-
-
-def typed_number(frame: pl.DataFrame, path: Path, column: str) -> pl.DataFrame:
-    """Read a column as numbers; empty stays empty."""
-    text = pl.col(column)
-    if frame.schema[column] == pl.String:
-        text = text.str.strip_chars().replace("", None)
-    read = frame.with_columns(number=text.cast(pl.Float64, strict=False), text=text.cast(pl.String))
-    bad = pl.col("text").is_not_null() & (pl.col("number").is_null() | pl.col("number").is_infinite())
-    _refuse_first(read, bad, path, column, "is not a number; write it as 1234.5")
-    return read.with_columns(pl.col("number").fill_nan(None).alias(column)).drop("number", "text")
-
-
 def _typed(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
-    missing = [name for name in ("ds", "y", *levels) if name not in frame.columns]
-    if missing:
-        raise InputError(f"{path} has no column {' and no '.join(missing)}; found {', '.join(frame.columns)}")
+    twice = sorted({name for name in levels if levels.count(name) > 1} | {"unique_id", "ds", "y"}.intersection(levels))
+    if twice:
+        raise InputError(
+            f'"{twice[0]}" was given as a level more than once, or is no level; name each level column once'
+        )
+    frame = named(frame, path, levels)
     if "unique_id" not in frame.columns:
         if levels:
             raise InputError(f"{path} has no column unique_id; with --levels each series needs one")
@@ -125,13 +85,6 @@ def _typed(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
     names = [pl.col(name).cast(pl.String) for name in ("unique_id", *levels)]
     label = [pl.col("level").cast(pl.String)] if "level" in frame.columns and "level" not in levels else []
     return frame.select("row", "ds", "y", *names, *label).sort("unique_id", "ds")
-
-
-def _refuse_first(frame: pl.DataFrame, bad: pl.Expr, path: Path, column: str, what: str) -> None:
-    found = frame.with_row_index("at").filter(bad)
-    if found.height:
-        row = found["row"][0] if "row" in found.columns else int(found["at"][0]) + 2
-        raise InputError(f'{path}, row {row}, column {column}: "{found[column][0]}" {what}')
 
 
 def _apart(rows: pl.DataFrame, levels: list[str]) -> tuple[pl.DataFrame | None, pl.DataFrame]:
@@ -157,7 +110,7 @@ def _check_rows(rows: pl.DataFrame, path: Path, levels: list[str]) -> None:
     if rows.is_empty():
         raise InputError(f"{path} holds totals only: each row has * in a level column; give the series below them")
     for column in ("unique_id", *levels):
-        _refuse_first(rows, pl.col(column).is_null(), path, column, "is empty; every row needs a value")
+        refuse_first(rows, pl.col(column).is_null(), path, column, "is empty; every row needs a value")
     moved = (
         rows.group_by("unique_id").agg(pl.col(levels).n_unique()).filter(pl.any_horizontal(pl.col(levels) > 1))
         if levels

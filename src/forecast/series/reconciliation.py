@@ -26,9 +26,9 @@ def projection(parts: Floats, residuals: tuple[Floats, ...]) -> Floats:
     errors = aligned(residuals)
     if errors.shape[1] < RESIDUALS_MIN:
         return _least_squares(parts, parts.sum(axis=1))
-    floor = 1e-3 * max(float(errors.std()), 1e-12)
+    floor = max(1e-3 * float(errors.std()), 1e-9)
     by_deviation = _least_squares(parts, errors.std(axis=1) + floor)
-    if parts.shape[0] > NODES_MAX:
+    if parts.shape[0] > NODES_MAX or errors.std(axis=1).max() < floor:
         return by_deviation
     return np.asarray((by_deviation + _minimum_trace(parts, errors, floor)) / 2, dtype=np.float64)
 

@@ -10,6 +10,8 @@ from forecast.series.panel import Floats, Ints, Panel
 CYCLE_DECAY = 0.85
 # Below this many cycles the repetition of a pattern can't be measured.
 CYCLES_MIN = 1.5
+# So many series tell what they have in common from what one of them has.
+SIBLINGS_MIN = 3
 ZERO_SHARE_MAX = 0.2
 
 
@@ -19,13 +21,15 @@ class Profile:
 
     Attributes:
         deviations: one a position in the season: logarithms of factors where `multiplicative`, else amounts.
-        strength: 0 to 1, the share of the raw pattern that was kept.
+        strength: 0 to 1, the share that was kept of what the series has of its own.
+        doubt: variance of the pattern's error, in variances of what the pattern leaves.
         raw: the pattern before shrinkage.
     """
 
     deviations: Floats
     raw: Floats
     strength: float
+    doubt: float
     multiplicative: bool
 
     def removed(self, values: Floats, positions: Ints) -> Floats:
@@ -46,8 +50,14 @@ class Profile:
 
 
 def profiles(panel: Panel) -> list[Profile]:
-    """Estimate the seasonal profile of each series."""
-    return [_profile(values, panel.positions(index), panel.season) for index, values in enumerate(panel.history)]
+    """Estimate the seasonal profile of each series, leaning on the one that the series have in common.
+
+    A pattern is shrunk twice by how far it stands out from chance: what is common towards none, and what a series has
+    of its own towards what is common. A series that is too short for one has what is common.
+    """
+    found = [_raw_pattern(values, panel.positions(index), panel.season) for index, values in enumerate(panel.history)]
+    common = _common(found, panel)
+    return [_leaning(raw, common if raw.multiplicative else np.zeros(panel.season)) for raw in found]
 
 
 def likeness(found: list[Profile]) -> float:
@@ -60,18 +70,72 @@ def likeness(found: list[Profile]) -> float:
     return float(max(0.0, (standard.mean(axis=0).var() * count - 1) / (count - 1)))
 
 
-def _profile(values: Floats, positions: Ints, season: int) -> Profile:
-    none = np.zeros(season)
+@dataclass(frozen=True, kw_only=True)
+class _RawPattern:
+    """The mean deviation by position in the season, before any shrinkage.
+
+    Attributes:
+        noise: variance of the error of the pattern; infinite where it can't be measured.
+        rest: what the trend leaves of the history, outliers bounded; empty where there is no whole season.
+    """
+
+    pattern: Floats
+    noise: float
+    multiplicative: bool
+    rest: Floats
+
+
+def _raw_pattern(values: Floats, positions: Ints, season: int) -> _RawPattern:
+    multiplicative = bool(values.min() >= 0 and values.max() > 0 and np.mean(values == 0) <= ZERO_SHARE_MAX)
     if season == 1 or len(values) < season or np.ptp(values) == 0:
-        return Profile(deviations=none, raw=none, strength=0.0, multiplicative=False)
-    multiplicative = bool(values.min() >= 0 and np.mean(values == 0) <= ZERO_SHARE_MAX)
+        return _RawPattern(pattern=np.zeros(season), noise=np.inf, multiplicative=multiplicative, rest=np.empty(0))
     level = np.log(values + 0.05 * values.mean()) if multiplicative else values
     rest = level - trend(level, season)
     bound = 4 * np.median(np.abs(rest)) + (0.1 if multiplicative else 0.1 * np.abs(values).mean())
     rest = np.clip(rest, -bound, bound)
-    raw, noise = _repetition(rest, positions, season)
-    strength = _strength(raw, noise) if len(values) >= CYCLES_MIN * season else 0.0
-    return Profile(deviations=strength * raw, raw=raw, strength=strength, multiplicative=multiplicative)
+    pattern, noise = _repetition(rest, positions, season)
+    known = len(values) >= CYCLES_MIN * season
+    return _RawPattern(pattern=pattern, noise=noise if known else np.inf, multiplicative=multiplicative, rest=rest)
+
+
+def _common(found: list[_RawPattern], panel: Panel) -> Floats:
+    """Give the pattern that series have in common: that of the mean of their histories, each weighed by its noise.
+
+    Measured on the mean, as a happening that strikes all of them at once repeats no better than in one of them.
+    """
+    chosen = [index for index, raw in enumerate(found) if raw.multiplicative and np.isfinite(raw.noise)]
+    if len(chosen) < SIBLINGS_MIN:
+        return np.zeros(panel.season)
+    last, span = int(panel.ends[chosen].max()), max(len(found[index].rest) for index in chosen)
+    total, weights = np.zeros(span), np.zeros(span)
+    usual = float(np.median([found[index].noise for index in chosen]))
+    for index in chosen:
+        rest, late = found[index].rest, last - int(panel.ends[index])
+        place = slice(max(0, span - late - len(rest)), max(0, span - late))
+        size = place.stop - place.start
+        weight = 1 / (found[index].noise + usual + 1e-12)
+        total[place] += weight * rest[len(rest) - size :]
+        weights[place] += weight
+    begin = int(np.argmax(weights > 0))
+    mean = total[begin:] / np.maximum(weights[begin:], 1e-12)
+    positions = (last - len(mean) + 1 + np.arange(len(mean))) % panel.season
+    if len(mean) < CYCLES_MIN * panel.season:
+        return np.zeros(panel.season)
+    pattern, noise = _repetition(mean, positions, panel.season)
+    return _strength(pattern, noise) * pattern
+
+
+def _leaning(raw: _RawPattern, common: Floats) -> Profile:
+    seen_once = bool(len(raw.rest)) and not np.isfinite(raw.noise)
+    own = raw.pattern - common
+    strength = _strength(own, raw.noise) if len(raw.rest) else 0.0
+    return Profile(
+        deviations=np.zeros_like(common) if seen_once else common + strength * own,
+        raw=raw.pattern,
+        strength=strength,
+        doubt=strength * len(common) / len(raw.rest) if strength else 0.0,
+        multiplicative=raw.multiplicative,
+    )
 
 
 def _repetition(rest: Floats, positions: Ints, season: int) -> tuple[Floats, float]:
@@ -87,7 +151,7 @@ def _repetition(rest: Floats, positions: Ints, season: int) -> tuple[Floats, flo
 
 def _strength(pattern: Floats, noise: float) -> float:
     """Give the share of a pattern's variance that isn't noise (empirical Bayes; Miller and Williams 2003)."""
-    signal = max(0.0, float(pattern.var(ddof=1)) - noise)
+    signal = max(0.0, float(pattern.var(ddof=1)) - noise) if len(pattern) > 1 and np.isfinite(noise) else 0.0
     return signal / (signal + noise) if signal > 0 else 0.0
 
 

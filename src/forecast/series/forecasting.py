@@ -1,0 +1,82 @@
+"""From series to their outlook: what is known ahead is taken out, forecast without, put back, and what was done is said."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from forecast.series.calendar_effects import calendar_inputs
+from forecast.series.hierarchy import Hierarchy, span_hierarchy, sum_panel
+from forecast.series.known_ahead import Inputs, effects, read_inputs, with_effects, without_effects
+from forecast.series.outlook import Outlook, outlook_of_hierarchy, outlook_of_series
+from forecast.series.panel import Floats, Panel
+from forecast.series.reading import SeriesFile
+
+# What is given ought to matter, and is believed sooner than what the calendar offers by itself.
+GIVEN_MARGIN, CALENDAR_MARGIN = 0.0, 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """An outlook, the hierarchy it adds up by, and what was done, in sentences."""
+
+    outlook: Outlook
+    hierarchy: Hierarchy | None
+    remarks: tuple[str, ...]
+
+
+def forecast_series(
+    found: SeriesFile,
+    levels: list[str],
+    horizon: int,
+    *,
+    source: Path | None = None,
+    future: Path | None = None,
+    country: str | None = None,
+    draws_count: int = 0,
+) -> Forecast:
+    """Forecast what a file holds, with totals where there are levels.
+
+    Args:
+        source: the file of the series, where it may hold the past of what is known ahead.
+        future: a file of what is known ahead.
+        country: two letters, whose public holidays count.
+        draws_count: futures to draw where there are no levels; with levels they are drawn in any case.
+    """
+    given = [] if future is None else [(read_inputs(future, found.panel, horizon, history=source), GIVEN_MARGIN)]
+    calendar = [(inputs, CALENDAR_MARGIN) for inputs in calendar_inputs(found.panel, horizon, country=country)]
+    panel, factors, remarks = _cleaned(found.panel, [*given, *calendar], horizon)
+    so_far = None
+    if found.partial is not None:
+        so_far = np.array([found.partial[1].get(name, np.nan) for name in panel.ids]) / factors[:, 0]
+    hierarchy = span_hierarchy(found.series, levels, found.totals) if levels else None
+    if hierarchy is None:
+        outlook = outlook_of_series(panel, horizon, so_far=so_far, draws_count=draws_count)
+    else:
+        outlook = outlook_of_hierarchy(panel, hierarchy, horizon, so_far=so_far)
+    if (factors != 1).any():
+        outlook = with_effects(outlook, factors, hierarchy)
+        outlook = replace(outlook, panel=found.panel if hierarchy is None else sum_panel(found.panel, hierarchy))
+    return Forecast(outlook=outlook, hierarchy=hierarchy, remarks=tuple(remarks))
+
+
+def _cleaned(panel: Panel, candidates: list[tuple[Inputs, float]], horizon: int) -> tuple[Panel, Floats, list[str]]:
+    """Take out what explains later history; gives series × horizon factors to multiply forecasts by, and remarks."""
+    factors, remarks = np.ones((len(panel.ids), horizon)), []
+    for inputs, margin in candidates:
+        effect = effects(panel, inputs, margin=margin)
+        if effect is not None:
+            panel, more = without_effects(panel, inputs, effect)
+            factors *= more
+            remarks.append(_found(inputs.names, effect.mean(axis=0).tolist()))
+        elif margin == GIVEN_MARGIN:
+            remarks.append(f"{', '.join(inputs.names)} explained nothing of later revenue, and is not used")
+    return panel, factors, remarks
+
+
+def _found(names: tuple[str, ...], effects: list[float]) -> str:
+    each = ", ".join(
+        f"{name} {100 * (math.exp(effect) - 1):+.1f} % a unit" for name, effect in zip(names, effects, strict=True)
+    )
+    return f"known ahead, on average: {each}"
