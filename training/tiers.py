@@ -26,6 +26,7 @@ from training.card import compose_card, gates_section, warnings_section
 from training.gates import Gate
 from training.release import Release, release_run
 from training.tier_config import TierExperiment
+from training.tier_evidence import evidence_section, judge_tier_evidence
 from training.tier_gates import JudgedCustomers, decide_tier_gates, measure_tiers, tier_verdict
 from training.tracking import Report
 from training.value_fit import (
@@ -111,6 +112,7 @@ def train_tiers(
     if held is None:
         return replace(run, verdict=_too_little(experiment))
     judged, choice = _judge(past, held, experiment)
+    evidence = _evidence(past, held, judged, experiment)
     gates = decide_tier_gates(judged, experiment.gates, experiment.seed, learnable=season_seen(past, held.as_of))
     run = replace(run, gates=gates, metrics=measure_tiers(judged), verdict=tier_verdict(gates))
 
@@ -118,10 +120,19 @@ def train_tiers(
     lessons = _lessons(past, until, horizon, experiment)
     fitted = fit_value_models(lessons, prior.baseline, experiment.recipe, horizon_days=horizon, choices=[choice])
     model = fitted[choice].with_bands(_bands_of(judged.ours, judged.actual))
-    findings = {"gates": [gate.to_json() for gate in gates], "metrics": dict(run.metrics), "choice": asdict(choice)}
+    findings = {
+        "gates": [gate.to_json() for gate in gates],
+        "metrics": dict(run.metrics),
+        "choice": asdict(choice),
+        "evidence": evidence["own"],
+    }
     return replace(
         run,
-        prior=replace(run.prior, estimator=prior.with_bands(_bands_of(judged.baseline, judged.actual))),
+        prior=replace(
+            run.prior,
+            estimator=prior.with_bands(_bands_of(judged.baseline, judged.actual)),
+            bundle={**run.prior.bundle, "evidence": evidence["prior"]},
+        ),
         candidate=Version(
             name=experiment.name,
             version=version_id,
@@ -130,6 +141,22 @@ def train_tiers(
             bundle=bundle | findings | {"yardsticks": _yardsticks(past, model, experiment, until)},
         ),
     )
+
+
+def _evidence(
+    past: CustomerHistory, held: Lesson, judged: JudgedCustomers, experiment: TierExperiment
+) -> dict[str, dict[str, Any]]:
+    """Judge alerts and next products, by basis of the version that would give them."""
+    predicted = {"own": judged.ours["active"], "prior": judged.baseline["active"]}
+    return {
+        basis: {
+            kind: found.to_json()
+            for kind, found in judge_tier_evidence(
+                past, held, probability, experiment.gates, seed=experiment.seed
+            ).items()
+        }
+        for basis, probability in predicted.items()
+    }
 
 
 def _bands_of(predicted: Mapping[Target, Floats], actual: Mapping[Target, Floats]) -> dict[str, Bands]:
@@ -236,7 +263,14 @@ def _bundle(
 def tier_report(run: TierRun, version: Version[ValueModel], models: Path) -> Report:
     """Tell of a version of customer tiers."""
     model = version.estimator
-    sections = [_data(version), _buying(model), _figures(run), gates_section(run.gates), warnings_section(run.warnings)]
+    sections = [
+        _data(version),
+        _buying(model),
+        _figures(run),
+        evidence_section(version.bundle.get("evidence", {})),
+        gates_section(run.gates),
+        warnings_section(run.warnings),
+    ]
     rate = model.baseline.rate
     return Report(
         card=compose_card(version, run.verdict, models, sections),

@@ -1,6 +1,6 @@
 """/v1/accounts: what customers are worth, stored and as sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -12,14 +12,16 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
+from forecast.account_alerts import absent_because, list_alerts, scored_accounts
+from forecast.customer_alerts import ALERT_KINDS, AlertKind
 from forecast.customer_scoring import score_customers
-from forecast.customer_wording import potential_label, reason_sentence, strategy
+from forecast.customer_wording import alert_sentence, potential_label, reason_sentence, strategy
 from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory
 from forecast.errors import InputError, NotFoundError
 from forecast.records import Account, AccountScore
 from forecast.tiers import Potential, Tier, Yardsticks
 from forecast.wording import Language
-from serving.deps import DeskDep, LanguageDep, SessionDep
+from serving.deps import Desk, DeskDep, LanguageDep, SessionDep
 from serving.listing import PAST_SCORES_MAX, Cursor, comes_after
 from serving.live import Live
 from serving.posted import utc
@@ -58,9 +60,28 @@ class NextOrder(Schema):
     overdue: bool
 
 
+class Alert(Schema):
+    """Why to call: `value` against what is `usual`, a probability or days (see the sentence)."""
+
+    kind: AlertKind
+    value: float
+    usual: float
+    sentence: str
+
+
+class NextProduct(Schema):
+    """A product that the account may buy next, as it bought `because`; `lift` is against all accounts."""
+
+    product_id: str
+    because: str
+    lift: float
+
+
 class AccountValue(Schema):
     """What an account is worth within `horizon_days` of `as_of`, and what to do.
 
+    `revenue` is the mean that totals are made of, `median_revenue` what the middle one of such accounts spends. `margin` is
+    missing where no cost is known; `alerts` and `next_products` are empty where they did not prove better than what is simple.
     `level` is `not learnable` where less than a year is known, so that the season ahead was never seen.
     """
 
@@ -69,11 +90,15 @@ class AccountValue(Schema):
     probability_active: float
     orders: Estimate
     revenue: Estimate
+    median_revenue: float | None
+    margin: Estimate | None
     tier: Tier
     potential: Potential
     potential_label: str
     strategy: str
     next_order: NextOrder | None
+    alerts: list[Alert]
+    next_products: list[NextProduct]
     reasons: list[ValueReason]
     basis: str
     level: str
@@ -201,7 +226,7 @@ def list_accounts(
         (Account.industry, industry),
     )
     statement = (
-        _scored_accounts()
+        scored_accounts()
         .where(AccountScore.latest, *(column == wanted for column, wanted in asked if wanted is not None))
         .order_by(AccountScore.expected_revenue.desc(), AccountScore.account_id)
         .limit(limit + 1)
@@ -214,6 +239,47 @@ def list_accounts(
     more = len(found) > limit
     last = Cursor(value=rows[-1].value.revenue.expected, record_id=rows[-1].id) if more else None
     return AccountPage(accounts=rows, next_cursor=last.to_text() if last else None)
+
+
+class AbsentAlert(Schema):
+    """A kind of alert that is not given, and why."""
+
+    kind: AlertKind
+    why: str
+
+
+class AlertsAnswer(Schema):
+    """Accounts to call, the most valuable first, and what is not given."""
+
+    accounts: list[AccountRow]
+    absent: list[AbsentAlert]
+
+
+@router.get("/v1/accounts/alerts", summary="List accounts with alerts, the most valuable first")
+def list_account_alerts(
+    *,
+    session: SessionDep,
+    desk: DeskDep,
+    language: LanguageDep,
+    kind: Annotated[AlertKind | None, Query(examples=["churn_risk"])] = None,
+    tier: Annotated[Tier | None, Query(examples=["A"])] = None,
+    owner_id: Annotated[str | None, Query(description="Only accounts of this person.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500, examples=[50])] = 50,
+) -> AlertsAnswer:
+    """List accounts that may leave, fell silent again or are past their usual next order, with reasons and strategy."""
+    found = list_alerts(session, kind=kind, tier=tier, owner_id=owner_id, limit=limit)
+    rows = [_row(score, account, language) for score, account in found]
+    evidence = _evidence(desk)
+    absent = [AbsentAlert(kind=one, why=absent_because(evidence, one)) for one in ALERT_KINDS if kind in (None, one)]
+    return AlertsAnswer(accounts=rows, absent=[one for one in absent if one.why])
+
+
+def _evidence(desk: Desk) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = desk.live.get(TIER_MODEL).version.bundle.get("evidence", {})
+    except NotFoundError:
+        return {}
+    return found
 
 
 @router.get("/v1/accounts/{account_id:path}", summary="Read one account with its value and trend")
@@ -238,11 +304,6 @@ def read_account(account_id: str, session: SessionDep, language: LanguageDep) ->
         for score in scores
     ]
     return AccountAnswer(**dict(row), trend=trend)
-
-
-def _scored_accounts() -> sa.Select[AccountScore, Account]:
-    known = sa.and_(Account.id == AccountScore.account_id, Account.deleted_at.is_(None))
-    return sa.select(AccountScore, Account).outerjoin(Account, known)
 
 
 def _scores_of(session: Session, account_id: str) -> Sequence[AccountScore]:
@@ -273,11 +334,15 @@ def _value(row: dict[str, Any], language: Language) -> AccountValue:
         probability_active=row["probability_active"],
         orders=_estimate(row, "expected_orders"),
         revenue=_estimate(row, "expected_revenue"),
+        median_revenue=row["median_revenue"],
+        margin=None if row["expected_margin"] is None else _estimate(row, "expected_margin"),
         tier=row["tier"],
         potential=row["potential"],
         potential_label=potential_label(row["potential"], language),
         strategy=strategy(row["tier"], row["potential"], language),
         next_order=_next_order(row),
+        alerts=[Alert(**alert, sentence=alert_sentence(alert, language)) for alert in row["alerts"]],
+        next_products=[NextProduct(**product) for product in row["next_products"]],
         reasons=[ValueReason(**reason, sentence=reason_sentence(reason, language)) for reason in row["reasons"]],
         basis=row["basis"],
         level=row["level"],

@@ -1,15 +1,18 @@
 """Write scores of accounts: into their table, where the newest of each is marked, or into a file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.customer_wording import reason_sentence
+from forecast.customer_wording import alert_sentence, reason_sentence
 from forecast.store import copy_frame
 
+_LISTS = ("reasons", "alerts", "next_products")
 _MOMENTS = ("as_of", "next_order_at", "next_order_low", "next_order_high")
 
 
@@ -25,15 +28,15 @@ def write_account_scores(session: Session, scores: pl.DataFrame) -> None:
     )
     session.execute(sa.text("ALTER TABLE new_account_score ALTER COLUMN id DROP NOT NULL"))
     new = sa.table("new_account_score", *(sa.column(name) for name in scores.columns))
-    copy_frame(session, new, scores.with_columns(_reasons_as_json(scores)))
+    copy_frame(session, new, scores.with_columns(_as_json(scores, name) for name in _LISTS))
     session.execute(_DROP_KNOWN)
     session.execute(_OUTDATE)
     session.execute(sa.text(_ADD.format(columns=", ".join(scores.columns))))
     session.execute(sa.text("DROP TABLE new_account_score"))
 
 
-def _reasons_as_json(scores: pl.DataFrame) -> pl.Series:
-    return pl.Series("reasons", [json.dumps(reasons) for reasons in scores["reasons"].to_list()], dtype=pl.String)
+def _as_json(scores: pl.DataFrame, name: str) -> pl.Series:
+    return pl.Series(name, [json.dumps(found, ensure_ascii=False) for found in scores[name].to_list()], dtype=pl.String)
 
 
 _DROP_KNOWN = sa.text(
@@ -52,10 +55,15 @@ _ADD = (
 
 
 def write_account_scores_file(scores: pl.DataFrame, path: Path, *, language: str) -> None:
-    """Write scores as CSV; reasons are a JSON list, each with its sentence."""
-    reasons = [
-        json.dumps([{**reason, "sentence": reason_sentence(reason, language)} for reason in found], ensure_ascii=False)
-        for found in scores["reasons"].to_list()
+    """Write scores as CSV; reasons and alerts are JSON lists, each with its sentence, next products one without."""
+    sentences = {"reasons": reason_sentence, "alerts": alert_sentence}
+    said = [
+        pl.Series(name, [_with_sentences(given, say, language) for given in scores[name].to_list()], dtype=pl.String)
+        for name, say in sentences.items()
     ]
     moments = [pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ") for name in _MOMENTS]
-    scores.with_columns(*moments, pl.Series("reasons", reasons, dtype=pl.String)).write_csv(path)
+    scores.with_columns(*moments, *said, _as_json(scores, "next_products")).write_csv(path)
+
+
+def _with_sentences(given: list[dict[str, Any]], say: Callable[[dict[str, Any], str], str], language: str) -> str:
+    return json.dumps([{**one, "sentence": say(one, language)} for one in given], ensure_ascii=False)

@@ -1,12 +1,14 @@
 """Read stored orders, accounts and events into the frames that customers' features are made of."""
 
 from datetime import datetime
+from decimal import Decimal
 
+import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.customers import ATTRIBUTES, CustomerHistory, cut_customers
-from forecast.records import Account, Activity, Case, Opportunity, Order
+from forecast.records import Account, Activity, Case, Feedback, Opportunity, Order, OrderLine, Product, Score
 from forecast.store import read_frame
 
 
@@ -15,19 +17,95 @@ def read_customers(session: Session, *, until: datetime | None = None) -> Custom
 
     An account without a row of its own counts, if it has orders.
     """
-    orders = sa.select(Order.account_id, Order.ordered_at, Order.amount).where(
-        Order.account_id.is_not(None), Order.ordered_at.is_not(None), Order.deleted_at.is_(None)
-    )
     accounts = sa.select(
         Account.id.label("account_id"), Account.name, *(getattr(Account, name) for name in ATTRIBUTES)
     ).where(Account.deleted_at.is_(None))
     history = CustomerHistory(
-        orders=read_frame(session, orders).sort("account_id", "ordered_at"),
+        orders=_orders(session),
         accounts=read_frame(session, accounts).sort("account_id"),
         events=read_frame(session, _events()),
+        lines=read_frame(session, _lines()),
+        ratings=_ratings(session),
+        pipeline=read_frame(session, _pipeline()),
+        win_scores=read_frame(session, _win_scores()),
         warnings=_warnings(session),
     )
     return history if until is None else cut_customers(history, until)
+
+
+_KNOWN_ORDER = (Order.account_id.is_not(None), Order.ordered_at.is_not(None), Order.deleted_at.is_(None))
+
+
+def _orders(session: Session) -> pl.DataFrame:
+    """Read orders by account and moment; an order without a cost of its own has that of its lines, if all are known."""
+    piece = OrderLine.quantity * Product.unit_cost
+    of_lines = (
+        sa.select(
+            OrderLine.order_id, sa.case((sa.func.count() == sa.func.count(piece), sa.func.sum(piece))).label("cost")
+        )
+        .join(Product, sa.and_(Product.id == OrderLine.product_id, Product.deleted_at.is_(None)), isouter=True)
+        .where(OrderLine.deleted_at.is_(None))
+        .group_by(OrderLine.order_id)
+        .subquery()
+    )
+    columns = (
+        Order.account_id,
+        Order.ordered_at,
+        Order.amount,
+        sa.func.coalesce(Order.cost, of_lines.c.cost).label("cost"),
+    )
+    statement = sa.select(*columns).outerjoin(of_lines, of_lines.c.order_id == Order.id).where(*_KNOWN_ORDER)
+    orders = read_frame(session, statement).sort("account_id", "ordered_at")
+    return orders.drop("cost") if orders["cost"].is_null().all() else orders
+
+
+def _lines() -> sa.Select[str | None, datetime | None, str | None]:
+    return (
+        sa.select(Order.account_id, Order.ordered_at.label("happened_at"), OrderLine.product_id)
+        .join(OrderLine, OrderLine.order_id == Order.id)
+        .where(
+            *_KNOWN_ORDER,
+            OrderLine.product_id.is_not(None),
+            OrderLine.deleted_at.is_(None),
+            sa.func.coalesce(OrderLine.quantity, 1) > 0,
+        )
+    )
+
+
+def _ratings(session: Session) -> pl.DataFrame:
+    """Read satisfaction as its place on its scale, such as 1-5 or 10 (from 0); on another scale it is left out."""
+    statement = sa.select(
+        Feedback.account_id, Feedback.created_at.label("happened_at"), Feedback.satisfaction, Feedback.scale
+    ).where(
+        Feedback.account_id.is_not(None),
+        Feedback.created_at.is_not(None),
+        Feedback.satisfaction.is_not(None),
+        Feedback.deleted_at.is_(None),
+    )
+    ends = pl.col("scale").str.extract_all(r"\d+").cast(pl.List(pl.Float64))
+    low = pl.when(ends.list.len() > 1).then(ends.list.first()).otherwise(0.0)
+    share = (pl.col("satisfaction") - low) / (ends.list.last() - low)
+    found = read_frame(session, statement).with_columns(
+        pl.when(share.is_between(0, 1)).then(share).alias("satisfaction")
+    )
+    return found.drop_nulls("satisfaction").select("account_id", "happened_at", "satisfaction")
+
+
+def _pipeline() -> sa.Select[str | None, str, datetime | None, datetime | None, str, Decimal | None]:
+    return sa.select(
+        Opportunity.account_id,
+        Opportunity.id.label("opportunity_id"),
+        Opportunity.created_at,
+        Opportunity.closed_at,
+        Opportunity.status,
+        Opportunity.amount,
+    ).where(Opportunity.account_id.is_not(None), Opportunity.created_at.is_not(None), Opportunity.deleted_at.is_(None))
+
+
+def _win_scores() -> sa.Select[str, datetime, float]:
+    return sa.select(Score.record_id.label("opportunity_id"), Score.as_of, Score.probability).where(
+        Score.model == "win_probability"
+    )
 
 
 def _events() -> sa.Select[tuple[str, datetime, str]]:

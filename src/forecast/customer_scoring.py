@@ -8,15 +8,17 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from forecast.customers import DAY_MICROSECONDS, EVENTS, CustomerHistory
-from forecast.estimators.value import BANDED, SHAPES, ValueModel
+from forecast.customer_alerts import ALERT, PURCHASES_FOR_RHYTHM, find_alerts
+from forecast.customers import DAY_MICROSECONDS, EVENTS, CustomerHistory, margin_shares
+from forecast.estimators.next_products import fit_companions, next_products
+from forecast.estimators.value import BANDED, SHAPES, Bands, ValueModel
 from forecast.features.customers import YEAR_DAYS, customer_features
 from forecast.metrics import Floats
 from forecast.registry import Version
 from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
 
 MONTH_DAYS = 30
-PURCHASES_FOR_RHYTHM = 3
+NEXT_PRODUCTS = 5
 REASONS_MAX = 5
 REASON_MIN = 0.05
 SHOWN: dict[str, str] = {
@@ -25,12 +27,16 @@ SHOWN: dict[str, str] = {
     "half_trend": "half_purchases", "spend_trend": "recent_spent", "last_value": "last_value",
     "largest_value": "max_value", "tenure": "tenure_days", "regularity": "gap_sd_days", "season": "season_purchases",
     "returns": "returned_amount", **{f"{kind}_count": f"{kind}_count" for kind in EVENTS},
+    "breadth": "product_count", "satisfaction": "satisfaction", "open_wins": "open_wins",
 }  # fmt: skip
 """The feature that people know, of each shape that a reason may name."""
 
 _REASON = pl.Struct(
     {"feature": pl.String(), "value": pl.Float64(), "usual": pl.Float64(), "contribution": pl.Float64()}
 )
+
+
+_PROPOSAL = pl.Struct({"product_id": pl.String(), "because": pl.String(), "lift": pl.Float64()})
 
 
 def score_customers(
@@ -52,16 +58,20 @@ def score_customers(
         Columns as SCORE_TYPES, by account: probabilities 0-1; `…_low` and `…_high` bound 80 %; `reasons` are at most five
         {feature, value, usual of customers in the middle, contribution to the log of expected revenue}, strongest first;
         the next order from three purchases on; `level` is `learnt`, or `not learnable` where the season was never seen.
+        Margins are missing where no cost is known; `next_products` and `alerts` are empty unless the version's evidence says
+        that they proved better than what is simple.
     """
     policy = TierPolicy(**version.bundle["policy"])
     model = version.estimator
     features, values = value_customers(history, model, as_of)
     if features.is_empty():
         return pl.DataFrame(schema=SCORE_TYPES)
-    customers = values.hstack(features.select("tenure_days", "recency_days", "spent"))
+    known = ("tenure_days", "recency_days", "spent", "purchase_days", "gap_max_days")
+    customers = values.hstack(features.select(known))
     found = yardsticks or find_yardsticks(customers, policy, horizon_days=model.horizon_days)
     before = _earlier_tiers(history, model, policy, as_of, yardsticks)
-    return customers.with_columns(
+    proven = proven_kinds(version)
+    scored = customers.with_columns(
         assign_tiers(values, found, policy, before=before)["tier"],
         potential(policy, found, horizon_days=model.horizon_days).alias("potential"),
         *_next_orders(features, as_of),
@@ -71,7 +81,48 @@ def score_customers(
         basis=pl.lit(version.basis),
         version=pl.lit(version.version),
         level=pl.lit("learnt" if season_seen(history, as_of) else "not learnable"),
-    ).select(SCORE_TYPES.names())
+        latest_gap_days=pl.Series(usual_gaps(features)[2]),
+        **_margins(history, customers, as_of),
+        next_products=_proposals(history, customers, as_of, proven),
+    )
+    alerts = find_alerts(scored, found, policy, horizon_days=model.horizon_days, kinds=proven)
+    return scored.with_columns(alerts).select(SCORE_TYPES.names()).cast(SCORE_TYPES)
+
+
+def proven_kinds(version: Version[ValueModel]) -> set[str]:
+    """Tell which alerts, and whether next products, proved better than what is simple on held-out time."""
+    return {kind for kind, found in version.bundle.get("evidence", {}).items() if found["passed"]}
+
+
+def _margins(history: CustomerHistory, customers: pl.DataFrame, as_of: datetime) -> dict[str, pl.Series]:
+    """Give the expected margin and its bounds: revenue times the customer's share; missing where no cost is known."""
+    ends = {f"expected_margin{end}": customers[f"expected_revenue{end}"] for end in ("", "_low", "_high")}
+    shares = margin_shares(history, as_of)
+    if shares is None:
+        return {name: pl.Series(name, [None] * customers.height, dtype=pl.Float64) for name in ends}
+    usual = shares["usual"][0]
+    joined = customers.select("account_id").join(shares, on="account_id", how="left", maintain_order="left")
+    share = joined["margin_share"].fill_null(usual)
+    margins = {name: revenue * share for name, revenue in ends.items()}
+    low, high = margins["expected_margin_low"], margins["expected_margin_high"]
+    bounds = pl.DataFrame({"low": low, "high": high}).select(
+        expected_margin_low=pl.min_horizontal("low", "high"), expected_margin_high=pl.max_horizontal("low", "high")
+    )
+    return {"expected_margin": margins["expected_margin"], **bounds.to_dict()}
+
+
+def _proposals(history: CustomerHistory, customers: pl.DataFrame, as_of: datetime, proven: set[str]) -> pl.Series:
+    """Give each customer's next products, a list of {product_id, because, lift}."""
+    bought = history.lines.filter(pl.col("happened_at") < as_of).select("account_id", "product_id")
+    empty = pl.Series([[]] * customers.height, dtype=pl.List(_PROPOSAL))
+    if "next_products" not in proven or bought.is_empty():
+        return empty
+    found = next_products(fit_companions(bought), bought, count=NEXT_PRODUCTS)
+    lists = found.group_by("account_id", maintain_order=True).agg(
+        next_products=pl.struct("product_id", "because", "lift")
+    )
+    joined = customers.select("account_id").join(lists, on="account_id", how="left", maintain_order="left")
+    return joined["next_products"].fill_null(pl.Series([[]], dtype=pl.List(_PROPOSAL)))
 
 
 def season_seen(history: CustomerHistory, as_of: datetime) -> bool:
@@ -92,6 +143,10 @@ SCORE_TYPES = pl.Schema(
         "expected_revenue": pl.Float64(),
         "expected_revenue_low": pl.Float64(),
         "expected_revenue_high": pl.Float64(),
+        "median_revenue": pl.Float64(),
+        "expected_margin": pl.Float64(),
+        "expected_margin_low": pl.Float64(),
+        "expected_margin_high": pl.Float64(),
         "tier": pl.String(),
         "potential": pl.String(),
         "next_order_at": pl.Datetime("us", "UTC"),
@@ -99,6 +154,8 @@ SCORE_TYPES = pl.Schema(
         "next_order_high": pl.Datetime("us", "UTC"),
         "overdue": pl.Boolean(),
         "reasons": pl.List(_REASON),
+        "alerts": pl.List(ALERT),
+        "next_products": pl.List(_PROPOSAL),
         "basis": pl.String(),
         "version": pl.String(),
         "level": pl.String(),
@@ -119,7 +176,8 @@ def value_customers(history: CustomerHistory, model: ValueModel, as_of: datetime
             pl.Series(f"expected_{target}{end}", bound)
             for end, bound in (("", found[target]), ("_low", low), ("_high", high))
         ]
-    return features, features.select("account_id", *columns)
+    median = model.bands.get("revenue", Bands()).median(found["revenue"])
+    return features, features.select("account_id", *columns, pl.Series("median_revenue", median))
 
 
 def _earlier_tiers(
@@ -144,22 +202,32 @@ def _earlier_tiers(
 def _next_orders(features: pl.DataFrame, as_of: datetime) -> list[pl.Expr]:
     """Expect the next order a usual gap after the last one, with bounds that 80 % of gaps keep; from three purchases on.
 
-    Gaps are taken as gamma-distributed with the customer's own mean and spread. `overdue`: even the upper bound is past.
+    `overdue`: even the upper bound is past.
     """
-    count, recency, tenure, spread = (
-        features[name].cast(pl.Float64).fill_null(0.0).to_numpy()
-        for name in ("purchase_days", "recency_days", "tenure_days", "gap_sd_days")
-    )
-    known = count >= PURCHASES_FOR_RHYTHM
-    mean = (tenure - recency) / np.maximum(count - 1, 1)
-    shape = np.clip((mean / np.maximum(spread, 0.1 * np.maximum(mean, 1.0))) ** 2, 0.1, 100.0)
-    low, high = (np.asarray(gammaincinv(shape, share)) * mean / shape for share in (0.1, 0.9))
+    known = (features["purchase_days"] >= PURCHASES_FOR_RHYTHM).to_numpy()
+    recency = features["recency_days"].cast(pl.Float64).to_numpy()
+    mean, low, high = usual_gaps(features)
     days = {"next_order_at": mean - recency, "next_order_low": low - recency, "next_order_high": high - recency}
     moments = [
         (pl.lit(as_of).cast(pl.Datetime("us", "UTC")) + _microseconds(ahead, known)).alias(name)
         for name, ahead in days.items()
     ]
     return [*moments, pl.lit(pl.Series("overdue", known & (high < recency)))]
+
+
+def usual_gaps(features: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Give the mean days between a customer's purchases, and the bounds that 80 % of them keep.
+
+    Gaps are taken as gamma-distributed with the customer's own mean and spread.
+    """
+    count, recency, tenure, spread = (
+        features[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+        for name in ("purchase_days", "recency_days", "tenure_days", "gap_sd_days")
+    )
+    mean = (tenure - recency) / np.maximum(count - 1, 1)
+    shape = np.clip((mean / np.maximum(spread, 0.1 * np.maximum(mean, 1.0))) ** 2, 0.1, 100.0)
+    low, high = (np.asarray(gammaincinv(shape, share)) * mean / shape for share in (0.1, 0.9))
+    return mean, low, high
 
 
 def _microseconds(days: Floats, known: NDArray[np.bool_]) -> pl.Expr:

@@ -16,6 +16,13 @@ def reason_sentence(reason: Mapping[str, Any], language: str) -> str:
     return str(phrases["sentence"][language].format(label=label, value=value, usual=usual, direction=direction))
 
 
+def alert_sentence(alert: Mapping[str, Any], language: str) -> str:
+    """Say an alert with its value and what is usual; a probability in percent."""
+    share = alert["kind"] == "churn_risk"
+    value, usual = (f"{alert[name]:.0%}" if share else _number(alert[name]) for name in ("value", "usual"))
+    return str(_phrases()["alerts"][alert["kind"]][language].format(value=value, usual=usual))
+
+
 def potential_label(potential: str, language: str) -> str:
     """Name a potential."""
     return str(_phrases()["potentials"][potential][language])

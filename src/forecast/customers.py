@@ -1,6 +1,6 @@
 """Customers and their purchases as stored, and what was known of them strictly before a moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -10,6 +10,20 @@ DAYS_MAX = 10_000_000
 
 ATTRIBUTES = ("industry", "region", "size", "channel")
 EVENTS = ("case", "activity", "opportunity")
+MOMENT = pl.Datetime("us", "UTC")
+LINE_TYPES = pl.Schema({"account_id": pl.String(), "happened_at": MOMENT, "product_id": pl.String()})
+RATING_TYPES = pl.Schema({"account_id": pl.String(), "happened_at": MOMENT, "satisfaction": pl.Float64()})
+PIPELINE_TYPES = pl.Schema(
+    {
+        "account_id": pl.String(),
+        "opportunity_id": pl.String(),
+        "created_at": MOMENT,
+        "closed_at": MOMENT,
+        "status": pl.String(),
+        "amount": pl.Float64(),
+    }
+)
+WIN_SCORE_TYPES = pl.Schema({"opportunity_id": pl.String(), "as_of": MOMENT, "probability": pl.Float64()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,17 +31,26 @@ class CustomerHistory:
     """Purchases and what surrounds them, uncut, each with its moment.
 
     Attributes:
-        orders: `account_id, ordered_at, amount`, by account and moment; a return has a negative amount.
+        orders: `account_id, ordered_at, amount`, by account and moment; a return has a negative amount. Also `cost`,
+            where the cost of any is known.
         accounts: `account_id, name` and ATTRIBUTES as they stand now; an account that is known from its orders only has no
             row.
         events: `account_id, happened_at, kind`, the kind one of EVENTS: a case opened, an activity done, an opportunity
             created.
+        lines: products bought, one row a product of an order.
+        ratings: how satisfied customers said they were, from 0 to 1.
+        pipeline: opportunities that have an account, with what became of them.
+        win_scores: what the win model said of opportunities, and when.
         warnings: what a reader of the figures must know.
     """
 
     orders: pl.DataFrame
     accounts: pl.DataFrame
     events: pl.DataFrame
+    lines: pl.DataFrame = field(default_factory=LINE_TYPES.to_frame)
+    ratings: pl.DataFrame = field(default_factory=RATING_TYPES.to_frame)
+    pipeline: pl.DataFrame = field(default_factory=PIPELINE_TYPES.to_frame)
+    win_scores: pl.DataFrame = field(default_factory=WIN_SCORE_TYPES.to_frame)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -38,12 +61,19 @@ class CustomerHistory:
 
 
 def cut_customers(history: CustomerHistory, until: datetime) -> CustomerHistory:
-    """Give the history as it was known before `until`."""
-    return CustomerHistory(
+    """Give the history as it was known before `until`; an opportunity that closed later is open."""
+    later = pl.col("closed_at") >= until
+    return replace(
+        history,
         orders=history.orders.filter(pl.col("ordered_at") < until),
-        accounts=history.accounts,
         events=history.events.filter(pl.col("happened_at") < until),
-        warnings=history.warnings,
+        lines=history.lines.filter(pl.col("happened_at") < until),
+        ratings=history.ratings.filter(pl.col("happened_at") < until),
+        pipeline=history.pipeline.filter(pl.col("created_at") < until).with_columns(
+            pl.when(later).then(pl.lit("open")).otherwise("status").alias("status"),
+            pl.when(~later).then("closed_at").alias("closed_at"),
+        ),
+        win_scores=history.win_scores.filter(pl.col("as_of") < until),
     )
 
 
@@ -60,6 +90,48 @@ def returned_before(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
     """Sum what each customer gave back before `as_of`: `account_id, returned_amount` of those who did."""
     returns = history.orders.filter((pl.col("ordered_at") < as_of) & (pl.col("amount") < 0))
     return returns.group_by("account_id", maintain_order=True).agg(returned_amount=-pl.col("amount").sum())
+
+
+def margin_shares(history: CustomerHistory, as_of: datetime) -> pl.DataFrame | None:
+    """Give each customer's margin as a share of revenue: `account_id, margin_share`, and what it is of all together.
+
+    A customer's share is drawn to that of all by two orders of usual revenue. None where no cost is known before `as_of`.
+    """
+    if "cost" not in history.orders.columns:
+        return None
+    known = history.orders.filter((pl.col("ordered_at") < as_of) & pl.col("cost").is_not_null())
+    revenue, cost = (float(known[name].sum()) for name in ("amount", "cost"))
+    if known.is_empty() or revenue <= 0:
+        return None
+    usual, weight = 1 - cost / revenue, 2 * revenue / known.height
+    margin = (pl.col("amount") - pl.col("cost")).sum()
+    drawn = (margin + usual * weight) / (pl.col("amount").sum().clip(lower_bound=0.0) + weight)
+    return known.group_by("account_id", maintain_order=True).agg(margin_share=drawn).with_columns(usual=pl.lit(usual))
+
+
+def open_pipeline(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
+    """Sum up what was open at `as_of`: `account_id, open_count, open_wins, open_value` of accounts with any.
+
+    `open_wins` adds up win probabilities, `open_value` those times the amounts. The probability is the newest that was
+    scored before `as_of`; without one, the share that was won of what had closed by then.
+    """
+    known = history.pipeline.filter(pl.col("created_at") < as_of)
+    closed = known.filter((pl.col("closed_at") < as_of) & (pl.col("status") != "open"))
+    usual = (closed.filter(pl.col("status") == "won").height + 1) / (closed.height + 2)
+    is_open = (pl.col("status") == "open") | (pl.col("closed_at") >= as_of)
+    scores = history.win_scores.filter(pl.col("as_of") < as_of).sort("as_of")
+    newest = scores.group_by("opportunity_id").agg(pl.col("probability").last())
+    chance = pl.col("probability").fill_null(usual)
+    return (
+        known.filter(is_open)
+        .join(newest, on="opportunity_id", how="left")
+        .group_by("account_id")
+        .agg(
+            open_count=pl.len().cast(pl.Int64),
+            open_wins=chance.sum(),
+            open_value=(chance * pl.col("amount").fill_null(0.0)).sum(),
+        )
+    )
 
 
 def purchases_within(history: CustomerHistory, as_of: datetime, *, horizon_days: int) -> pl.DataFrame:

@@ -26,6 +26,7 @@ class TierPolicy:
             same multiple of all customers together.
         dormant_below: probability of buying, as a multiple of the average customer's, of one that was silent for half a
             horizon.
+        churn_below: probability of buying, likewise, of a customer who bought lately and may leave all the same.
     """
 
     a_share: float = 0.5
@@ -36,6 +37,7 @@ class TierPolicy:
     growing_from: float = 1.2
     declining_below: float = 0.8
     dormant_below: float = 0.5
+    churn_below: float = 0.75
 
     def to_json(self) -> dict[str, Any]:
         """Give the policy as JSON values."""

@@ -1,12 +1,15 @@
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
+import sqlalchemy as sa
 from buyers import FIRST, simulate_buyers
 
 from forecast.account_scores import write_account_scores
+from forecast.customer_alerts import ALERT_KINDS
 from forecast.customer_scoring import score_customers
-from forecast.records import Account
+from forecast.records import Account, AccountScore
 from forecast.registry import make_live, write_version
 from forecast.store import unit_of_work
 from training.tier_config import read_tier_experiment
@@ -147,3 +150,37 @@ def test_without_a_live_version_scoring_is_unavailable(client):
 def test_live_tiers_are_told_among_the_models(live_tiers, client):
     """GET /v1/models lists customer tiers like any other model."""
     assert live_tiers.version in client.get("/v1/models").text
+
+
+def test_alerts_are_listed_with_what_to_do(scores, client, live_tiers):
+    """Accounts with an alert come the most valuable first; a kind that is not given says why."""
+    found = client.get("/v1/accounts/alerts", params={"limit": 500}).json()
+    with_alert = scores.filter(pl.col("alerts").list.len() > 0).sort(
+        "expected_revenue", "account_id", descending=[True, False]
+    )
+    assert [one["id"] for one in found["accounts"]] == with_alert["account_id"].to_list()
+    evidence = live_tiers.bundle["evidence"]
+    assert {one["kind"] for one in found["absent"]} == {kind for kind in ALERT_KINDS if not evidence[kind]["passed"]}
+    given = {alert["kind"] for one in found["accounts"] for alert in one["value"]["alerts"]}
+    assert given <= {kind for kind in ALERT_KINDS if evidence[kind]["passed"]}
+
+
+@pytest.fixture
+def called(scores, stored):
+    """Give three accounts an alert each, of two kinds."""
+    ids = scores.sort("expected_revenue", "account_id", descending=[True, False])["account_id"].head(3).to_list()
+    kinds = dict(zip(ids, ("churn_risk", "overdue", "churn_risk"), strict=True))
+    with unit_of_work(stored) as session:
+        session.execute(sa.update(AccountScore).values(alerts=[]))
+        for account, kind in kinds.items():
+            wanted = sa.update(AccountScore).where(AccountScore.latest, AccountScore.account_id == account)
+            session.execute(wanted.values(alerts=[{"kind": kind, "value": 0.2, "usual": 0.5}]))
+    return kinds
+
+
+def test_alerts_are_narrowed_by_kind(called, client):
+    """Only accounts with an alert of that kind are listed, each with its sentence."""
+    found = client.get("/v1/accounts/alerts", params={"kind": "churn_risk", "language": "zh"}).json()["accounts"]
+    assert [one["id"] for one in found] == [account for account, kind in called.items() if kind == "churn_risk"]
+    assert "流失风险" in found[0]["value"]["alerts"][0]["sentence"]
+    assert client.get("/v1/accounts/alerts", params={"owner_id": "nobody"}).json()["accounts"] == []

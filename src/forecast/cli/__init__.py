@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from forecast.cli.accuracy import accuracy, backtest
+from forecast.cli.alerts import alerts
 from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
 from forecast.cli.duplicates import duplicates, merge, unmerge
@@ -44,6 +45,7 @@ app.command()(rollback)
 app.command()(score)
 app.command()(outlook)
 app.command()(targets)
+app.command()(alerts)
 app.command("what-if")(what_if)
 app.add_typer(policy, name="policy")
 app.command()(accuracy)

@@ -60,6 +60,9 @@ def _print_figures(run: "TierRun") -> None:
         for who in ("model", "baseline", "last_period"):
             table.add_row(who, *(f"{run.metrics[f'{who}_{name}']:.4f}" for name in measured))
         output.print(table)
+    given = run.candidate if run.promotable and run.candidate else run.prior
+    for kind, found in given.bundle.get("evidence", {}).items():
+        output.print(f"{kind.replace('_', ' ')}: {found['sentence']}")
 
 
 def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | None) -> None:

@@ -24,10 +24,12 @@ NUMBERS = (
     "purchase_days", "spent", "returned_amount", "recency_days", "tenure_days", "mean_value", "last_value", "max_value",
     "gap_sd_days", "recent_purchases", "recent_spent", "half_purchases", "half_spent", "previous_purchases",
     "previous_spent", "season_purchases", "season_spent", *(f"{kind}_count" for kind in EVENTS),
+    "product_count", "satisfaction", "open_wins",
 )  # fmt: skip
 SHAPES = (
     "rhythm", "value", "staying", "purchases", "recency_share", "overdue", "orders_trend", "half_trend", "spend_trend", "last_value",
     "largest_value", "tenure", "regularity", "season", "returns", *(f"{kind}_count" for kind in EVENTS),
+    "breadth", "satisfaction", "open_wins",
 )  # fmt: skip
 LOGS = (
     "purchase_days", "recency_days", "tenure_days", "recent_purchases", "half_purchases", "previous_purchases", "season_purchases",
@@ -38,6 +40,7 @@ MONEY_LOGS = (
 PLAIN_SHARE = 1 / 3
 _RATE_MIN = 1e-6
 _TINY = 1e-2
+_SATISFACTION_UNKNOWN = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +255,7 @@ def _shapes(features: pl.DataFrame, baseline: Baseline, horizon_days: int) -> di
     count, spent = _floats(features, "purchase_days"), _floats(features, "spent")
     recency, tenure = _floats(features, "recency_days") + 1, _floats(features, "tenure_days") + 1
     mean = np.maximum(_floats(features, "mean_value"), 0.0)
+    products = _floats(features, "product_count")
     gap = np.maximum((tenure - recency) / np.maximum(count - 1, 1), 1.0)
     seen, seen_half = (np.minimum(1.0, part * horizon_days / tenure) for part in (1.0, 0.5))
     a_year_ago = tenure > 365
@@ -273,6 +277,9 @@ def _shapes(features: pl.DataFrame, baseline: Baseline, horizon_days: int) -> di
         "season": np.where(a_year_ago, season, 0.0),
         "returns": np.log1p(_floats(features, "returned_amount") / level),
         **{f"{kind}_count": np.log1p(_floats(features, f"{kind}_count")) for kind in EVENTS},
+        "breadth": np.where(products > 0, np.log((products + 1) / (count + 1)), 0.0),
+        "satisfaction": np.nan_to_num(_floats(features, "satisfaction"), nan=_SATISFACTION_UNKNOWN),
+        "open_wins": np.log1p(_floats(features, "open_wins")),
     }
 
 

@@ -4,9 +4,17 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory, purchase_days, returned_before
+from forecast.customers import (
+    ATTRIBUTES,
+    EVENTS,
+    CustomerHistory,
+    open_pipeline,
+    purchase_days,
+    returned_before,
+)
 
 YEAR_DAYS = 365
+_COUNTS = ("returned_amount", "product_count", "open_wins", *(f"{kind}_count" for kind in EVENTS))
 
 
 def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days: int) -> pl.DataFrame:
@@ -15,9 +23,10 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
     Returns:
         `account_id`, sorted; `purchase_days`; `spent` and `returned_amount`; `recency_days` and `tenure_days`, since the
         last and the first purchase; `mean_value, last_value, max_value` of a purchase day; `gap_sd_days` between purchases
-        (missing below three); `recent_…` within the last horizon, `half_…` its newer half, `previous_…` the horizon
+        (missing below three) and `gap_max_days`, the longest; `recent_…` within the last horizon, `half_…` its newer half, `previous_…` the horizon
         before, `season_…` the same days a year ago; counts of cases, activities and opportunities within the last horizon;
-        the account's attributes.
+        `product_count` of different products; mean `satisfaction`, 0-1 (missing where never asked); `open_wins` of the
+        open pipeline; the account's attributes.
     """
     days = purchase_days(history, as_of).with_columns(gap=_gap())
     return (
@@ -30,8 +39,16 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
         .collect()
         .join(returned_before(history, as_of), on="account_id", how="left", maintain_order="left")
         .join(_event_counts(history, as_of, horizon_days), on="account_id", how="left", maintain_order="left")
+        .join(_products(history, as_of), on="account_id", how="left", maintain_order="left")
+        .join(_satisfaction(history, as_of), on="account_id", how="left", maintain_order="left")
+        .join(
+            open_pipeline(history, as_of).drop("open_count", "open_value"),
+            on="account_id",
+            how="left",
+            maintain_order="left",
+        )
         .join(history.accounts.select("account_id", *ATTRIBUTES), on="account_id", how="left", maintain_order="left")
-        .with_columns(pl.col("returned_amount", *(f"{kind}_count" for kind in EVENTS)).fill_null(0))
+        .with_columns(pl.col(_COUNTS).fill_null(0))
     )
 
 
@@ -51,6 +68,7 @@ def _whole() -> list[pl.Expr]:
         pl.col("spent").last().alias("last_value"),
         pl.col("spent").max().alias("max_value"),
         pl.col("gap").std().alias("gap_sd_days"),
+        pl.col("gap").max().cast(pl.Int64).alias("gap_max_days"),
     ]
 
 
@@ -76,3 +94,13 @@ def _event_counts(history: CustomerHistory, as_of: datetime, horizon_days: int) 
     recent = history.events.filter((pl.col("happened_at") < as_of) & (pl.col("happened_at") >= start))
     counts = [(pl.col("kind") == kind).sum().cast(pl.Int64).alias(f"{kind}_count") for kind in EVENTS]
     return recent.group_by("account_id").agg(counts)
+
+
+def _products(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
+    bought = history.lines.filter(pl.col("happened_at") < as_of)
+    return bought.group_by("account_id").agg(product_count=pl.col("product_id").n_unique().cast(pl.Int64))
+
+
+def _satisfaction(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
+    given = history.ratings.filter(pl.col("happened_at") < as_of)
+    return given.group_by("account_id").agg(pl.col("satisfaction").mean())

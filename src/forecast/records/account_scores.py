@@ -13,7 +13,8 @@ from forecast.records.record import MOMENT, Table, outcome
 class AccountScore(Table):
     """What one account is worth at one moment; `latest` marks the newest of an account.
 
-    `reasons` is a list of {feature, value, usual, contribution}, the contribution to the log of expected revenue.
+    `reasons` is a list of {feature, value, usual, contribution}, the contribution to the log of expected revenue;
+    `alerts` one of {kind, value, usual}, `next_products` one of {product_id, because, lift}.
     """
 
     __tablename__ = "account_score"
@@ -26,6 +27,7 @@ class AccountScore(Table):
             "account_id",
             postgresql_where=text("latest"),
         ),
+        Index("ix_account_score_alerts", "account_id", postgresql_where=text("latest AND alerts <> '[]'::jsonb")),
     )
 
     id: Mapped[int] = outcome(BigInteger, Identity(), primary_key=True)
@@ -40,6 +42,10 @@ class AccountScore(Table):
     expected_revenue: Mapped[float] = outcome(Float)
     expected_revenue_low: Mapped[float] = outcome(Float)
     expected_revenue_high: Mapped[float] = outcome(Float)
+    median_revenue: Mapped[float | None] = outcome(Float)
+    expected_margin: Mapped[float | None] = outcome(Float)
+    expected_margin_low: Mapped[float | None] = outcome(Float)
+    expected_margin_high: Mapped[float | None] = outcome(Float)
     tier: Mapped[str] = outcome(Text)
     potential: Mapped[str] = outcome(Text)
     next_order_at: Mapped[datetime | None] = outcome(MOMENT)
@@ -47,6 +53,8 @@ class AccountScore(Table):
     next_order_high: Mapped[datetime | None] = outcome(MOMENT)
     overdue: Mapped[bool] = outcome(Boolean)
     reasons: Mapped[list[dict[str, Any]]] = outcome(JSONB, default=list, server_default="[]")
+    alerts: Mapped[list[dict[str, Any]]] = outcome(JSONB, default=list, server_default="[]")
+    next_products: Mapped[list[dict[str, Any]]] = outcome(JSONB, default=list, server_default="[]")
     basis: Mapped[str] = outcome(Text)
     level: Mapped[str] = outcome(Text)
     latest: Mapped[bool] = outcome(Boolean, default=True, server_default="true")

@@ -1,0 +1,49 @@
+"""Stored accounts with alerts: whom to call, the most valuable first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from forecast.customer_alerts import AlertKind
+from forecast.records import Account, AccountScore
+from forecast.tiers import Tier
+
+
+def scored_accounts() -> sa.Select[AccountScore, Account]:
+    """Select scores with the account's own row, where it has one."""
+    known = sa.and_(Account.id == AccountScore.account_id, Account.deleted_at.is_(None))
+    return sa.select(AccountScore, Account).outerjoin(Account, known)
+
+
+def list_alerts(
+    session: Session,
+    *,
+    kind: AlertKind | None = None,
+    tier: Tier | None = None,
+    owner_id: str | None = None,
+    limit: int = 50,
+) -> list[tuple[AccountScore, Account | None]]:
+    """List the newest scores that have an alert of a kind, of any where none is given."""
+    statement = (
+        scored_accounts()
+        .where(AccountScore.latest, AccountScore.alerts != sa.text("'[]'::jsonb"))
+        .order_by(AccountScore.expected_revenue.desc(), AccountScore.account_id)
+        .limit(limit)
+    )
+    if kind is not None:
+        statement = statement.where(AccountScore.alerts.contains([{"kind": kind}]))
+    if tier is not None:
+        statement = statement.where(AccountScore.tier == tier)
+    if owner_id is not None:
+        statement = statement.where(Account.owner_id == owner_id)
+    return [(score, account) for score, account in session.execute(statement)]
+
+
+def absent_because(evidence: Mapping[str, Mapping[str, Any]], kind: str) -> str:
+    """Say why an alert or next products are not given; empty where they are."""
+    if kind not in evidence:
+        return "there was no held-out time to judge it by"
+    found = evidence[kind]
+    return "" if found["passed"] else str(found["sentence"]).removesuffix("; not given")

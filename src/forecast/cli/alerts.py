@@ -1,0 +1,70 @@
+"""forecast alerts: which accounts to call, and why."""
+
+from typing import Annotated, get_args
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from forecast.cli.screen import console, opened, output
+from forecast.cli.tiers import TIER_MODEL
+from forecast.customer_alerts import ALERT_KINDS, AlertKind
+from forecast.errors import InputError
+from forecast.settings import Settings, read_settings
+from forecast.store import unit_of_work
+from forecast.tiers import Tier
+
+
+def alerts(
+    kind: Annotated[str | None, typer.Option(help="churn_risk, dormant_again or overdue; all where left out.")] = None,
+    tier: Annotated[str | None, typer.Option(help="A, B or C.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Id of the person whose accounts they are.")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+) -> None:
+    """List accounts to call, the most valuable first, as of the newest scoring of customer_tier."""
+    from forecast.account_alerts import list_alerts
+    from forecast.customer_wording import alert_sentence, strategy
+
+    settings = read_settings()
+    table = Table("account", "tier", "expected revenue", "why", "what to do")
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        found = list_alerts(session, kind=_kind(kind), tier=_tier(tier), owner_id=owner, limit=limit)
+        for score, account in found:
+            table.add_row(
+                escape(account.name if account and account.name else score.account_id),
+                score.tier,
+                f"{score.expected_revenue:,.0f}",
+                escape("\n".join(alert_sentence(alert, settings.language) for alert in score.alerts)),
+                escape(strategy(score.tier, score.potential, settings.language)),
+            )
+    output.print(table if found else "no account has such an alert")
+    _say_what_is_absent(settings)
+
+
+def _say_what_is_absent(settings: Settings) -> None:
+    from forecast.account_alerts import absent_because
+    from forecast.registry import get_live_version
+
+    evidence = get_live_version(settings.models_folder, TIER_MODEL).bundle.get("evidence", {})
+    for kind in ALERT_KINDS:
+        why = absent_because(evidence, kind)
+        if why:
+            console.print(f"[dim]{kind} is not given: {escape(why)}[/dim]")
+
+
+def _kind(text: str | None) -> AlertKind | None:
+    for kind in ALERT_KINDS:
+        if text == kind:
+            return kind
+    if text is None:
+        return None
+    raise InputError(f'--kind is "{text}"; give {", ".join(ALERT_KINDS)}')
+
+
+def _tier(text: str | None) -> Tier | None:
+    for tier in get_args(Tier):
+        if text == tier:
+            return tier  # type: ignore[no-any-return]
+    if text is None:
+        return None
+    raise InputError(f'--tier is "{text}"; give A, B or C')

@@ -1,0 +1,58 @@
+import polars as pl
+import pytest
+
+from forecast.customer_alerts import ALERT_KINDS, find_alerts
+from forecast.customer_wording import alert_sentence
+from forecast.tiers import TierPolicy, Yardsticks
+
+YARDSTICKS = Yardsticks(a=100.0, b=50.0, usual_probability=0.5, usual_pace=1.0)
+CALM = {
+    "purchase_days": 5,
+    "recency_days": 10,
+    "gap_max_days": 20,
+    "latest_gap_days": 30.0,
+    "probability_active": 0.6,
+    "tier": "A",
+    "potential": "steady",
+    "overdue": False,
+}
+
+
+def alerts_of(kinds=ALERT_KINDS, **changes):
+    """Give the alerts of one customer, within a horizon of 100 days."""
+    found = find_alerts(pl.DataFrame([CALM | changes]), YARDSTICKS, TierPolicy(), horizon_days=100, kinds=kinds)
+    return [tuple(alert.values()) for alert in found.to_list()[0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "alerts"),
+    [
+        ({}, []),
+        ({"probability_active": 0.3}, [("churn_risk", 0.3, 0.5)]),
+        ({"probability_active": 0.3, "tier": "C"}, []),
+        ({"probability_active": 0.3, "purchase_days": 1}, []),
+        ({"probability_active": 0.3, "recency_days": 60}, []),
+        ({"potential": "dormant", "gap_max_days": 70, "recency_days": 80}, [("dormant_again", 80.0, 70.0)]),
+        ({"potential": "dormant", "recency_days": 80}, []),
+        ({"overdue": True, "recency_days": 40}, [("overdue", 40.0, 30.0)]),
+        ({"overdue": True, "probability_active": 0.1}, [("churn_risk", 0.1, 0.5), ("overdue", 10.0, 30.0)]),
+    ],
+)
+def test_an_alert_is_raised_where_its_rule_holds(changes, alerts):
+    """Each alert concerns the customers of its population only, with its value and what is usual."""
+    assert alerts_of(**changes) == alerts
+
+
+def test_an_alert_that_did_not_prove_better_is_not_given():
+    """Only the kinds asked for are raised."""
+    assert alerts_of(kinds=["churn_risk"], overdue=True) == []
+    assert alerts_of(kinds=[], overdue=True, probability_active=0.1) == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_alerts_are_said_in_both_languages(language):
+    """The sentence carries value and what is usual, a probability in percent."""
+    said = alert_sentence({"kind": "churn_risk", "value": 0.25, "usual": 0.5}, language)
+    assert "25%" in said
+    assert "50%" in said
+    assert "40" in alert_sentence({"kind": "overdue", "value": 40.0, "usual": 31.0}, language)
