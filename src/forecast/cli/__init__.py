@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from forecast.cli.accuracy import accuracy, backtest
 from forecast.cli.alerts import alerts
+from forecast.cli.changes import changes
 from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
 from forecast.cli.duplicates import duplicates, merge, unmerge
@@ -45,6 +46,7 @@ app.command()(rollback)
 app.command()(score)
 app.command()(outlook)
 app.command()(targets)
+app.command()(changes)
 app.command()(alerts)
 app.command("what-if")(what_if)
 app.add_typer(policy, name="policy")

@@ -117,7 +117,7 @@ def _side(deals: pl.DataFrame, scope: Scope, share: float) -> pl.DataFrame:
         "name",
         "owner_id",
         "status",
-        pl.when(won).then("won_amount").otherwise("amount").fill_null(0).alias("amount"),
+        pl.when(won).then("won_amount").otherwise("amount").alias("amount"),
         closes_on.alias("closes_on"),
         pl.when(won).then(1.0).when(still_open).then(_probability(share)).otherwise(0.0).alias("probability"),
         in_unit.alias("in_unit"),
@@ -135,7 +135,7 @@ def _probability(share: float) -> pl.Expr:
 
 
 def _cents(amount: pl.Expr, probability: pl.Expr) -> pl.Expr:
-    return (amount * probability * 100).round().cast(pl.Int64)
+    return (amount.fill_null(0) * probability * 100).round().cast(pl.Int64)
 
 
 def _attributed(joined: pl.DataFrame) -> pl.DataFrame:

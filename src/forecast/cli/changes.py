@@ -1,0 +1,96 @@
+"""forecast changes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Column, Table
+
+from forecast.cli.screen import console, now, opened, output
+from forecast.settings import read_settings
+from forecast.store import unit_of_work
+
+if TYPE_CHECKING:
+    from forecast.runs.changes import Changes
+    from forecast.runs.moments import Comparison
+
+RECORDS_SHOWN = 10
+_NAMES = {
+    "new": "new", "won": "won", "lost": "lost", "pulled_in": "pulled in", "slipped_in": "slipped in from before",
+    "pushed_out": "pushed out", "moved_earlier": "moved earlier, out of the period", "amount_up": "amount up",
+    "amount_down": "amount down", "rescored": "re-scored", "handed_over": "handed over", "reopened": "reopened",
+    "removed": "removed",
+}  # fmt: skip
+
+
+def changes(
+    since: Annotated[str, typer.Option("--from", help="Moment (ISO), or the number of a kept forecast.")],
+    until: Annotated[
+        str | None, typer.Option("--to", help="Moment (ISO), or the number of a kept forecast. Default: now.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Team or person by id or name. Default: the company.")] = None,
+    period: Annotated[str | None, typer.Option(help="2026, 2026-Q4 or 2026-11. Default: the quarter of --to.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Of records in several currencies, the one that counts.")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV of the records behind each bar.")] = None,
+) -> None:
+    """Say what led from one expected total of a period to the other: new, won, lost, moved, re-scored, deal by deal."""
+    from forecast.runs.changes import Scope
+    from forecast.runs.moments import compare_moments, find_sight, quarter_of, read_period
+    from forecast.runs.units import find_unit
+
+    settings = read_settings()
+    zone = settings.timezone
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        before, after = (find_sight(session, text, timezone=zone) for text in (since, until or now().isoformat()))
+        days = read_period(period) if period else quarter_of(after.moment.astimezone(ZoneInfo(zone)).date())
+        level, unit_id = find_unit(session, unit)
+        scope = Scope(level=level, unit_id=unit_id, starts_on=days[0], ends_on=days[1])
+        found = compare_moments(session, before, after, scope, currency=currency, timezone=zone)
+    for remark in found.changes.remarks:
+        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+    output.print(_bars_table(found, unit or "company"))
+    if found.changes.bars:
+        output.print(_records_table(found.changes))
+    if out is not None:
+        found.changes.records.write_csv(out)
+
+
+def _bars_table(found: "Comparison", unit: str) -> Table:
+    scope, changed = found.scope, found.changes
+    title = f"{unit}, {scope.starts_on} to {scope.ends_on}" + (f" ({found.currency})" if found.currency else "")
+    columns = (Column("deals", justify="right"), Column("won and expected of open deals", justify="right"))
+    table = Table("", *columns, box=SIMPLE, title=escape(title), title_justify="left")
+    table.add_row(f"{found.before.moment:%Y-%m-%d %H:%M}", "", f"{changed.before:,.0f}")
+    for bar in changed.bars:
+        table.add_row(_NAMES[bar.name], f"{bar.count:,}", f"{bar.amount:+,.0f}")
+    table.add_row(f"{found.after.moment:%Y-%m-%d %H:%M}", "", f"{changed.after:,.0f}")
+    expected = found.before.expected, found.after.expected
+    if expected[0] is not None and expected[1] is not None:
+        table.add_section()
+        said = f"{expected[0]:,.0f} → {expected[1]:,.0f}"
+        table.add_row("forecast, deals not yet created included", "", said)
+    return table
+
+
+def _records_table(changed: "Changes") -> Table:
+    """List the largest changes."""
+    columns = (Column("change", justify="right", no_wrap=True), Column("amount", no_wrap=True))
+    table = Table("deal", "what", *columns, "closes", "chance", box=SIMPLE, padding=(0, 1, 0, 0))
+    for row in changed.records.head(RECORDS_SHOWN).iter_rows(named=True):
+        table.add_row(
+            escape(row["name"] or row["opportunity_id"]),
+            _NAMES[row["bar"]],
+            f"{row['change']:+,.0f}",
+            _from_to(row, "amount", "{:,.0f}"),
+            _from_to(row, "closes_on", "{}"),
+            _from_to(row, "probability", "{:.0%}"),
+        )
+    return table
+
+
+def _from_to(row: dict[str, Any], name: str, form: str) -> str:
+    said = [form.format(row[f"{name}_{side}"]) for side in ("before", "after") if row[f"{name}_{side}"] is not None]
+    return " → ".join(dict.fromkeys(said))
