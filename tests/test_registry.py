@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 from fitted import fit_win, frame, outcomes
+from typer.testing import CliRunner
 
+from forecast.cli import app
 from forecast.errors import ConflictError, NotFoundError
 from forecast.estimators.win import PriorModel
 from forecast.features import FeaturePlan
@@ -200,3 +202,16 @@ def test_a_version_is_served_without_the_laboratory(tmp_path, fitted):
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout) == fitted.estimator.predict(pl.read_parquet(tmp_path / "rows.parquet")).tolist()
+
+
+def test_versions_of_another_format_are_named_and_the_others_listed(fitted, tmp_path, monkeypatch):
+    """One folder that can't be read does not hide the rest."""
+    monkeypatch.setenv("FORECAST_HOME", str(tmp_path))
+    folder = write_version(tmp_path / "models", replace(fitted, bundle={"until": SINCE.isoformat()}), card="# card")
+    older = folder.with_name("20230101-1")
+    older.mkdir()
+    (older / "bundle.json").write_text('{"name": "win_probability", "until": "2023-01-01T00:00:00+00:00"}')
+    done = CliRunner().invoke(app, ["models"])
+    assert (done.exit_code, done.exception) == (0, None)
+    assert "can't be read" in done.output
+    assert {"20240229-1", "20230101-1"} <= set(done.output.split())

@@ -118,8 +118,8 @@ def read_version(folder: Path) -> Version[Any]:
         bundle = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFoundError(f"no model version in {folder}; see `forecast models`") from error
-    fitted = bundle.pop("estimator")
-    if bundle.pop("format") != FORMAT or fitted["kind"] not in _READERS:
+    fitted = bundle.pop("estimator", {})
+    if bundle.pop("format", None) != FORMAT or fitted.get("kind") not in _READERS:
         raise ConflictError(f"{folder} was written by another version of forecast; train again or upgrade")
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.txt")}
     return Version(

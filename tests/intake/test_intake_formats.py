@@ -2,11 +2,12 @@ import gzip
 import io
 import zipfile
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 from conftest import NOW
-from workbook import Day, write_open_document, write_workbook
+from workbook import Day, write_binary_workbook, write_open_document, write_workbook
 
 from forecast.errors import FileError, MappingError
 from forecast.intake import Mapping, import_files
@@ -195,6 +196,21 @@ def test_archives_hold_workbooks_and_parquet(load_all, tmp_path):
     pl.DataFrame({"Deal ID": ["2"], "Deal Stage": ["New"]}).write_parquet(buffer)
     path = zipped(tmp_path / "all.zip", {"x.xlsx": book.read_bytes(), "y.parquet": buffer.getvalue()})
     assert [(report.part, report.new) for report in load_all(path)] == [("x.xlsx", 1), ("y.parquet", 1)]
+
+
+def test_the_binary_form_of_excel_is_read(load_all, tmp_path, stored):
+    """An .xlsb file is read as an .xlsx file is, days included."""
+    rows = [["Deal ID", "Deal Stage", "Amount", "Closing Date"], ["1", "Closed Won", 12500.5, Day(45351)]]
+    path = write_binary_workbook(tmp_path / "deals.xlsb", rows)
+    assert [(report.kind, report.new, report.rejected) for report in load_all(path)] == [("opportunity", 1, 0)]
+    assert (stored()["1"].amount, stored()["1"].closed_at) == (12_500.5, datetime(2024, 2, 29, tzinfo=UTC))
+
+
+def test_a_workbook_of_excel_97_is_read(load_all, stored):
+    """An .xls file too, its Chinese and its days."""
+    path = Path(__file__).with_name("deals.xls")
+    assert [(report.kind, report.new, report.rejected) for report in load_all(path)] == [("opportunity", 2, 0)]
+    assert (stored()["1"].name, stored()["2"].expected_close_on) == ("甲公司 扩容", date(2024, 12, 1))
 
 
 def test_a_sheet_of_libreoffice_is_a_table(load_all, tmp_path, stored):

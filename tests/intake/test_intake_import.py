@@ -159,6 +159,8 @@ def test_an_account_known_by_name_has_its_name_as_id(load, stored):
         ("商机编号,阶段状态\n1,赢单\n", "won"),
         ("商机编号,阶段状态\n1,输单\n", "lost"),
         ("商机编号,阶段状态\n1,进行中\n", "open"),
+        ("商机编号,赢单状态\n1,已赢单\n", "won"),
+        ("商机编号,赢单/输单\n1,输单\n", "lost"),
         ("项目名称,是否成交,业务员\n甲,是,张三\n", "won"),
         ("id,outcome\n1,Approved\n", "won"),
     ],

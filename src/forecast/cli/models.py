@@ -10,10 +10,11 @@ from rich.table import Column, Table
 
 from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
 from forecast.cli.tiers import TIER_MODEL, train_customer_tiers
-from forecast.errors import InputError
+from forecast.errors import ConflictError, InputError
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
+    from forecast.registry import Version
     from training.gates import Gate
     from training.pipeline import Run
     from training.release import Release
@@ -119,20 +120,27 @@ def list_models() -> None:
     for folder in sorted(settings.models_folder.glob("*")):
         live = find_live(settings.models_folder, folder.name)
         for identity in reversed(list_versions(settings.models_folder, folder.name)):
-            version = read_version(version_folder(settings.models_folder, folder.name, identity))
-            metrics, gates = version.bundle.get("metrics", {}), version.bundle.get("gates", [])
-            passed = sum(gate["passed"] for gate in gates)
-            table.add_row(
-                folder.name,
-                identity,
-                version.basis,
-                version.bundle["until"][:16],
-                f"{metrics['model_auc']:.3f}" if "model_auc" in metrics else "",
-                f"{metrics['model_log_loss']:.4f}" if "model_log_loss" in metrics else "",
-                f"{passed} of {len(gates)}" if gates else "",
-                f"since {live['since'][:16]}" if live and live["version"] == identity else "",
-            )
+            since = f"since {live['since'][:16]}" if live and live["version"] == identity else ""
+            try:
+                version = read_version(version_folder(settings.models_folder, folder.name, identity))
+            except ConflictError as error:
+                console.print(f"[yellow]can't be read:[/yellow] {escape(str(error))}")
+                table.add_row(folder.name, identity, "?", "", "", "", "", since)
+                continue
+            table.add_row(folder.name, identity, *_described(version), since)
     output.print(table)
+
+
+def _described(version: "Version[Any]") -> tuple[str, ...]:
+    metrics, gates = version.bundle.get("metrics", {}), version.bundle.get("gates", [])
+    passed = sum(gate["passed"] for gate in gates)
+    return (
+        version.basis,
+        version.bundle["until"][:16],
+        f"{metrics['model_auc']:.3f}" if "model_auc" in metrics else "",
+        f"{metrics['model_log_loss']:.4f}" if "model_log_loss" in metrics else "",
+        f"{passed} of {len(gates)}" if gates else "",
+    )
 
 
 def promote(
