@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from forecast.changes import CHANGE_TYPES
 from forecast.errors import InputError
 from forecast.history import OPPORTUNITY_COLUMNS
 from forecast.lead_history import name_lead_changes
-from forecast.snapshot import CHANGE_TYPES, History
+from forecast.snapshot import History
 from forecast.store import frame_type
 from serving.errors import shown
 from serving.schemas import ActivityIn, FieldProblem, LeadIn, OpportunityIn

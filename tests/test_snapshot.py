@@ -17,7 +17,8 @@ from worlds import (
     subjects_frame,
 )
 
-from forecast.snapshot import as_known, take_snapshot
+from forecast.changes import as_known
+from forecast.snapshot import take_snapshot
 from forecast.subjects import opportunities_at_ages
 
 SEEDS = range(8)

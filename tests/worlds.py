@@ -10,10 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
+from forecast.changes import CHANGE_TYPES
 from forecast.features import plan_features
 from forecast.history import OPPORTUNITY_COLUMNS, OVERWRITTEN_ON_CLOSE
 from forecast.records import Account, Activity, Change, CustomField, Opportunity, Person, Product, Stage
-from forecast.snapshot import CHANGE_TYPES, History
+from forecast.snapshot import History
 from forecast.store import frame_type
 
 START = datetime(2024, 2, 26, tzinfo=UTC)

@@ -10,11 +10,12 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from forecast.changes import CHANGE_TYPES
 from forecast.lead_history import LEAD_TYPES, lead_columns, lead_frames, name_lead_changes
 from forecast.population import OPPORTUNITIES, Population
 from forecast.process import read_stages
 from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product
-from forecast.snapshot import CHANGE_TYPES, History, cut_history
+from forecast.snapshot import History, cut_history
 from forecast.store import Statement, read_frame
 
 _CUSTOM_SQL_TYPES: Mapping[str, sa.types.TypeEngine[Any]] = MappingProxyType(

@@ -1,29 +1,20 @@
 """What was known strictly before a moment; the only thing that features see.
 
-A snapshot is taken for subjects: rows of (opportunity, as_of), each with a moment of its own. This module holds every
-comparison with `as_of` that cuts history: `as_known`, `before` and `tally`.
+A snapshot is taken for subjects: rows of (opportunity, as_of), each with a moment of its own. This module and `changes`
+hold every comparison with `as_of` that cuts history: `before`, `tally`, `as_known` and `ChangeIndex.before`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 
 import polars as pl
 
+from forecast.changes import ChangeIndex, as_known
+
 UNDATED_FOLDS = 10
-
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-
-CHANGE_TYPES = pl.Schema(
-    {
-        "record_id": pl.String(),
-        "field": pl.String(),
-        "changed_at": pl.Datetime("us", "UTC"),
-        "old_value": pl.String(),
-        "new_value": pl.String(),
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +58,11 @@ class History:
     earlier: pl.DataFrame | None = None
     departures: pl.DataFrame | None = None
     deletions: pl.DataFrame | None = None
+
+    @cached_property
+    def change_index(self) -> ChangeIndex:
+        """Find changes by record and field; made once, for as many snapshots as are taken of this history."""
+        return ChangeIndex(self.changes)
 
     def with_outcomes_hidden(self, opportunity_ids: pl.Series) -> "History":
         """Give the same history in which these opportunities are still open."""
@@ -171,10 +167,10 @@ def take_snapshot(history: History, subjects: pl.DataFrame) -> Snapshot:
     """
     closings = closings_as_closed(history) if history.earlier is None else history.earlier
     rows = _existing(history, subjects, closings)
-    known = as_known(rows, _with_late_values_hidden(history), history.changes, "opportunity_id")
+    known = as_known(rows, _with_late_values_hidden(history), history.change_index, "opportunity_id")
     return Snapshot(
         rows=_with_surroundings(history, known),
-        changes=before(rows, history.changes.rename({"record_id": "opportunity_id"}), "changed_at"),
+        changes=history.change_index.before(rows, "opportunity_id"),
         activities=before(rows, history.activities, "known_at"),
         closings=closings,
         stages=history.stages,
@@ -232,77 +228,12 @@ def _undated(history: History) -> pl.DataFrame:
 
 def _with_late_values_hidden(history: History) -> pl.DataFrame:
     """Blank what closing overwrote, where no change row can tell what stood before."""
-    closed = history.closings.filter(pl.col("status") != "open")["opportunity_id"].implode()
-    told = {
-        name: group["record_id"].implode()
-        for (name,), group in history.changes.group_by("field")
-        if isinstance(name, str) and name in history.overwritten_on_close
-    }
+    ids = history.opportunities["opportunity_id"]
+    closed = ids.is_in(history.closings.filter(pl.col("status") != "open")["opportunity_id"].implode())
     return history.opportunities.with_columns(
-        pl.when(~pl.col("opportunity_id").is_in(closed) | pl.col("opportunity_id").is_in(told.get(name, [])))
-        .then(name)
-        .alias(name)
+        pl.when(~closed | history.change_index.tells_of(ids, name)).then(name).alias(name)
         for name in sorted(history.overwritten_on_close & set(history.opportunities.columns))
     )
-
-
-def as_known(rows: pl.DataFrame, records: pl.DataFrame, changes: pl.DataFrame, key: str) -> pl.DataFrame:
-    """Rebuild each row's columns as they stood strictly before its `as_of`.
-
-    The value is the one set by the last change before `as_of`; else the one that the next change replaced; else, where
-    no change of that field is recorded, the one stored. A row without a moment stands before all changes.
-
-    Args:
-        rows: `row, as_of`, the key, and what else is to be kept.
-        records: the key and columns as stored.
-        changes: as CHANGE_TYPES, ordered by moment.
-        key: `opportunity_id` or `account_id`.
-    """
-    known = rows.join(records, on=key, how="left", maintain_order="left")
-    moments = rows.select("row", pl.col("as_of").fill_null(_BEFORE_ALL), pl.col(key).alias("record_id")).sort("as_of")
-    for name in changes["field"].unique().sort():
-        if name in records.columns:
-            of_field = changes.filter(pl.col("field") == name)
-            known = known.with_columns(_value_before(moments, known[name], of_field))
-    return known
-
-
-def _value_before(moments: pl.DataFrame, stored: pl.Series, changes: pl.DataFrame) -> pl.Series:
-    told = changes.select("record_id", "changed_at", "old_value", "new_value", pl.lit(value=True).alias("told"))
-    last, following = (
-        moments.join_asof(
-            told,
-            left_on="as_of",
-            right_on="changed_at",
-            by="record_id",
-            strategy=strategy,
-            allow_exact_matches=strategy == "forward",
-            check_sortedness=False,
-        ).sort("row")
-        for strategy in ("backward", "forward")
-    )
-    both = pl.DataFrame(
-        [
-            stored.alias("stored"),
-            last["told"].alias("set_before"),
-            _parsed(last["new_value"], stored.dtype).alias("set"),
-            following["told"].alias("replaced_after"),
-            _parsed(following["old_value"], stored.dtype).alias("replaced"),
-        ]
-    )
-    return both.select(
-        pl.when("set_before").then("set").when("replaced_after").then("replaced").otherwise("stored").alias(stored.name)
-    ).to_series()
-
-
-def _parsed(text: pl.Series, kind: pl.DataType) -> pl.Series:
-    if kind == pl.Boolean:
-        return text.replace_strict(
-            {"true": True, "t": True, "false": False, "f": False}, default=None, return_dtype=kind
-        )
-    if kind == pl.Date:
-        return text.str.to_date("%Y-%m-%d", strict=False)
-    return text.cast(kind, strict=False)
 
 
 def before(rows: pl.DataFrame, events: pl.DataFrame, moment: str) -> pl.DataFrame:
@@ -334,7 +265,7 @@ def closings_as_closed(history: History) -> pl.DataFrame:
         "fold",
         pl.col("status").eq("won").cast(pl.Int64).alias("won"),
     )
-    known = as_known(at_end, history.opportunities, history.changes, "opportunity_id")
+    known = as_known(at_end, history.opportunities, history.change_index, "opportunity_id")
     return _with_surroundings(history, known).drop("row", "as_of")
 
 
@@ -348,7 +279,7 @@ def cut_history(history: History, until: datetime) -> History:
     closings = history.closings.join(hidden, on="opportunity_id", how="semi", maintain_order="left")
     return replace(
         history,
-        opportunities=_as_of_one_moment(hidden, history.changes, "opportunity_id", until),
+        opportunities=_as_of_one_moment(hidden, history.change_index, "opportunity_id", until),
         closings=_open_unless(before_until, closings),
         changes=history.changes.filter(pl.col("changed_at") < until),
         account_changes=history.account_changes.filter(pl.col("changed_at") < until),
@@ -364,7 +295,9 @@ def _filtered(frame: pl.DataFrame | None, condition: pl.Expr) -> pl.DataFrame | 
     return None if frame is None else frame.filter(condition)
 
 
-def _as_of_one_moment(records: pl.DataFrame, changes: pl.DataFrame, key: str, moment: datetime) -> pl.DataFrame:
+def _as_of_one_moment(
+    records: pl.DataFrame, changes: ChangeIndex | pl.DataFrame, key: str, moment: datetime
+) -> pl.DataFrame:
     as_of = pl.lit(moment).cast(pl.Datetime("us", "UTC")).alias("as_of")
     rows = records.select(pl.int_range(pl.len()).alias("row"), as_of, key)
     return as_known(rows, records, changes, key).select(records.columns)

@@ -6,11 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from forecast.changes import CHANGE_TYPES
 from forecast.errors import ConflictError, InputError
 from forecast.grades import GradePolicies
 from forecast.registry import Version
 from forecast.scoring import refused_subjects, score_opportunities
-from forecast.snapshot import CHANGE_TYPES, History, take_snapshot
+from forecast.snapshot import History, take_snapshot
 
 MEETING_TYPES = ("meeting", "会议", "面谈", "event")
 INSTANT = timedelta(microseconds=1)

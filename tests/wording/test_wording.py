@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecast.changes import CHANGE_TYPES
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.features.attributes import CATEGORIES
-from forecast.snapshot import CHANGE_TYPES, History, take_snapshot
+from forecast.snapshot import History, take_snapshot
 from forecast.wording import CustomFeature, feature_label, reason_sentence, warning_sentence
 from forecast.wording.labels import word_list
 

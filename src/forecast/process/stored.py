@@ -7,10 +7,10 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from forecast.changes import CHANGE_TYPES, as_known
 from forecast.errors import NotFoundError
 from forecast.process.definition import DEFAULT_PIPELINE, PipelineDefinition, StageDefinition, default_pipeline
 from forecast.records import Change, CustomField, Pipeline, Stage
-from forecast.snapshot import CHANGE_TYPES, as_known
 from forecast.store import read_frame
 
 TRACKED = ("position", "kind", "usual_days", "quiet_days_max", "required_fields", "playbook_en", "playbook_zh")
