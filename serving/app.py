@@ -17,6 +17,7 @@ from serving.api import (
     custom_fields,
     data_health,
     duplicates,
+    forecast,
     grade_policies,
     health,
     leads,
@@ -29,6 +30,7 @@ from serving.api import (
     records_bulk,
     records_export,
     scoring,
+    targets,
     what_if,
 )
 from serving.deps import Desk, require_key
@@ -53,6 +55,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 _RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
     {
         "Opportunities and leads": (scoring, what_if, opportunities, leads, grade_policies),
+        "Revenue": (forecast, targets),
         "Accounts": (accounts,),
         "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
         "Data": (data_health, duplicates, merges, pipelines),

@@ -74,7 +74,7 @@ def store(engine, *records):
         session.add_all(records)
 
 
-def opportunity(name, **values):
+def opportunity(record_id, **values):
     """Make an opportunity of U01's that is open since 5 January."""
     usual = {"created_at": day(1, 5), "owner_id": "U01", "currency": "CNY"}
-    return Opportunity(id=name, external_id=name, **{**usual, **values})
+    return Opportunity(id=record_id, external_id=record_id, **{**usual, **values})

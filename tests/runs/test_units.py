@@ -1,5 +1,5 @@
 import pytest
-from forecasts import store
+from forecasts import opportunity, store
 
 from forecast.errors import InputError, NotFoundError
 from forecast.records import Person, Team
@@ -13,7 +13,8 @@ def units(engine):
     store(
         engine,
         Team(id="T1", external_id="T1", name="East"),
-        Person(id="U1", external_id="U1", name="Wang"),
+        Person(id="U1", external_id="U1", name="Wang", team_id="T9"),
+        opportunity("a", owner_id="U8"),
         Person(id="U2", external_id="U2", name="Li"),
         Person(id="U3", external_id="U3", name="Li"),
         Person(id="East", external_id="East", name="Odd"),
@@ -29,12 +30,14 @@ def units(engine):
         ("T1", ("team", "T1")),
         ("wang", ("person", "U1")),
         ("U3", ("person", "U3")),
+        ("T9", ("team", "T9")),
+        ("U8", ("person", "U8")),
         ("no team", ("team", "no team")),
         ("East", ("person", "East")),
     ],
 )
 def test_a_unit_is_found_by_id_or_name(units, text, expected):
-    """Nothing is the company; an id goes before a name, which may be in any case."""
+    """Nothing is the company; an id goes before a name, which may be in any case, and need not be a record's."""
     with unit_of_work(units) as session:
         assert find_unit(session, text) == expected
 

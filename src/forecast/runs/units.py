@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.errors import InputError, NotFoundError
-from forecast.records import Person, Team
+from forecast.records import Opportunity, Person, Team
 from forecast.revenue.cells import COMPANY, NO_UNIT, PERSON, TEAM
 
 
@@ -24,6 +24,7 @@ def find_unit(session: Session, text: str | None) -> tuple[str, str]:
     exact = [(level, unit_id) for level, unit_id, _ in found if unit_id == text] or [
         (level, unit_id) for level, unit_id, _ in found
     ]
+    exact = exact or _referred(session, text)
     if not exact:
         raise NotFoundError(
             f'there is no team or person "{text}"; give an id or a name as `forecast targets` shows them'
@@ -40,3 +41,13 @@ def _matches(session: Session, table: type[Team] | type[Person], text: str) -> l
     same_name = sa.func.lower(table.name) == text.strip().lower()
     statement = sa.select(table.id, table.name).where(sa.or_(table.id == text, same_name)).order_by(table.id)
     return [(unit_id, name) for unit_id, name in session.execute(statement)]
+
+
+def _referred(session: Session, text: str) -> list[tuple[str, str]]:
+    """Find units that are no records, but that persons or opportunities refer to."""
+    named = ((TEAM, Person.team_id), (PERSON, Opportunity.owner_id))
+    return [
+        (level, text)
+        for level, column in named
+        if session.scalar(sa.select(sa.literal(1)).where(column == text).limit(1))
+    ]
