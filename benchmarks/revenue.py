@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.product import CommandFailedError, run_forecast
+from benchmarks.series_peers import compare_ranges
 from benchmarks.series_sets import (
     REAL,
     SHORT,
@@ -44,6 +45,7 @@ def judge_series(series_set: SeriesSet) -> dict[str, Any]:
         "mase": methods,
         "coverage": _coverage(judged),
         "quantile_loss": _quantile_loss(judged),
+        "scaled_crps": {name: float(np.mean([run["crps"][name] for run in runs])) for name in runs[0]["crps"]},
         "incoherence": max(run["incoherence"] for run in runs),
         "lowest": min(run["lowest"] for run in runs),
         "cpu_seconds": sum(run["cpu_seconds"] for run in runs),
@@ -86,10 +88,11 @@ def _run(series_set: SeriesSet, origin: int, folder: Path) -> dict[str, Any]:
     )
     peers = pl.concat([_peers(part, series_set) for part in known.partition_by("unique_id")])
     judged = judged.with_columns(step=pl.int_range(pl.len()).over("unique_id")).join(peers, on=["unique_id", "step"])
+    crps = compare_ranges(known, judged, series_set)
     judged = judged.with_columns(origin=pl.lit(origin), horizon=pl.lit(series_set.horizon))
     if not labels:
         judged = judged.with_columns(level=pl.lit("bottom"))
-    return {"judged": judged, "incoherence": incoherence, "lowest": lowest, "cpu_seconds": seconds}
+    return {"judged": judged, "crps": crps, "incoherence": incoherence, "lowest": lowest, "cpu_seconds": seconds}
 
 
 def run_outlook(folder: Path, series_set: SeriesSet, more: tuple[str, ...]) -> float:
@@ -190,10 +193,12 @@ def _verdicts(name: str, found: dict[str, Any]) -> dict[str, bool]:
         best = min(mase["seasonal_naive"], mase["last_year"], ENSEMBLE[name])
         verdicts["MASE ≤ 1.05 × best simple"] = mase["product"] <= 1.05 * best
         verdicts["better than all simple"] = mase["product"] < best
-    if name in REAL:
+    if name in (*REAL, *SHORT):
         whole = found["coverage"][0]
         verdicts["80 % ranges hold .77–.84"] = 0.77 <= whole["80"] <= 0.84
         verdicts["95 % ranges hold .93–.97"] = 0.93 <= whole["95"] <= 0.97
+    crps = found["scaled_crps"]
+    verdicts["scaled CRPS no worse than native and split conformal"] = crps["product"] <= min(crps.values()) + 1e-9
     verdicts["beats seasonal naive"] = mase["product"] < mase["seasonal_naive"]
     verdicts["coherent to 1e-6, nothing negative"] = found["incoherence"] <= 1e-6 and found["lowest"] >= 0
     return {rule: bool(met) for rule, met in verdicts.items()}
