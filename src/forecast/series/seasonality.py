@@ -122,7 +122,10 @@ def _common(found: list[_RawPattern], panel: Panel) -> Floats:
     if len(mean) < CYCLES_MIN * panel.season:
         return np.zeros(panel.season)
     pattern, noise = _repetition(mean, positions, panel.season)
-    return _strength(pattern, noise) * pattern
+    shared = _strength(pattern, noise) * pattern
+    own = float(np.mean([(found[index].pattern - shared).var(ddof=1) - found[index].noise for index in chosen]))
+    alike = float(shared.var(ddof=1)) / max(float(shared.var(ddof=1)) + max(own, 0.0), 1e-12)
+    return alike * shared
 
 
 def _leaning(raw: _RawPattern, common: Floats) -> Profile:
