@@ -5,6 +5,7 @@ import polars as pl
 from scipy.special import expit
 
 from forecast.estimators.boosting import Boosting, fit_boosting, training_set
+from forecast.estimators.calibration import Calibration
 from forecast.estimators.encoding import fit_encoding
 from forecast.estimators.logistic import fit_logistic
 from forecast.estimators.mix import Mix
@@ -49,7 +50,7 @@ def fit_win(features, won, share=0.6):
             boosting=boosting,
             logistic=fit_logistic(encoding, matrix, won, weight, 3.0),
             boosting_share=share,
-            slope=1.2,
+            calibration=Calibration(kind="sigmoid", at=(-30.0, 30.0), to=(-36.0, 36.0)),
             shift=-0.1,
         ),
     )

@@ -1,7 +1,9 @@
 """Choose on folds what the search need not search: which optional features pay, and how fast the past fades."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -10,15 +12,23 @@ from scipy.special import expit
 
 from forecast.estimators.win import WinModel, occasions
 from forecast.features.plan import KEY_VALUES_MIN
-from forecast.metrics import log_losses
+from forecast.metrics import level_shift, log_losses
 from training.dataset import Dataset, Lesson
-from training.fit import Evidence, Recipe, faded, judge_on_folds, judged_rows, set_level
+from training.fit import CLEARLY, Evidence, Recipe, faded, judge_on_folds, judged_rows, set_level
 from training.folds import Fold
 
-CALENDAR = frozenset({"quarter_end_days", "created_weekday", "created_hour"})
+TIMES = ("month", "calendar")
+USUAL_PENALTY = 10.0
+CALENDAR = frozenset({"quarter_end_days", "moment_month", "created_weekday", "created_hour"})
+DEALINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "account": r"account_(order|case|satisfaction|open|newer).*",
+        "quotes": r"quote_.*",
+        "amounts": r"amount_to_.*usual",
+        "words": r"(account_)?custom_.+_(has|says)_.+",
+    }
+)
 HALF_LIVES_DAYS = (730.0, 365.0, 180.0, 90.0, 45.0)
-CLEARLY = 2.0
-"""Standard errors: many choices are tried, and one error would be found by chance in every sixth."""
 OUTCOMES_MIN = 10
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MONTH_SHARE_MAX = 0.8
@@ -31,6 +41,14 @@ class Choice:
 
     recipe: Recipe
     evidence: Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A recipe with its level chosen, and how far, in log-odds, levels so chosen were off on the folds."""
+
+    recipe: Recipe
+    error: float
 
 
 def choose_inputs(dataset: Dataset, folds: list[Fold], start: Recipe) -> Recipe:
@@ -54,7 +72,26 @@ def choose_inputs(dataset: Dataset, folds: list[Fold], start: Recipe) -> Recipe:
         left_out = best.recipe.left_out - groups[name]
         if _pays(dataset, best, tried[name]):
             best = _better(dataset, best, _try(dataset, folds, replace(best.recipe, left_out=left_out)))
-    return best.recipe
+    line_only = _for_the_line(dataset, folds, best.recipe, groups)
+    return replace(best.recipe, left_out=best.recipe.left_out - line_only, line_only=line_only)
+
+
+def _for_the_line(
+    dataset: Dataset, folds: list[Fold], recipe: Recipe, groups: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Find what tells the times, and doesn't pay in the mix, but clearly lowers the loss of the logistic regression alone.
+
+    Trees learn each month by heart; a straight line through an index of the economy goes on beyond what was seen.
+    """
+    line = _try(dataset, folds, replace(recipe, boosting_share=0.0, penalty=USUAL_PENALTY))
+    taken: frozenset[str] = frozenset()
+    for group in (
+        groups[name] for name in TIMES if groups.get(name, frozenset()) <= recipe.left_out and name in groups
+    ):
+        other = _try(dataset, folds, replace(line.recipe, left_out=line.recipe.left_out - group))
+        if _pays(dataset, line, other):
+            line, taken = other, taken | group
+    return taken
 
 
 def _slowest_good(dataset: Dataset, choices: list[Choice]) -> Choice:
@@ -141,33 +178,68 @@ def _best_share(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Choice:
     return max(mixes, key=lambda choice: _gain(dataset, mixes[0], choice)[0])
 
 
-def choose_level(dataset: Dataset, folds: list[Fold], models: list[WinModel], recipe: Recipe) -> Recipe:
-    """Choose how fast the share won fades: the slowest whose loss on the folds is not clearly above the lowest.
+def choose_level(
+    dataset: Dataset, folds: list[Fold], models: list[WinModel], recipe: Recipe, *, ages_days: tuple[float, ...]
+) -> Level:
+    """Choose how fast the share won fades, and whether each age has a level of its own, by the loss on the folds.
 
-    `models` are the recipe's, fitted on each fold.
+    A level that follows too slowly is as wrong as one that follows too fast, so that the lowest loss decides, if it is lower
+    than that of a level which stays by more than a standard error. `models` are the recipe's, fitted on each fold.
     """
-    if not dataset.dated:
-        return recipe
 
-    def expected(half_life_days: float | None) -> Choice:
+    def expected(half_life_days: float | None, ages: tuple[float, ...] | None) -> Choice:
         log_odds = np.full(dataset.keys.height, np.nan)
         for fold, model in zip(folds, models, strict=True):
             lesson, judged = faded(dataset, fold.fit, half_life_days), fold.judged.used
-            log_odds[judged] = set_level(model, dataset, lesson).log_odds(dataset.features.filter(judged))
+            log_odds[judged] = set_level(model, dataset, lesson, ages).log_odds(dataset.features.filter(judged))
         return Choice(
-            recipe=replace(recipe, level_half_life_days=half_life_days),
+            recipe=replace(recipe, level_half_life_days=half_life_days, level_ages_days=ages),
             evidence=Evidence(log_odds=log_odds, judged=judged_rows(folds)),
         )
 
-    return _slowest_good(dataset, [expected(days) for days in (None, *HALF_LIVES_DAYS)]).recipe
+    best = expected(None, None)
+    if dataset.dated:
+        best = _likeliest(dataset, [best, *(expected(days, None) for days in HALF_LIVES_DAYS)])
+    if dataset.timed:
+        best = _likeliest(dataset, [best, expected(best.recipe.level_half_life_days, ages_days)])
+    return Level(recipe=best.recipe, error=_level_error(folds, best.evidence))
+
+
+def _likeliest(dataset: Dataset, choices: list[Choice]) -> Choice:
+    """Give the choice of the lowest loss, or the first unless it is worse by more than a standard error."""
+    best = max(choices, key=lambda choice: _gain(dataset, choices[0], choice)[0])
+    gain, error = _gain(dataset, choices[0], best)
+    return best if gain > error else choices[0]
+
+
+def _level_error(folds: list[Fold], evidence: Evidence) -> float:
+    """Give the root mean square of what each fold's log-odds lack to its share won."""
+    errors = [
+        level_shift(fold.judged.won[rows], evidence.log_odds[rows], fold.judged.weight[rows])
+        for fold, rows in ((fold, fold.judged.used) for fold in folds)
+    ]
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def optional_features(dataset: Dataset, folds: list[Fold]) -> Mapping[str, frozenset[str]]:
     """List the groups of features that have to show their worth, by name."""
     rates = {key: frozenset({f"{key}{LIFT}", f"{key}_closed_share"}) for key in _rated_keys(dataset)}
     taught = np.any([fold.fit.used | fold.judged.used for fold in folds], axis=0)
-    months = _tell_the_month(dataset, taught) - CALENDAR - {"age_days"} - frozenset().union(*rates.values())
-    return {"calendar": CALENDAR, "month": months, **rates}
+    dealings = _dealings(dataset, taught)
+    named = frozenset().union(*rates.values(), *dealings.values())
+    months = _tell_the_month(dataset, taught) - CALENDAR - {"age_days"} - named
+    return {"calendar": CALENDAR, "month": months, **dealings, **rates}
+
+
+def _dealings(dataset: Dataset, rows: NDArray[np.bool_]) -> dict[str, frozenset[str]]:
+    """List what varies of each group in DEALINGS."""
+    features = dataset.features.filter(rows)
+    return {
+        group: frozenset(
+            name for name in features.columns if re.fullmatch(pattern, name) and features[name].n_unique() > 1
+        )
+        for group, pattern in DEALINGS.items()
+    }
 
 
 def few_levels(dataset: Dataset) -> frozenset[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -65,6 +66,7 @@ class GateRules:
 
     confidence: Share
     calibration_error_max: Share
+    segment_error_max: Share = 0.12
     slope_min: AboveZero
     slope_max: AboveZero
     auc_max: Share
@@ -86,6 +88,7 @@ class Experiment:
     data: DataRules
     search: SearchRules
     gates: GateRules
+    monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=lambda: MappingProxyType({}))
     text: str = field(repr=False)
 
     def __post_init__(self) -> None:

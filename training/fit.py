@@ -7,19 +7,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from forecast.estimators.boosting import Boosting, fit_boosting, training_set
+from forecast.estimators.boosting import Boosting, column_rules, fit_boosting, training_set
+from forecast.estimators.calibration import CALIBRATORS, NOT_CALIBRATED, Calibration, calibrators_for
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
-from forecast.estimators.mix import Mix
+from forecast.estimators.mix import PARTS, AgeLevel, Mix
 from forecast.estimators.win import PriorModel, WinModel, occasions
-from forecast.metrics import Floats, fit_sigmoid, level_shift, log_losses
+from forecast.metrics import Floats, level_shift, log_losses
 from training.dataset import Dataset, Lesson
 from training.folds import Fold
 
-CALIBRATION_PENALTY_ROWS = 20.0
+CALIBRATION_SHARE = 2 / 3
+CLEARLY = 2.0
+"""Standard errors: many choices are tried, and one error would be found by chance in every sixth."""
 PRIOR_ROWS = 20.0
+MEMBERS_MIN = 3
 MICROSECONDS_A_DAY = 86_400_000_000
 
 
@@ -36,7 +40,8 @@ class Recipe:
     """All that the search decided.
 
     Attributes:
-        trees: ensembles whose log-odds are averaged, each fitted with a seed of its own; the best first.
+        trees: ensembles whose log-odds are averaged, each fitted with a seed of its own and, where there are at least three,
+            without a part of the opportunities of its own (`parts_kept`).
         rarer_count: rows of the rarer outcome in the fits that the numbers of trees were chosen on; missing where they hold
             for any.
         penalty: of the logistic regression, in rows.
@@ -44,7 +49,10 @@ class Recipe:
         own_shares: likewise in the mixes of occasions, by name.
         half_life_days: age at which a row teaches half as much as the newest; missing where all count alike.
         level_half_life_days: likewise where only the level, the share won, is concerned.
+        level_ages_days: age bands that have a level of their own; missing where all have one.
         left_out: features that the guard named, or that did not pay.
+        line_only: features that the logistic regression sees and the trees don't.
+        monotone: features in which the log-odds may only rise (1) or fall (-1).
         seed: of every random choice.
     """
 
@@ -55,7 +63,10 @@ class Recipe:
     own_shares: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     half_life_days: float | None = None
     level_half_life_days: float | None = None
+    level_ages_days: tuple[float, ...] | None = None
     left_out: frozenset[str]
+    line_only: frozenset[str] = frozenset()
+    monotone: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     seed: int
 
 
@@ -78,10 +89,11 @@ def fit_recipe(dataset: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel:
     matrix = encoding.matrix(rows)
     named = occasions(rows)
     any_day = ~named["entry"] if "entry" in recipe.own_shares else np.ones(len(won), bool)
+    groups = dataset.groups[lesson.used]
 
     def fitted(taught: NDArray[np.bool_], share: float) -> Mix:
-        own = replace(recipe, boosting_share=share)
-        return _fit_mix(encoding, matrix[taught], won[taught], weight[taught], own)
+        sample = Sample(encoding, matrix[taught], won[taught], weight[taught], groups[taught])
+        return _fit_mix(sample, replace(recipe, boosting_share=share))
 
     return WinModel(
         encoding=encoding,
@@ -90,19 +102,65 @@ def fit_recipe(dataset: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel:
     )
 
 
-def _fit_mix(encoding: Encoding, matrix: Floats, won: Floats, weight: Floats, recipe: Recipe) -> Mix:
+@dataclass(frozen=True)
+class Sample:
+    """Rows to fit on, encoded; `groups` are the numbers of their opportunities."""
+
+    encoding: Encoding
+    matrix: Floats
+    won: Floats
+    weight: Floats
+    groups: NDArray[np.int64]
+
+
+def _fit_mix(sample: Sample, recipe: Recipe) -> Mix:
     boosting = logistic = None
     if recipe.boosting_share > 0:
-        data = training_set(encoding, matrix, won, weight)
-        boosting = Boosting.of(
-            *(
-                fit_boosting(data, trees.parameters, _rounds(trees, recipe, won), recipe.seed + number)
-                for number, trees in enumerate(recipe.trees)
-            )
-        )
+        boosting = _fit_trees(sample, recipe)
     if recipe.boosting_share < 1:
-        logistic = fit_logistic(encoding, matrix, won, weight, recipe.penalty)
+        logistic = fit_logistic(
+            sample.encoding,
+            sample.matrix,
+            sample.won,
+            sample.weight,
+            recipe.penalty,
+            monotone=recipe.monotone,
+            kept=[rows for rows in parts_kept(sample, len(recipe.trees), recipe.seed) if not rows.all()],
+        )
     return Mix(boosting=boosting, logistic=logistic, boosting_share=recipe.boosting_share)
+
+
+def _fit_trees(sample: Sample, recipe: Recipe) -> Boosting:
+    data = training_set(sample.encoding, sample.matrix, sample.won, sample.weight)
+    rules = column_rules(sample.encoding, line_only=recipe.line_only, monotone=recipe.monotone)
+    kept = parts_kept(sample, len(recipe.trees), recipe.seed)
+    return Boosting.of(
+        *(
+            fit_boosting(
+                data if rows.all() else data.subset(np.flatnonzero(rows).tolist()),
+                {**trees.parameters, **rules},
+                _rounds(trees, recipe, sample.won),
+                recipe.seed + number,
+            )
+            for number, (trees, rows) in enumerate(zip(recipe.trees, kept, strict=True))
+        )
+    )
+
+
+def parts_kept(sample: Sample, count: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Give the rows that each of so many members is fitted on: all but a fifth of the opportunities, another for each.
+
+    Members that differ in what they have seen err differently: their mean is steadier than each, and their spread tells how
+    much the log-odds depend on the opportunities that happened to be there (the jackknife over groups). Fewer than three
+    members tell nothing of it, and have all rows; so have members that would lack an outcome.
+    """
+    everything = np.ones(len(sample.won), bool)
+    if count < MEMBERS_MIN:
+        return [everything] * count
+    _, numbers = np.unique(sample.groups, return_inverse=True)
+    part = np.random.default_rng(seed).permutation(numbers.max() + 1)[numbers] % PARTS
+    kept = [part != number % PARTS for number in range(count)]
+    return [rows if len(np.unique(sample.won[rows])) == 2 else everything for rows in kept]
 
 
 def _rounds(trees: Trees, recipe: Recipe, won: Floats) -> int:
@@ -158,39 +216,93 @@ def judged_rows(folds: list[Fold]) -> Lesson:
 
 
 def calibrate(model: WinModel, dataset: Dataset, lesson: Lesson, evidence: Evidence, recipe: Recipe) -> WinModel:
-    """Set slope and level of a model fitted on a lesson.
+    """Set the calibration and the level of a model fitted on a lesson.
 
-    The slope is that of outcomes on the evidence's log-odds, if that clearly lowers the loss; else 1, since fits on more rows
-    than a fold had need less of it. The level is the lesson's share won, where what is old counts less by the recipe's
-    half-life for it.
+    The calibration is chosen on the evidence. The level is the lesson's share won, where what is old counts less by the
+    recipe's half-life for it.
     """
 
-    def sloped(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
-        return replace(mix, slope=_slope(dataset, evidence, evidence.judged.used & rows))
+    def calibrated(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
+        return replace(mix, calibration=choose_calibration(dataset, evidence, evidence.judged.used & rows))
 
-    return set_level(_each_mix(model, dataset, sloped), dataset, faded(dataset, lesson, recipe.level_half_life_days))
-
-
-def _slope(dataset: Dataset, evidence: Evidence, rows: NDArray[np.bool_]) -> float:
-    won, weight, log_odds = evidence.judged.won[rows], evidence.judged.weight[rows], evidence.log_odds[rows]
-    slope, shift = fit_sigmoid(won, log_odds, weight, penalty=CALIBRATION_PENALTY_ROWS)
-    losses = [log_losses(won, expit(scores)) for scores in (log_odds, slope * log_odds + shift)]
-    gains = np.bincount(dataset.groups[rows], weights=(losses[0] - losses[1]) * weight)
-    return slope if gains.sum() > np.sqrt(np.sum(gains**2)) else 1.0
+    level = faded(dataset, lesson, recipe.level_half_life_days)
+    return set_level(_each_mix(model, dataset, calibrated), dataset, level, recipe.level_ages_days)
 
 
-def set_level(model: WinModel, dataset: Dataset, lesson: Lesson) -> WinModel:
-    """Shift a model so that its mean probability is a lesson's share won, for each of its mixes that the lesson speaks of."""
+def choose_calibration(dataset: Dataset, evidence: Evidence, rows: NDArray[np.bool_]) -> Calibration:
+    """Choose how the evidence of these rows is calibrated: by the kind that, fitted on the earlier, is best on the later ones.
+
+    It must be better than none by more than two standard errors: fits on more rows than a fold had need less of it.
+    """
+    won, weight, log_odds = (
+        values[rows] for values in (evidence.judged.won, evidence.judged.weight, evidence.log_odds)
+    )
+    earlier = _earlier(dataset, rows)
+    if any(len(np.unique(won[part])) < 2 for part in (earlier, ~earlier)):
+        return NOT_CALIBRATED
+
+    def gain(fit: Callable[[Floats, Floats, Floats], Calibration]) -> tuple[float, float]:
+        bent = fit(won[earlier], log_odds[earlier], weight[earlier]).of(log_odds[~earlier])
+        bent = bent + level_shift(won[~earlier], bent, weight[~earlier])
+        losses = [log_losses(won[~earlier], expit(scores)) for scores in (log_odds[~earlier], bent)]
+        gains = np.bincount(dataset.groups[rows][~earlier], weights=(losses[0] - losses[1]) * weight[~earlier])
+        return float(gains.sum()), float(np.sqrt(np.sum(gains**2)))
+
+    tried = {kind: gain(CALIBRATORS[kind]) for kind in calibrators_for(won[earlier])}
+    best = max(tried, key=lambda kind: tried[kind][0])
+    total, error = tried[best]
+    return CALIBRATORS[best](won, log_odds, weight) if total > CLEARLY * error else NOT_CALIBRATED
+
+
+def _earlier(dataset: Dataset, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the rows of the earlier two thirds of time, or of every other opportunity where there are no dates."""
+    if not dataset.dated:
+        return np.asarray(dataset.groups[rows] % 2 == 0)
+    moments = dataset.keys["as_of"].dt.epoch("us").to_numpy()[rows]
+    return np.asarray(moments < np.quantile(moments, CALIBRATION_SHARE)) if len(moments) else np.zeros(0, bool)
+
+
+def set_level(
+    model: WinModel, dataset: Dataset, lesson: Lesson, ages_days: tuple[float, ...] | None = None
+) -> WinModel:
+    """Shift a model so that its mean probability is a lesson's share won, for each of its mixes that the lesson speaks of.
+
+    Where ages are given, each age band besides: like the prior's, its share counts as much as PRIOR_ROWS are outweighed.
+    """
     matrix = model.encoding.matrix(dataset.features)
 
     def shifted(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
         taught = lesson.used & rows
         if not taught.any():
             return mix
-        log_odds = replace(mix, shift=0.0).log_odds(matrix[taught])
-        return replace(mix, shift=level_shift(lesson.won[taught], log_odds, lesson.weight[taught]))
+        won, weight = lesson.won[taught], lesson.weight[taught]
+        log_odds = replace(mix, shift=0.0, by_age=None).log_odds(matrix[taught])
+        level = replace(mix, shift=level_shift(won, log_odds, weight), by_age=None)
+        if ages_days is None or "age_days" not in model.encoding.numbers:
+            return level
+        column = model.encoding.numbers.index("age_days")
+        nothing = AgeLevel(column=column, from_days=ages_days, shifts=(0.0,) * len(ages_days))
+        return replace(level, by_age=_age_level(level, nothing, matrix[taught], won, weight))
 
     return _each_mix(model, dataset, shifted)
+
+
+def _age_level(mix: Mix, nothing: AgeLevel, matrix: Floats, won: Floats, weight: Floats) -> AgeLevel:
+    """Find what each age band's log-odds lack to its share won, shrunk to nothing by PRIOR_ROWS."""
+    band, log_odds = nothing.bands(matrix), mix.log_odds(matrix)
+
+    def shift(rows: NDArray[np.bool_]) -> float:
+        if not rows.any():
+            return 0.0
+        strength = PRIOR_ROWS * float((weight[rows] ** 2).sum() / weight[rows].sum())
+        expected = float(np.average(expit(log_odds[rows]), weights=weight[rows]))
+        return level_shift(
+            np.append(won[rows], expected),
+            np.append(log_odds[rows], logit(expected)),
+            np.append(weight[rows], strength),
+        )
+
+    return replace(nothing, shifts=tuple(shift(band == number) for number in range(len(nothing.from_days))))
 
 
 def _each_mix(model: WinModel, dataset: Dataset, change: Callable[[Mix, NDArray[np.bool_]], Mix]) -> WinModel:
@@ -216,4 +328,6 @@ def fit_prior(
     for band_rows, band_wins in zip(rows, wins, strict=True):
         before, strength = (shares[-1], PRIOR_ROWS) if shares else (0.5, 1.0)
         shares.append(float((band_wins + strength * before) / (band_rows + strength)))
-    return PriorModel(ages_days=ages_days, shares=tuple(shares))
+    squares = np.bincount(bands, weights=weight**2, minlength=len(ages_days))
+    effective = tuple(float(value) for value in rows**2 / np.maximum(squares, 1e-12))
+    return PriorModel(ages_days=ages_days, shares=tuple(shares), rows=effective)

@@ -1,6 +1,8 @@
 """Whether a version may be served: numbered gates, each with what was found and what was asked for."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,7 @@ class Judged:
         ours, prior, logistic: probabilities.
         clock: of the same recipe fitted on age and calendar alone.
         live: of the live version, where it was trained before these rows; else None.
+        segments: which rows are in each large segment, by its name.
     """
 
     won: Floats
@@ -59,6 +62,7 @@ class Judged:
     clock: Floats
     logistic: Floats
     live: Floats | None
+    segments: Mapping[str, NDArray[np.bool_]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def measure(won: Floats, probability: Floats, weight: Floats) -> dict[str, float]:
@@ -84,6 +88,7 @@ def decide_gates(judged: Judged, rules: GateRules, seed: int) -> list[Gate]:
         _calibrated(judged, rules, seed),
         _slope(judged, rules),
         plausible(auc(judged.won, judged.ours, judged.weight), rules.auc_max),
+        _calibrated_in_segments(judged, rules, seed),
     ]
     if judged.live is not None:
         gates += _not_worse(judged, judged.live, rules, who="the live version", seed=seed)
@@ -134,6 +139,24 @@ def _calibrated(judged: Judged, rules: GateRules, seed: int) -> Gate:
             f"expected calibration error {found:.3f}, of which {chance:.3f} would come by chance "
             f"(asked for: at most {rules.calibration_error_max} beyond chance)"
         ),
+    )
+
+
+def _calibrated_in_segments(judged: Judged, rules: GateRules, seed: int) -> Gate:
+    """Ask of each large segment what is asked of the whole, with a wider bound: there are many of them."""
+    beyond = {
+        name: expected_calibration_error(judged.won[rows], judged.ours[rows])
+        - _calibration_error_by_chance(judged.ours[rows], seed)
+        for name, rows in judged.segments.items()
+    }
+    asked = f"(asked for: at most {rules.segment_error_max} beyond chance)"
+    worst = max(beyond, key=lambda name: beyond[name], default=None)
+    return Gate(
+        name="calibrated in each large segment",
+        passed=worst is None or beyond[worst] <= rules.segment_error_max,
+        sentence=f"no segment is large enough to be asked {asked}"
+        if worst is None
+        else f"furthest off of {len(beyond)}: {worst}, expected calibration error {beyond[worst]:.3f} beyond chance {asked}",
     )
 
 

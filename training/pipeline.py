@@ -14,20 +14,22 @@ from forecast.features import FeaturePlan, opportunity_features, plan_features
 from forecast.metrics import Floats
 from forecast.registry import Version
 from forecast.snapshot import History, take_snapshot
+from training.cautions import data_warnings, drift_warnings, order_warnings, too_little
 from training.choose import together
 from training.config import Experiment
 from training.curve import fit_curve
 from training.dataset import Dataset, Lesson, build_dataset
-from training.fit import Recipe, calibrate, faded, fit_prior, fit_recipe, judge_on_folds
+from training.fit import Recipe, calibrate, fit_prior, fit_recipe, judge_on_folds
 from training.folds import Fold, Folds, choosing_folds, newest_part
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.guard import Suspicion, find_leaks
 from training.tune import Budget, Search, search_recipe
 from training.usual import usual_by_stage, usual_values
 
-CLOCK = frozenset({"age_days", "quarter_end_days", "created_weekday", "created_hour"})
-DRIFT_LOG_ODDS = 0.2
-MOVING = frozenset({"age_days", "quarter_end_days", "stage_days", "expected_close_days"})
+SEGMENTS = ("pipeline_id", "account_region", "team_id", "source", "product_id")
+SEGMENT_RECORDS_MIN = 200
+CLOCK = frozenset({"age_days", "quarter_end_days", "moment_month", "created_weekday", "created_hour"})
+MOVING = frozenset({"age_days", "quarter_end_days", "moment_month", "stage_days", "expected_close_days"})
 """What goes on with the calendar; of records that are only seen at one moment, nothing can be learnt from it."""
 
 
@@ -100,9 +102,9 @@ def train_win_model(
         )
     run = Run(
         prior=_prior_version(experiment, dataset, closed, version_id),
-        verdict=_too_little(closed, experiment),
+        verdict=too_little(closed, experiment),
         dataset=dataset,
-        warnings=_warnings(dataset, experiment, closed),
+        warnings=data_warnings(dataset, experiment, closed),
     )
     if min(closed) < experiment.data.closed_min:
         return run
@@ -114,13 +116,13 @@ def train_win_model(
     cut = _cut(history, dataset, plan, experiment)
     if cut is None:
         return replace(run, verdict="not promoted: the history is too short to judge anything by; import more, or wait")
-    run.warnings.extend(_order_warnings(dataset, cut))
+    run.warnings.extend(order_warnings(dataset, held_out=cut.held_out, folds=cut.folds))
     left_out = frozenset(suspicion.feature for suspicion in run.suspicions) | (frozenset() if dataset.timed else MOVING)
     search = search_recipe(
         cut.seen, cut.folds.folds, experiment, left_out=left_out, budget=budget, on_trial=listener.trial
     )
 
-    run.warnings.extend(_drift_warnings(dataset, search.recipe))
+    run.warnings.extend(drift_warnings(dataset, search.recipe))
 
     listener.step("judging")
     judged = _judge(history, cut, search, live=live, plan=plan, ages_days=experiment.ages_days)
@@ -147,7 +149,10 @@ def train_win_model(
             estimator=estimator,
             plan=plan,
             usual=usual_values(dataset, estimator.encoding.numbers),
-            bundle=_bundle(experiment, dataset, closed) | _findings(run, search) | _usual_by_stage(dataset, estimator),
+            bundle=_bundle(experiment, dataset, closed)
+            | _findings(run, search)
+            | _usual_by_stage(dataset, estimator)
+            | {"own_pipelines": own_pipelines(dataset, experiment.data.closed_min)},
         ),
     )
 
@@ -188,6 +193,24 @@ def _usual_by_stage(dataset: Dataset, estimator: WinModel) -> dict[str, Any]:
     return {"usual_by_stage": usual_by_stage(dataset, estimator.encoding.numbers)}
 
 
+def own_pipelines(dataset: Dataset, closed_min: int) -> list[str]:
+    """List the pipelines with as many won and lost of their own as a version needs; none where there is only one pipeline.
+
+    What is said of the others rests on what they share with these.
+    """
+    rows = dataset.features.select("opportunity_id", "pipeline_id").with_columns(dataset.keys["won"])
+    closed = (
+        rows.drop_nulls()
+        .unique("opportunity_id")
+        .group_by("pipeline_id")
+        .agg(pl.col("won").sum(), lost=(1 - pl.col("won")).sum())
+    )
+    if closed.height < 2:
+        return []
+    enough = closed.filter(pl.min_horizontal("won", "lost") >= closed_min)
+    return sorted(enough["pipeline_id"].cast(pl.String))
+
+
 def _findings(run: Run, search: Search) -> dict[str, Any]:
     return {
         "gates": [gate.to_json() for gate in run.gates],
@@ -203,64 +226,6 @@ def _closed_counts(dataset: Dataset) -> tuple[int, int]:
     closed = dataset.keys.filter(pl.col("won").is_not_null()).unique("opportunity_id")
     won = int(closed["won"].sum())
     return won, closed.height - won
-
-
-def _too_little(closed: tuple[int, int], experiment: Experiment) -> str:
-    needed = experiment.data.closed_min
-    return (
-        f"not promoted: {closed[0]} won and {closed[1]} lost opportunities are known, {needed} of each are needed; "
-        "the share won so far is served"
-    )
-
-
-def _warnings(dataset: Dataset, experiment: Experiment, closed: tuple[int, int]) -> list[str]:
-    found = []
-    if min(closed) < experiment.data.closed_warning:
-        found.append(
-            f"only {closed[0]} won and {closed[1]} lost opportunities: probabilities are rough "
-            f"(from {experiment.data.closed_warning} of each on they are not)"
-        )
-    if not dataset.dated:
-        found.append(
-            "the records have no creation dates: folds are of random opportunities, not of time, and the figures say "
-            "nothing of how the future differs from the past"
-        )
-    elif dataset.keys.filter(pl.col("won").is_not_null() & pl.col("closed_at").is_null()).height:
-        found.append(
-            "closed opportunities without a closing date: their outcome is taken as known from their creation, and they "
-            "count in no win rate"
-        )
-    return found
-
-
-def _order_warnings(dataset: Dataset, cut: _Cut) -> list[str]:
-    found = []
-    if cut.held_out.order == "created":
-        found.append(
-            "too few outcomes were known before the newest opportunities came: it is judged on the newest, but learnt from "
-            "outcomes of older ones that were known only later, so that the figures are somewhat too good"
-        )
-    if dataset.dated and cut.folds.order == "random":
-        found.append(
-            "too few outcomes were known early enough to choose the recipe by time: it is chosen on random opportunities"
-        )
-    return found
-
-
-def _drift_warnings(dataset: Dataset, recipe: Recipe) -> list[str]:
-    """Say where the level that was lately right is not that of the whole history."""
-    lesson = dataset.lesson(dataset.until)
-    lately = faded(dataset, lesson, recipe.level_half_life_days)
-    whole, now = (np.average(part.won[part.used], weights=part.weight[part.used]) for part in (lesson, lately))
-    if abs(np.log(now / (1 - now)) - np.log(whole / (1 - whole))) < DRIFT_LOG_ODDS:
-        return []
-    days = recipe.level_half_life_days
-    return [
-        (
-            f"the share won drifts: {whole:.1%} over all, {now:.1%} where it counts half as much every {days:.0f} days; "
-            "probabilities follow the latter, so train again often"
-        )
-    ]
 
 
 def _as_seen_before_test(history: History, dataset: Dataset, plan: FeaturePlan, test: Fold) -> Dataset:
@@ -296,8 +261,22 @@ def _judge(
         prior=prior.predict(features),
         clock=(_fit_clock(seen, test.fit, search.recipe) or prior).predict(features),
         logistic=logistic.predict(features),
+        segments=_large_segments(features),
         live=_predict_live(history, seen, rows, live, plan),
     )
+
+
+def _large_segments(features: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Mark the rows of each segment of at least SEGMENT_RECORDS_MIN records, by its name; the whole is none."""
+    found = {}
+    for column in SEGMENTS:
+        sizes = features.drop_nulls(column).group_by(column).agg(pl.col("opportunity_id").n_unique().alias("records"))
+        large = sizes.filter(pl.col("records") >= SEGMENT_RECORDS_MIN)[column].sort()
+        if sizes.height > 1:
+            found.update(
+                {f"{column} {value}": (features[column] == value).fill_null(value=False).to_numpy() for value in large}
+            )
+    return found
 
 
 def _only_logistic(recipe: Recipe) -> Recipe:
@@ -346,7 +325,7 @@ def _fit_on_everything(dataset: Dataset, cut: _Cut, search: Search, *, curve_day
     evidence = together(search.evidence, judge_on_folds(cut.seen, [cut.test], recipe))
     model = calibrate(fit_recipe(dataset, lesson, recipe), dataset, lesson, evidence, recipe)
     curve = fit_curve(dataset, model.encoding, dataset.until, horizon_days=curve_days, seed=recipe.seed)
-    return replace(model, curve=curve)
+    return replace(model, curve=curve, level_error=search.level_error)
 
 
 def _prior_version(
@@ -394,6 +373,9 @@ def _recipe_json(recipe: Recipe) -> dict[str, Any]:
         "own_shares": dict(recipe.own_shares),
         "half_life_days": recipe.half_life_days,
         "level_half_life_days": recipe.level_half_life_days,
+        "level_ages_days": recipe.level_ages_days and list(recipe.level_ages_days),
         "left_out": sorted(recipe.left_out),
+        "line_only": sorted(recipe.line_only),
+        "monotone": dict(recipe.monotone),
         "seed": recipe.seed,
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -13,22 +14,20 @@ from optuna.trial import TrialState
 from scipy.special import expit, logit
 
 from forecast.errors import InputError
-from forecast.estimators.boosting import fit_boosting_until_worse, training_set
+from forecast.estimators.boosting import column_rules, fit_boosting_until_worse, training_set
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
 from forecast.metrics import Floats, at_level, log_losses
-from training.choose import choose_inputs, choose_level, choose_mix, without_entries
+from training.choose import USUAL_PENALTY, choose_inputs, choose_level, choose_mix, without_entries
 from training.config import Experiment, Range
 from training.dataset import Dataset
 from training.fit import Evidence, Recipe, Trees, faded, fit_recipe, judge_models, rarer_count
 from training.folds import Fold
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
-USUAL_PENALTY = 10.0
 QUICK_ROUNDS = 60
 QUICK_PENALTY = 100.0
-BEST_TRIALS = 3
-ENSEMBLES_MAX = 5
+ENSEMBLES_MIN, ENSEMBLES_MAX = 3, 5
 ROWS_FOR_ONE_ENSEMBLE = 60_000
 
 
@@ -55,11 +54,13 @@ class Search:
     Attributes:
         recipe: the best.
         evidence: what the recipe predicts for the rows judged in the folds.
+        level_error: how far, in log-odds, its level was off there.
         trials: log loss of each finished trial, in order.
     """
 
     recipe: Recipe
     evidence: Evidence
+    level_error: float
     trials: tuple[float, ...]
 
 
@@ -91,6 +92,7 @@ def search_recipe(
         penalty=QUICK_PENALTY,
         boosting_share=0.5,
         left_out=left_out,
+        monotone=experiment.monotone,
         seed=experiment.seed,
     )
     any_day = without_entries(dataset, folds)
@@ -99,9 +101,9 @@ def search_recipe(
     seen = np.any([fold.fit.used | fold.judged.used for fold in folds], axis=0)
     encoding = fit_encoding(dataset.features.filter(seen), chosen.left_out)
     matrix = encoding.matrix(dataset.features)
-    study = _search_trees(
-        [_part(fold, encoding, matrix) for fold in taught], experiment, budget=budget, on_trial=on_trial
-    )
+    rules = column_rules(encoding, line_only=chosen.line_only, monotone=chosen.monotone)
+    parts = [_part(fold, encoding, matrix) for fold in taught]
+    study = _search_trees(parts, experiment, rules=rules, budget=budget, on_trial=on_trial)
     recipe = replace(
         chosen,
         rarer_count=float(np.mean([rarer_count(fold.fit.won[fold.fit.used]) for fold in taught])),
@@ -111,9 +113,14 @@ def search_recipe(
     mixed = choose_mix(dataset, folds, replace(recipe, trees=recipe.trees[:1]))
     recipe = replace(mixed, trees=recipe.trees)
     models = [fit_recipe(dataset, fold.fit, recipe) for fold in folds]
-    recipe = choose_level(dataset, folds, models, recipe)
+    level = choose_level(dataset, folds, models, recipe, ages_days=experiment.ages_days)
     trials = tuple(trial.value for trial in _finished(study) if trial.value is not None)
-    return Search(recipe=recipe, evidence=judge_models(dataset, folds, models), trials=trials)
+    return Search(
+        recipe=level.recipe,
+        evidence=judge_models(dataset, folds, models),
+        level_error=level.error,
+        trials=trials,
+    )
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -121,15 +128,18 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _best_trees(study: optuna.Study, experiment: Experiment, *, rows: int) -> tuple[Trees, ...]:
-    """Take the best trials in turn, until there are as many ensembles as so few rows need to be steady.
+    """Take the best trials and, last, the one that every search begins with; as many as so few rows need to be steady.
 
-    A mean of several good settings is steadier than the one that happened to be best.
+    What happened to be best on the folds is not best later. A mean of several good settings is steadier, and a safe one
+    among them keeps it from going far astray.
     """
-    best = sorted(_finished(study), key=lambda trial: (trial.value, trial.number))[:BEST_TRIALS]
-    count = max(1, min(ENSEMBLES_MAX, ROWS_FOR_ONE_ENSEMBLE // rows))
+    start, *searched = _finished(study)
+    best = sorted(searched, key=lambda trial: (trial.value, trial.number))
+    count = min(max(ENSEMBLES_MIN, ROWS_FOR_ONE_ENSEMBLE // rows), ENSEMBLES_MAX)
+    taken = [*islice(cycle(best), count - 1), start] if best else [start] * count
     return tuple(
         Trees(parameters=_parameters(trial, experiment.search.space), rounds=trial.user_attrs["rounds"])
-        for trial in islice(cycle(best), count)
+        for trial in taken
     )
 
 
@@ -137,13 +147,14 @@ def _search_trees(
     parts: list[_Part],
     experiment: Experiment,
     *,
+    rules: Mapping[str, Any],
     budget: Budget,
     on_trial: Callable[[int, float], None],
 ) -> optuna.Study:
     folds = ThreadPoolExecutor(os.cpu_count(), "fold")
 
     def loss(trial: optuna.Trial) -> float:
-        parameters = _parameters(trial, experiment.search.space)
+        parameters = {**_parameters(trial, experiment.search.space), **rules}
         rounds_max, seed = experiment.search.rounds_max, experiment.seed
         fits = [
             folds.submit(fit_boosting_until_worse, part.fit, part.judged, parameters, rounds_max, seed)

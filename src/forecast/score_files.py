@@ -63,6 +63,8 @@ def write_scores_file(
         pl.col("opportunity_id").alias(f"{kind}_id"),
         moment,
         "probability",
+        "probability_low",
+        "probability_high",
         "grade",
         "trend",
         "expected_value",

@@ -12,7 +12,17 @@ from forecast.store import copy_frame, read_frame
 PAST_SCORES = 4
 PAST_DAYS = 180
 
-_COLUMNS = ("as_of", "probability", "basis", "version", "expected_value", "grade", "trend")
+_COLUMNS = (
+    "as_of",
+    "probability",
+    "probability_low",
+    "probability_high",
+    "basis",
+    "version",
+    "expected_value",
+    "grade",
+    "trend",
+)
 
 
 def read_past_scores(
@@ -104,8 +114,10 @@ _OUTDATE = sa.text(
     " WHERE s.latest AND s.model = n.model AND s.record_id = n.record_id AND s.as_of <= n.as_of"
 )
 _ADD = sa.text(
-    "INSERT INTO score (model, version, kind, record_id, as_of, probability, basis, expected_value, grade, trend, reasons, latest)"
-    " SELECT n.model, n.version, n.kind, n.record_id, n.as_of, n.probability, n.basis, n.expected_value, n.grade, n.trend, n.reasons,"
+    "INSERT INTO score (model, version, kind, record_id, as_of, probability, probability_low, probability_high, basis,"
+    " expected_value, grade, trend, reasons, latest)"
+    " SELECT n.model, n.version, n.kind, n.record_id, n.as_of, n.probability, n.probability_low, n.probability_high, n.basis,"
+    " n.expected_value, n.grade, n.trend, n.reasons,"
     " row_number() OVER (PARTITION BY n.record_id ORDER BY n.as_of DESC) = 1"
     " AND NOT EXISTS (SELECT FROM score s WHERE s.latest AND s.model = n.model AND s.record_id = n.record_id)"
     " FROM new_score n ORDER BY n.record_id, n.as_of"

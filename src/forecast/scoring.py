@@ -50,9 +50,9 @@ def score_opportunities(
             without one those of the highest probability. The others have none: the columns are missing.
 
     Returns:
-        `opportunity_id, as_of, probability` (0-1), `amount` and `expected_value` (probability times amount; missing where
-        the amount is), `grade, trend` (missing where nothing was said before), `basis, version`, and the columns of
-        `reasons.reason_columns`; rows in the order of subjects. Subjects that `refused_subjects` names have no row.
+        `opportunity_id, as_of, probability` (0-1) with the ends of its range `probability_low, probability_high`, `amount` and
+        `expected_value` (probability times amount; missing where the amount is), `grade, trend` (missing where nothing was said
+        before), `basis, version`, and the columns of `reasons.reason_columns`; rows in the order of subjects. Subjects that `refused_subjects` names have no row.
     """
     refused = refused_subjects(history, subjects)
     accepted = subjects.join(
@@ -60,11 +60,13 @@ def score_opportunities(
     )
     snapshot = take_snapshot(history, accepted)
     features = opportunity_features(snapshot, version.plan)
-    probability = version.estimator.predict(features)
+    found = version.estimator.predict_interval(features)
     scored = features.select(
         "opportunity_id",
         "as_of",
-        pl.Series("probability", probability, dtype=pl.Float64),
+        pl.Series("probability", found.probability, dtype=pl.Float64),
+        pl.Series("probability_low", found.low, dtype=pl.Float64),
+        pl.Series("probability_high", found.high, dtype=pl.Float64),
         "amount",
         "pipeline_id",
         *RATINGS,
@@ -73,14 +75,24 @@ def score_opportunities(
         "opportunity_id",
         "as_of",
         "probability",
+        "probability_low",
+        "probability_high",
         "amount",
         (pl.col("probability") * pl.col("amount")).alias("expected_value"),
         grade_records(policies, scored),
         trend(pl.col("probability"), pl.col("before")).alias("trend"),
-        pl.lit(version.basis).alias("basis"),
+        _basis(version).alias("basis"),
         pl.lit(version.version).alias("version"),
     )
     return _with_reasons(scores, features, version, reasons_share)
+
+
+def _basis(version: Version) -> pl.Expr:
+    """Tell what a score rests on: of a pipeline with too few closed records of its own, on what it shares with the others."""
+    own = version.bundle.get("own_pipelines")
+    if version.basis != "own" or not own:
+        return pl.lit(version.basis)
+    return pl.when(pl.col("pipeline_id").cast(pl.String).is_in(own)).then(pl.lit("own")).otherwise(pl.lit("pooled"))
 
 
 def _with_reasons(scores: pl.DataFrame, features: pl.DataFrame, version: Version, share: float) -> pl.DataFrame:

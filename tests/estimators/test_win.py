@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from forecast.estimators.boosting import PATIENCE, Boosting, fit_boosting, fit_boosting_until_worse, training_set
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
+from forecast.estimators.mix import Mix
 from forecast.estimators.win import PriorModel, WinModel
 from forecast.metrics import auc
 
@@ -221,3 +222,68 @@ def test_the_prior_is_the_share_of_the_age_band():
     assert prior.predict(features[:0]).shape == (0,)
     assert prior.explain(features[:0])[1].shape == (0, 2)
     assert prior.encoding.features == ("age_days",)
+
+
+def jackknifed(features, won, share):
+    """Fit a mix of five members that lack a fifth of the rows each."""
+    encoding = fit_encoding(features)
+    matrix, weight, part = encoding.matrix(features), np.ones(len(won)), np.arange(len(won)) % 5
+    kept = [part != number for number in range(5)]
+    trees = [
+        fit_boosting(training_set(encoding, matrix[rows], won[rows], weight[rows]), PARAMETERS, 40, 5) for rows in kept
+    ]
+    logistic = fit_logistic(encoding, matrix, won, weight, 3.0, kept=kept)
+    return WinModel(encoding=encoding, mix=Mix(boosting=Boosting.of(*trees), logistic=logistic, boosting_share=share))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_ranges_hold_the_probability_and_shrink_with_rows(share):
+    """Of four times as many rows the ranges are narrower; each holds its probability, which is that of `predict`."""
+    widths = []
+    for count in (400, 1600):
+        features = frame(count=1600).head(count)
+        model = jackknifed(features, outcomes(features), share)
+        found = model.predict_interval(UNSEEN)
+        assert np.array_equal(found.probability, model.predict(UNSEEN))
+        assert ((found.low < found.probability) & (found.probability < found.high)).all()
+        widths.append(np.mean(found.high - found.low))
+    assert widths[1] < 0.75 * widths[0]
+
+
+def test_a_level_that_was_off_widens_every_range():
+    """An error of the level of one in log-odds makes each range wider than two thirds of one to either side."""
+    model = jackknifed(frame(), outcomes(frame()), 0.6)
+    for error, least in ((0.0, 0.0), (1.0, 2 * 1.28)):
+        found = replace(model, level_error=error).predict_interval(UNSEEN)
+        assert (logit(found.high) - logit(found.low) >= least - 1e-6).all()
+
+
+def test_parts_of_the_regression_are_those_of_fits_without_them():
+    """One Newton step comes as near to a fit without the rows as makes no difference."""
+    features, won = frame(count=1000), outcomes(frame(count=1000))
+    encoding = fit_encoding(features)
+    matrix, weight = encoding.matrix(features), np.ones(1000)
+    rows = np.arange(1000) % 5 != 0
+    _, parts = fit_logistic(encoding, matrix, won, weight, 3.0, kept=[rows]).log_odds_with_parts(matrix)
+    without = fit_logistic(encoding, matrix, won, np.where(rows, 1.0, 1e-12), 3.0).log_odds(matrix)
+    assert parts[0] == pytest.approx(without, abs=0.05)
+
+
+def test_a_range_of_the_share_won_is_that_of_its_rows():
+    """The prior's range is a beta's quantiles: narrow for many rows, wide for few, and it holds the share."""
+    prior = PriorModel(ages_days=(0.0, 30.0), shares=(0.3, 0.2), rows=(1000.0, 10.0))
+    found = prior.predict_interval(pl.DataFrame({"age_days": [5.0, 50.0]}))
+    assert found.probability.tolist() == [0.3, 0.2]
+    assert found.low[0] == pytest.approx(0.282, abs=0.002)
+    assert found.high[0] == pytest.approx(0.319, abs=0.002)
+    assert found.low[1] < 0.1
+    assert found.high[1] > 0.35
+
+
+def test_ranges_come_back_from_text_bit_for_bit():
+    """JSON and LightGBM's text give the same ranges."""
+    model = replace(jackknifed(frame(), outcomes(frame()), 0.6), level_error=0.3)
+    values = json.loads(json.dumps(model.to_json(), sort_keys=True, ensure_ascii=False))
+    again, found = (each.predict_interval(UNSEEN) for each in (WinModel.from_json(values, model.texts()), model))
+    assert np.array_equal(again.low, found.low)
+    assert np.array_equal(again.high, found.high)

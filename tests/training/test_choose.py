@@ -85,19 +85,31 @@ def test_rates_of_few_values_are_never_taken(dataset):
 
 
 def level_chosen(dataset):
-    """Give the half-life that is chosen for the level of a data set."""
+    """Give what is chosen for the level of a data set."""
     folds = folds_of(dataset)
-    return choose_level(
-        dataset, folds, [fit_recipe(dataset, fold.fit, START) for fold in folds], START
-    ).level_half_life_days
+    models = [fit_recipe(dataset, fold.fit, START) for fold in folds]
+    return choose_level(dataset, folds, models, START, ages_days=(0.0, 30.0, 90.0))
 
 
 def test_the_level_follows_a_share_won_that_moves(dataset):
     """Where the share won rises all the time the old counts less; where it stays, all counts alike."""
     days = dataset.keys["created_at"].dt.epoch("s").to_numpy() / 86_400
     size = dataset.features["size"].to_numpy()
-    assert level_chosen(with_won(dataset, size - 3 + 6 * (days - days.min()) / np.ptp(days))) is not None
-    assert level_chosen(with_won(dataset, size)) is None
+    rising = level_chosen(with_won(dataset, size - 3 + 6 * (days - days.min()) / np.ptp(days)))
+    staying = level_chosen(with_won(dataset, size))
+    assert rising.recipe.level_half_life_days is not None
+    assert staying.recipe.level_half_life_days is None
+    assert rising.error > staying.error
+
+
+def test_the_line_takes_what_tells_the_times(dataset):
+    """An index that moves with the share won, smooth through time, is for the regression only where the mix doesn't gain."""
+    days = dataset.keys["created_at"].dt.epoch("s").to_numpy() / 86_400
+    along = (days - days.min()) / np.ptp(days)
+    shown = with_features(dataset, index=pl.Series(along))
+    recipe = choose_inputs(with_won(shown, dataset.features["size"].to_numpy()), folds_of(shown), START)
+    assert "index" in recipe.left_out
+    assert not recipe.line_only & recipe.left_out
 
 
 def test_an_occasion_has_a_mix_of_its_own_unless_that_is_worse(dataset):

@@ -7,8 +7,23 @@ import pytest
 from learning import EXPERIMENT, UNTIL, draw_dataset
 from scipy.special import expit, logit
 
+from forecast.estimators.calibration import NOT_CALIBRATED
+from forecast.estimators.encoding import fit_encoding
 from training.dataset import Lesson
-from training.fit import PRIOR_ROWS, Evidence, Recipe, Trees, calibrate, faded, fit_prior, fit_recipe, judge_on_folds
+from training.fit import (
+    PRIOR_ROWS,
+    Evidence,
+    Recipe,
+    Sample,
+    Trees,
+    calibrate,
+    faded,
+    fit_prior,
+    fit_recipe,
+    judge_on_folds,
+    parts_kept,
+    set_level,
+)
 from training.folds import choosing_folds
 
 PARAMETERS = {
@@ -100,6 +115,52 @@ def test_each_setting_gives_an_ensemble_of_its_own(dataset, lesson):
     assert not np.array_equal(first, second)
 
 
+def test_members_lack_a_part_of_the_opportunities_each(dataset, lesson):
+    """Every opportunity is lacked by one member of five, with all its rows, and members of few lack none."""
+    groups = dataset.groups[lesson.used]
+    won = lesson.won[lesson.used]
+    sample = Sample(fit_encoding(dataset.features), np.zeros((len(won), 1)), won, np.ones(len(won)), groups)
+    kept = np.array(parts_kept(sample, 5, 1))
+    assert (kept.sum(axis=0) == 4).all()
+    for rows in kept:
+        assert not set(groups[rows]) & set(groups[~rows])
+    assert all(rows.all() for rows in parts_kept(sample, 2, 1))
+
+
+def test_what_is_for_the_line_is_not_split_on(dataset, lesson):
+    """A feature that only the logistic regression sees moves its log-odds and not the trees'."""
+    model = fit_recipe(dataset, lesson, replace(RECIPE, line_only=frozenset({"size"})))
+    matrix = model.encoding.matrix(dataset.features)
+    column = model.encoding.features.index("size")
+    assert not model.mix.boosting.contributions(matrix)[:, column].any()
+    assert model.mix.logistic.contributions(matrix)[:, column].any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_feature_may_only_fall_where_the_user_is_sure(dataset, lesson, share):
+    """Where wins rise with size but may only fall with it, more size never gives more."""
+    recipe = replace(RECIPE, boosting_share=share, monotone={"size": -1})
+    model = fit_recipe(dataset, lesson, recipe)
+    sizes = np.linspace(-2, 2, 21)
+    rows = pl.concat([dataset.features[:1]] * len(sizes)).with_columns(size=pl.Series(sizes))
+    assert (np.diff(model.log_odds(rows)) <= 1e-9).all()
+    free = fit_recipe(dataset, lesson, replace(recipe, monotone={})).log_odds(rows)
+    assert free[-1] > free[0]
+
+
+def test_each_age_gets_its_own_level(dataset, lesson):
+    """Where the oldest are hardly won, the band's mean follows its share won, and the reasons still add up."""
+    old = dataset.features["age_days"].to_numpy() >= AGES[2]
+    won = np.where(lesson.used & old, 0.0, lesson.won)
+    fewer = Lesson(won=won, weight=lesson.weight)
+    model = fit_recipe(dataset, lesson, RECIPE)
+    found = set_level(model, dataset, fewer, AGES)
+    rows = dataset.features.filter(lesson.used & old)
+    assert found.predict(rows).mean() < 0.5 * set_level(model, dataset, fewer).predict(rows).mean()
+    assert found.explain(rows)[1].sum(axis=1) == pytest.approx(found.log_odds(rows), abs=1e-9)
+    assert "age_days" in found.encoding.features
+
+
 def test_the_past_fades_by_half_for_each_half_life(dataset, lesson):
     """A row one half-life older than another counts half as much, and all together as much as before."""
     found = faded(dataset, lesson, 100.0)
@@ -133,14 +194,15 @@ def drawn_truth(count, spread):
 def test_calibration_pulls_a_mis_scaled_model_right(dataset, lesson):
     """From log-odds three times too far out the slope leads back to the truth."""
     truth, won = drawn_truth(dataset.keys.height, 1.5)
-    mended = calibrated(dataset, lesson, 3 * truth, won)
-    assert mended.mix.slope == pytest.approx(1 / 3, rel=0.2)
+    calibration = calibrated(dataset, lesson, 3 * truth, won).mix.calibration
+    assert calibration.of(np.array([3.0]))[0] - calibration.of(np.array([-3.0]))[0] == pytest.approx(2, rel=0.2)
 
 
 def test_calibration_leaves_a_right_model_nearly_alone(dataset, lesson):
-    """Few rows that chance has tilted do not turn the slope far from 1."""
-    truth, won = drawn_truth(30, 1.0)
-    assert 0.6 < calibrated(dataset, lesson, truth, won).mix.slope < 1.5
+    """Rows of true probabilities, and few rows that chance has tilted, leave the log-odds as they are."""
+    for count in (30, dataset.keys.height):
+        truth, won = drawn_truth(count, 1.0)
+        assert calibrated(dataset, lesson, truth, won).mix.calibration == NOT_CALIBRATED
 
 
 def test_calibration_sets_the_level_to_the_share_won(dataset, lesson):

@@ -19,6 +19,7 @@ NAMES = [
     "calibrated",
     "neither too sure nor too timid",
     "not too good to be true",
+    "calibrated in each large segment",
     "no worse than the live version on log loss",
     "no worse than the live version on Brier score",
 ]
@@ -69,12 +70,12 @@ def test_a_good_version_passes_every_gate(good):
 
 def test_without_a_live_version_there_is_nothing_to_compare_with(good):
     """The last two gates are there only where a version is live."""
-    assert [gate.name for gate in decide_gates(replace(good, live=None), RULES, seed=1)] == NAMES[:9]
+    assert [gate.name for gate in decide_gates(replace(good, live=None), RULES, seed=1)] == NAMES[:10]
 
 
 @pytest.mark.parametrize(
     ("yardstick", "expected"),
-    [("prior", NAMES[:2]), ("clock", NAMES[2:4]), ("logistic", NAMES[4:6]), ("live", NAMES[9:])],
+    [("prior", NAMES[:2]), ("clock", NAMES[2:4]), ("logistic", NAMES[4:6]), ("live", NAMES[10:])],
 )
 def test_a_better_yardstick_stops_a_version(good, blurred, yardstick, expected):
     """Where a yardstick says the truth and ours a blurred one, both losses fail that yardstick's gates and no other."""
@@ -106,6 +107,17 @@ def test_each_loss_is_judged_by_itself(good):
     ours[np.flatnonzero(good.won == 1)[:25]] = 1e-6
     assert NAMES[0] in failed(replace(good, ours=ours))
     assert NAMES[1] not in failed(replace(good, ours=ours))
+
+
+def test_a_large_segment_that_is_far_off_is_stopped(good):
+    """Where the whole is right and one region is told what another should be, that region is named."""
+    north = np.arange(len(good.won)) % 2 == 0
+    ours = np.where(north, np.minimum(good.ours + 0.25, 0.99), np.maximum(good.ours - 0.25, 0.01))
+    wrong = replace(good, ours=ours, segments={"account_region north": north, "account_region south": ~north})
+    gate = decide_gates(wrong, RULES, seed=1)[9]
+    assert not gate.passed
+    assert "account_region" in gate.sentence
+    assert decide_gates(replace(wrong, ours=good.ours), RULES, seed=1)[9].passed
 
 
 @pytest.mark.parametrize("shift", [-0.9, 0.9])

@@ -55,6 +55,13 @@ class Boosting:
             return np.zeros(0)
         return self._mean(matrix, raw_score=True)
 
+    def log_odds_with_parts(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Give the log-odds of each row, and those of each ensemble, shape (ensembles, rows)."""
+        if not len(matrix):
+            return np.zeros(0), np.zeros((len(self.boosters), 0))
+        parts = np.array(self._answers(matrix, raw_score=True))
+        return np.asarray(parts.mean(axis=0)), parts
+
     def contributions(self, matrix: Floats) -> Floats:
         """Give TreeSHAP contributions (Lundberg et al. 2020) of shape (rows, features + 1); the last is the bias.
 
@@ -67,8 +74,10 @@ class Boosting:
         return tree_contributions(self.trees, matrix) / len(self.boosters)
 
     def _mean(self, matrix: Floats, **kind: bool) -> Floats:
-        answers = [booster.predict(matrix, num_threads=_threads(matrix), **kind) for booster in self.boosters]
-        return np.asarray(np.mean(answers, axis=0), dtype=np.float64)
+        return np.asarray(np.mean(self._answers(matrix, **kind), axis=0), dtype=np.float64)
+
+    def _answers(self, matrix: Floats, **kind: bool) -> list[Any]:
+        return [booster.predict(matrix, num_threads=_threads(matrix), **kind) for booster in self.boosters]
 
     @classmethod
     def of(cls, *boosters: lgb.Booster) -> Self:
@@ -91,6 +100,16 @@ def training_set(encoding: Encoding, matrix: Floats, won: Floats, weight: Floats
         feature_name=[f"f{position}" for position in range(matrix.shape[1])],
         params={**FIXED_PARAMETERS, "num_threads": _threads(matrix)},
     )
+
+
+def column_rules(encoding: Encoding, *, line_only: frozenset[str], monotone: Mapping[str, int]) -> dict[str, Any]:
+    """Give LightGBM's parameters for columns that are not split on, and for those in which log-odds only rise or fall."""
+    rules: dict[str, Any] = {}
+    if line_only & set(encoding.features):
+        rules["feature_contri"] = [float(name not in line_only) for name in encoding.features]
+    if monotone.keys() & set(encoding.numbers):
+        rules["monotone_constraints"] = [monotone.get(name, 0) for name in encoding.features]
+    return rules
 
 
 def _given(data: lgb.Dataset, parameters: Mapping[str, Any], seed: int) -> dict[str, Any]:

@@ -1,17 +1,20 @@
 """Penalised logistic regression on one-hot categories and standardised numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from forecast.estimators.encoding import Encoding
 from forecast.metrics import Floats
 
+CURVATURE_MIN = 1e-9
 FARTHEST = 3.0
 """Standard deviations beyond which a number counts no further: a straight line is not believed where little was seen."""
 
@@ -74,20 +77,41 @@ def fit_design(encoding: Encoding, matrix: Floats) -> Design:
 
 @dataclass(frozen=True, kw_only=True)
 class Logistic:
-    """A fitted logistic regression."""
+    """A fitted logistic regression.
+
+    Attributes:
+        design: how an encoded matrix is expanded.
+        coefficients, intercept: of the expanded columns.
+        means: of the expanded columns, which contributions are told against.
+        parts: coefficients and, last, the intercept without each part of the rows, shape (parts, columns + 1); no rows where
+            there are no parts.
+    """
 
     design: Design
     coefficients: Floats
     intercept: float
     means: Floats
+    parts: Floats
 
     def log_odds(self, matrix: Floats) -> Floats:
         """Give the log-odds of each row."""
+        return np.asarray(self._lines(matrix, np.append(self.coefficients, self.intercept)[None, :])[0])
+
+    def log_odds_with_parts(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Give the log-odds of each row, and those without each part, shape (parts, rows); as they are where there is none."""
+        whole = np.append(self.coefficients, self.intercept)[None, :]
+        found = self._lines(matrix, np.vstack([whole, self.parts]) if len(self.parts) else whole)
+        return found[0], found[1:] if len(self.parts) else found
+
+    def _lines(self, matrix: Floats, lines: Floats) -> Floats:
+        """Give the log-odds by each line of coefficients and intercept, shape (lines, rows)."""
         # A matrix product rounds one row otherwise than many; a sum along each row does not.
-        found = np.empty(len(matrix))
+        found = np.empty((len(lines), len(matrix)))
         for first in range(0, len(matrix), ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
-            found[part] = (self.design.expand(matrix[part]) * self.coefficients).sum(axis=1) + self.intercept
+            expanded = self.design.expand(matrix[part])
+            for number, line in enumerate(lines):
+                found[number, part] = (expanded * line[:-1]).sum(axis=1) + line[-1]
         return found
 
     def contributions(self, matrix: Floats) -> Floats:
@@ -109,6 +133,7 @@ class Logistic:
             "coefficients": self.coefficients.tolist(),
             "intercept": self.intercept,
             "means": self.means.tolist(),
+            "parts": self.parts.tolist(),
         }
 
     @classmethod
@@ -125,18 +150,64 @@ class Logistic:
             coefficients=np.array(values["coefficients"], dtype=np.float64),
             intercept=values["intercept"],
             means=np.array(values["means"], dtype=np.float64),
+            parts=np.array(values.get("parts", []), dtype=np.float64),
         )
 
 
-def fit_logistic(encoding: Encoding, matrix: Floats, won: Floats, weight: Floats, penalty: float) -> Logistic:
-    """Fit with an L2 penalty of `penalty` rows' worth; both outcomes must be there."""
+def fit_logistic(
+    encoding: Encoding,
+    matrix: Floats,
+    won: Floats,
+    weight: Floats,
+    penalty: float,
+    *,
+    monotone: Mapping[str, int] = MappingProxyType({}),
+    kept: Sequence[NDArray[np.bool_]] = (),
+) -> Logistic:
+    """Fit with an L2 penalty of `penalty` rows' worth; both outcomes must be there.
+
+    A number that would go against its direction in `monotone` counts nothing. `kept` are the rows of each part to be told
+    apart: all but those that it lacks.
+    """
     design = fit_design(encoding, matrix)
     expanded = design.expand(matrix)
-    with threadpool_limits(1):  # on matrices as narrow as these, more threads only wait for each other
-        fitted = LogisticRegression(C=1 / penalty, max_iter=500).fit(expanded, won, sample_weight=weight)
+    directions = {encoding.numbers.index(name): sign for name, sign in monotone.items() if name in encoding.numbers}
+    coefficients, intercept = _fit_line(expanded, won, weight, penalty)
+    while against := [column for column, sign in directions.items() if coefficients[column] * sign < 0]:
+        expanded[:, against] = 0.0
+        coefficients, intercept = _fit_line(expanded, won, weight, penalty)
     return Logistic(
         design=design,
-        coefficients=fitted.coef_[0],
-        intercept=float(fitted.intercept_[0]),
+        coefficients=coefficients,
+        intercept=intercept,
         means=expanded.mean(axis=0),
+        parts=_without_parts(np.append(coefficients, intercept), expanded, won, weight, penalty=penalty, kept=kept),
     )
+
+
+def _without_parts(
+    line: Floats,
+    expanded: Floats,
+    won: Floats,
+    weight: Floats,
+    *,
+    penalty: float,
+    kept: Sequence[NDArray[np.bool_]],
+) -> Floats:
+    """Give what fits on the kept rows would have found: one Newton step each from the fit on all, which is close to them."""
+    columns = np.column_stack([expanded, np.ones(len(expanded))])
+    expected = expit(columns @ line)
+    missed, certainty = weight * (won - expected), weight * expected * (1 - expected)
+    held = np.diag([*[penalty] * expanded.shape[1], CURVATURE_MIN])
+
+    def step(rows: NDArray[np.bool_]) -> Floats:
+        curvature = (columns * np.where(rows, certainty, 0.0)[:, None]).T @ columns + held
+        return np.asarray(np.linalg.solve(curvature, columns.T @ np.where(rows, 0.0, missed)))
+
+    return np.array([line - step(rows) for rows in kept])
+
+
+def _fit_line(expanded: Floats, won: Floats, weight: Floats, penalty: float) -> tuple[Floats, float]:
+    with threadpool_limits(1):  # on matrices as narrow as these, more threads only wait for each other
+        fitted = LogisticRegression(C=1 / penalty, max_iter=500).fit(expanded, won, sample_weight=weight)
+    return fitted.coef_[0], float(fitted.intercept_[0])

@@ -14,7 +14,8 @@ class Score(Table):
     """One score of one record at one moment; `latest` marks the newest of a record and model.
 
     `reasons` holds {"for": [...], "against": [...], "base": …, "themes": [...]}, contributions in log-odds; base and themes
-    add up to those of the probability. `trend` compares with the scores before.
+    add up to those of the probability. Four times in five the true probability lies between `probability_low` and
+    `probability_high`. `trend` compares with the scores before.
     """
 
     __tablename__ = "score"
@@ -37,6 +38,8 @@ class Score(Table):
     record_id: Mapped[str] = outcome(Text)
     as_of: Mapped[datetime] = outcome(MOMENT)
     probability: Mapped[float] = outcome(Float)
+    probability_low: Mapped[float | None] = outcome(Float)
+    probability_high: Mapped[float | None] = outcome(Float)
     basis: Mapped[str] = outcome(Text)
     expected_value: Mapped[float | None] = outcome(Float)
     grade: Mapped[str] = outcome(Text)

@@ -1,0 +1,72 @@
+"""What a reader of a run's figures must know."""
+
+import numpy as np
+import polars as pl
+
+from training.config import Experiment
+from training.dataset import Dataset
+from training.fit import Recipe, faded
+from training.folds import Folds
+
+DRIFT_LOG_ODDS = 0.2
+
+
+def too_little(closed: tuple[int, int], experiment: Experiment) -> str:
+    """Say that nothing is trained, since too few opportunities have closed."""
+    needed = experiment.data.closed_min
+    return (
+        f"not promoted: {closed[0]} won and {closed[1]} lost opportunities are known, {needed} of each are needed; "
+        "the share won so far is served"
+    )
+
+
+def data_warnings(dataset: Dataset, experiment: Experiment, closed: tuple[int, int]) -> list[str]:
+    """Say what is lacking in the data."""
+    found = []
+    if min(closed) < experiment.data.closed_warning:
+        found.append(
+            f"only {closed[0]} won and {closed[1]} lost opportunities: probabilities are rough "
+            f"(from {experiment.data.closed_warning} of each on they are not)"
+        )
+    if not dataset.dated:
+        found.append(
+            "the records have no creation dates: folds are of random opportunities, not of time, and the figures say "
+            "nothing of how the future differs from the past"
+        )
+    elif dataset.keys.filter(pl.col("won").is_not_null() & pl.col("closed_at").is_null()).height:
+        found.append(
+            "closed opportunities without a closing date: their outcome is taken as known from their creation, and they "
+            "count in no win rate"
+        )
+    return found
+
+
+def order_warnings(dataset: Dataset, *, held_out: Folds, folds: Folds) -> list[str]:
+    """Say where something is not judged by time."""
+    found = []
+    if held_out.order == "created":
+        found.append(
+            "too few outcomes were known before the newest opportunities came: it is judged on the newest, but learnt from "
+            "outcomes of older ones that were known only later, so that the figures are somewhat too good"
+        )
+    if dataset.dated and folds.order == "random":
+        found.append(
+            "too few outcomes were known early enough to choose the recipe by time: it is chosen on random opportunities"
+        )
+    return found
+
+
+def drift_warnings(dataset: Dataset, recipe: Recipe) -> list[str]:
+    """Say where the level that was lately right is not that of the whole history."""
+    lesson = dataset.lesson(dataset.until)
+    lately = faded(dataset, lesson, recipe.level_half_life_days)
+    whole, now = (np.average(part.won[part.used], weights=part.weight[part.used]) for part in (lesson, lately))
+    if abs(np.log(now / (1 - now)) - np.log(whole / (1 - whole))) < DRIFT_LOG_ODDS:
+        return []
+    days = recipe.level_half_life_days
+    return [
+        (
+            f"the share won drifts: {whole:.1%} over all, {now:.1%} where it counts half as much every {days:.0f} days; "
+            "probabilities follow the latter, so train again often"
+        )
+    ]
