@@ -30,6 +30,8 @@ from serving.api import (
     records_bulk,
     records_export,
     scoring,
+    segments,
+    strategies,
     targets,
     what_if,
 )
@@ -56,7 +58,7 @@ _RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
     {
         "Opportunities and leads": (scoring, what_if, opportunities, leads, grade_policies),
         "Revenue": (forecast, targets),
-        "Accounts": (accounts,),
+        "Accounts": (accounts, segments, strategies),
         "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
         "Data": (data_health, duplicates, merges, pipelines),
         "Service": (models,),

@@ -15,13 +15,12 @@ from starlette.exceptions import HTTPException
 from forecast.account_alerts import absent_because, list_alerts, scored_accounts
 from forecast.customer_alerts import ALERT_KINDS, AlertKind
 from forecast.customer_scoring import score_customers
-from forecast.customer_wording import alert_sentence, potential_label, reason_sentence, strategy
 from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory
 from forecast.errors import InputError, NotFoundError
 from forecast.records import Account, AccountScore
 from forecast.tiers import Potential, Tier, Yardsticks
-from forecast.wording import Language
-from serving.deps import Desk, DeskDep, LanguageDep, SessionDep
+from serving.account_values import AccountRow, AccountValue, SaidDep, account_row, account_value
+from serving.deps import Desk, DeskDep, SessionDep
 from serving.listing import PAST_SCORES_MAX, Cursor, comes_after
 from serving.live import Live
 from serving.posted import utc
@@ -31,88 +30,6 @@ TIER_MODEL = "customer_tier"
 ORDERS_MAX = 10_000
 
 router = APIRouter()
-
-
-class Estimate(Schema):
-    """What is expected, with the bounds of 80 %."""
-
-    expected: float
-    low: float
-    high: float
-
-
-class ValueReason(Schema):
-    """What sets the account's value apart; `contribution` is to the log of expected revenue."""
-
-    feature: str
-    value: float | None
-    usual: float | None
-    contribution: float
-    sentence: str
-
-
-class NextOrder(Schema):
-    """When the next order would be usual; `overdue` when even the upper bound is past."""
-
-    at: datetime
-    low: datetime
-    high: datetime
-    overdue: bool
-
-
-class Alert(Schema):
-    """Why to call: `value` against what is `usual`, a probability or days (see the sentence)."""
-
-    kind: AlertKind
-    value: float
-    usual: float
-    sentence: str
-
-
-class NextProduct(Schema):
-    """A product that the account may buy next, as it bought `because`; `lift` is against all accounts."""
-
-    product_id: str
-    because: str
-    lift: float
-
-
-class AccountValue(Schema):
-    """What an account is worth within `horizon_days` of `as_of`, and what to do.
-
-    `revenue` is the mean that totals are made of, `median_revenue` what the middle one of such accounts spends. `margin` is
-    missing where no cost is known; `alerts` and `next_products` are empty where they did not prove better than what is simple.
-    `level` is `not learnable` where less than a year is known, so that the season ahead was never seen.
-    """
-
-    as_of: datetime
-    horizon_days: int
-    probability_active: float
-    orders: Estimate
-    revenue: Estimate
-    median_revenue: float | None
-    margin: Estimate | None
-    tier: Tier
-    potential: Potential
-    potential_label: str
-    strategy: str
-    next_order: NextOrder | None
-    alerts: list[Alert]
-    next_products: list[NextProduct]
-    reasons: list[ValueReason]
-    basis: str
-    level: str
-    model_version: str
-
-
-class AccountRow(Schema):
-    """An account in a list; `name` is missing where it is known from its orders only."""
-
-    id: str
-    name: str | None
-    industry: str | None
-    region: str | None
-    value: AccountValue
 
 
 class AccountPage(Schema):
@@ -189,7 +106,7 @@ LiveTiersDep = Annotated[Live, Depends(get_live_tiers)]
 
 @router.post("/v1/accounts/score", summary="Score customers that you send")
 def score_posted_accounts(
-    call: AccountScoreRequest, desk: DeskDep, live: LiveTiersDep, language: LanguageDep
+    call: AccountScoreRequest, desk: DeskDep, live: LiveTiersDep, said: SaidDep
 ) -> AccountScoreAnswer:
     """Score 1 to 1,000 customers by their orders; nothing is stored.
 
@@ -200,7 +117,7 @@ def score_posted_accounts(
     version: Any = live.version
     yardsticks = Yardsticks(**version.bundle["yardsticks"])
     scores = score_customers(_posted_history(call.accounts, desk), version, as_of=as_of, yardsticks=yardsticks)
-    found = {row["account_id"]: _value(row, language) for row in scores.iter_rows(named=True)}
+    found = {row["account_id"]: account_value(row, said) for row in scores.iter_rows(named=True)}
     return AccountScoreAnswer(accounts=[ScoredAccount(id=one.id, value=found.get(one.id)) for one in call.accounts])
 
 
@@ -208,7 +125,7 @@ def score_posted_accounts(
 def list_accounts(
     *,
     session: SessionDep,
-    language: LanguageDep,
+    said: SaidDep,
     tier: Annotated[Tier | None, Query(examples=["A"])] = None,
     potential: Annotated[Potential | None, Query(examples=["declining"])] = None,
     overdue: Annotated[bool | None, Query(description="Only those whose next order is overdue, or is not.")] = None,
@@ -235,7 +152,7 @@ def list_accounts(
         after = Cursor.from_text(cursor)
         statement = statement.where(comes_after(after, AccountScore.expected_revenue, AccountScore.account_id))
     found = session.execute(statement).all()
-    rows = [_row(score, account, language) for score, account in found[:limit]]
+    rows = [account_row(score, account, said) for score, account in found[:limit]]
     more = len(found) > limit
     last = Cursor(value=rows[-1].value.revenue.expected, record_id=rows[-1].id) if more else None
     return AccountPage(accounts=rows, next_cursor=last.to_text() if last else None)
@@ -260,7 +177,7 @@ def list_account_alerts(
     *,
     session: SessionDep,
     desk: DeskDep,
-    language: LanguageDep,
+    said: SaidDep,
     kind: Annotated[AlertKind | None, Query(examples=["churn_risk"])] = None,
     tier: Annotated[Tier | None, Query(examples=["A"])] = None,
     owner_id: Annotated[str | None, Query(description="Only accounts of this person.")] = None,
@@ -268,7 +185,7 @@ def list_account_alerts(
 ) -> AlertsAnswer:
     """List accounts that may leave, fell silent again or are past their usual next order, with reasons and strategy."""
     found = list_alerts(session, kind=kind, tier=tier, owner_id=owner_id, limit=limit)
-    rows = [_row(score, account, language) for score, account in found]
+    rows = [account_row(score, account, said) for score, account in found]
     evidence = _evidence(desk)
     absent = [AbsentAlert(kind=one, why=absent_because(evidence, one)) for one in ALERT_KINDS if kind in (None, one)]
     return AlertsAnswer(accounts=rows, absent=[one for one in absent if one.why])
@@ -283,7 +200,7 @@ def _evidence(desk: Desk) -> Mapping[str, Any]:
 
 
 @router.get("/v1/accounts/{account_id:path}", summary="Read one account with its value and trend")
-def read_account(account_id: str, session: SessionDep, language: LanguageDep) -> AccountAnswer:
+def read_account(account_id: str, session: SessionDep, said: SaidDep) -> AccountAnswer:
     """Give the newest score of an account with its reasons, and the newest 50 scores."""
     scores = _scores_of(session, account_id)
     newest = next((score for score in scores if score.latest), None)
@@ -292,7 +209,7 @@ def read_account(account_id: str, session: SessionDep, language: LanguageDep) ->
             f'account "{account_id}" has no score; accounts that have bought get one by `forecast score {TIER_MODEL}`'
         )
     account = session.get(Account, account_id)
-    row = _row(newest, None if account is None or account.deleted_at else account, language)
+    row = account_row(newest, None if account is None or account.deleted_at else account, said)
     trend = [
         PastValue(
             as_of=score.as_of,
@@ -314,52 +231,6 @@ def _scores_of(session: Session, account_id: str) -> Sequence[AccountScore]:
         .limit(PAST_SCORES_MAX)
     )
     return session.scalars(statement).all()
-
-
-def _row(score: AccountScore, account: Account | None, language: Language) -> AccountRow:
-    columns = {column.key: getattr(score, column.key) for column in AccountScore.__table__.columns}
-    return AccountRow(
-        id=score.account_id,
-        name=account.name if account else None,
-        industry=account.industry if account else None,
-        region=account.region if account else None,
-        value=_value(columns, language),
-    )
-
-
-def _value(row: dict[str, Any], language: Language) -> AccountValue:
-    return AccountValue(
-        as_of=row["as_of"],
-        horizon_days=row["horizon_days"],
-        probability_active=row["probability_active"],
-        orders=_estimate(row, "expected_orders"),
-        revenue=_estimate(row, "expected_revenue"),
-        median_revenue=row["median_revenue"],
-        margin=None if row["expected_margin"] is None else _estimate(row, "expected_margin"),
-        tier=row["tier"],
-        potential=row["potential"],
-        potential_label=potential_label(row["potential"], language),
-        strategy=strategy(row["tier"], row["potential"], language),
-        next_order=_next_order(row),
-        alerts=[Alert(**alert, sentence=alert_sentence(alert, language)) for alert in row["alerts"]],
-        next_products=[NextProduct(**product) for product in row["next_products"]],
-        reasons=[ValueReason(**reason, sentence=reason_sentence(reason, language)) for reason in row["reasons"]],
-        basis=row["basis"],
-        level=row["level"],
-        model_version=row["version"],
-    )
-
-
-def _estimate(row: dict[str, Any], name: str) -> Estimate:
-    return Estimate(expected=row[name], low=row[f"{name}_low"], high=row[f"{name}_high"])
-
-
-def _next_order(row: dict[str, Any]) -> NextOrder | None:
-    if row["next_order_at"] is None:
-        return None
-    return NextOrder(
-        at=row["next_order_at"], low=row["next_order_low"], high=row["next_order_high"], overdue=row["overdue"]
-    )
 
 
 def _refuse_twice(items: Sequence[CustomerIn]) -> None:

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 
 def reason_sentence(reason: Mapping[str, Any], language: str) -> str:
@@ -21,6 +21,32 @@ def alert_sentence(alert: Mapping[str, Any], language: str) -> str:
     share = alert["kind"] == "churn_risk"
     value, usual = (f"{alert[name]:.0%}" if share else _number(alert[name]) for name in ("value", "usual"))
     return str(_phrases()["alerts"][alert["kind"]][language].format(value=value, usual=usual))
+
+
+class Compared(Protocol):
+    """A figure of a segment against that of all other accounts."""
+
+    @property
+    def figure(self) -> str:
+        """The figure's name."""
+
+    @property
+    def value(self) -> float:
+        """Its mean in the segment."""
+
+    @property
+    def others(self) -> float:
+        """Its mean elsewhere."""
+
+
+def difference_sentence(difference: Compared, language: str) -> str:
+    """Say in what a segment differs; shares in percent."""
+    phrases = _phrases()["segments"]
+    shares = difference.figure in ("probability_active", "in_tier_a")
+    numbers = (difference.value, difference.others)
+    value, others = (f"{number:.0%}" if shares else _number(number) for number in numbers)
+    label = phrases["figures"][difference.figure][language]
+    return str(phrases["sentence"][language].format(label=label, value=value, others=others))
 
 
 def potential_label(potential: str, language: str) -> str:

@@ -184,3 +184,37 @@ def test_alerts_are_narrowed_by_kind(called, client):
     assert [one["id"] for one in found] == [account for account, kind in called.items() if kind == "churn_risk"]
     assert "流失风险" in found[0]["value"]["alerts"][0]["sentence"]
     assert client.get("/v1/accounts/alerts", params={"owner_id": "nobody"}).json()["accounts"] == []
+
+
+def test_a_strategy_that_a_manager_decides_is_given_with_the_account(scores, client):
+    """It is in force at once, in its language; the other keeps the product's text, and deciding again makes a new version."""
+    row = scores.row(0, named=True)
+    path = f"/v1/strategies/{row['tier']}/{row['potential']}"
+    product = next(
+        one
+        for one in client.get("/v1/strategies").json()["strategies"]
+        if (one["tier"], one["potential"]) == (row["tier"], row["potential"])
+    )
+    assert (product["version"], product["decided_by"]) == (None, None)
+    first = client.put(path, json={"text_zh": "每周拜访"}).raise_for_status().json()
+    assert (first["text_en"], first["text_zh"], first["decided_by"]) == (product["text_en"], "每周拜访", "tests")
+    account = client.get(f"/v1/accounts/{row['account_id']}", params={"language": "zh"}).json()
+    assert account["value"]["strategy"] == "每周拜访"
+    second = client.put(path, json={"text_zh": ""}).raise_for_status().json()
+    assert second["version"] > first["version"]
+    assert second["text_zh"] == product["text_zh"]
+
+
+def test_a_strategy_of_no_tier_is_refused(client):
+    """What is neither a tier nor a potential is said."""
+    assert client.put("/v1/strategies/D/new", json={}).status_code == 422
+    assert client.put("/v1/strategies/A/happy", json={}).status_code == 422
+
+
+def test_segments_profile_all_scored_accounts(scores, client):
+    """The market counts every scored account once; the one region that is known is a segment of its own."""
+    found = client.get("/v1/segments", params={"by": "region"}).raise_for_status().json()
+    assert found["market"]["accounts"] == scores.height
+    assert {one["name"] for one in found["segments"]} == {"East", None}
+    assert sum(one["accounts"] for one in found["segments"]) == scores.height
+    assert client.get("/v1/segments", params={"by": "colour"}).status_code == 422

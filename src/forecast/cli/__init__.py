@@ -21,6 +21,7 @@ from forecast.cli.policy import policy
 from forecast.cli.records import check, show
 from forecast.cli.scoring import score
 from forecast.cli.screen import console
+from forecast.cli.segments import segments
 from forecast.cli.targets import targets
 from forecast.cli.what_if import what_if
 from forecast.errors import ForecastError
@@ -48,6 +49,7 @@ app.command()(outlook)
 app.command()(targets)
 app.command()(changes)
 app.command()(alerts)
+app.command()(segments)
 app.command("what-if")(what_if)
 app.add_typer(policy, name="policy")
 app.command()(accuracy)

@@ -23,19 +23,21 @@ def alerts(
 ) -> None:
     """List accounts to call, the most valuable first, as of the newest scoring of customer_tier."""
     from forecast.account_alerts import list_alerts
-    from forecast.customer_wording import alert_sentence, strategy
+    from forecast.customer_wording import alert_sentence
+    from forecast.policies import read_strategies
 
     settings = read_settings()
     table = Table("account", "tier", "expected revenue", "why", "what to do")
     with opened(settings) as engine, unit_of_work(engine) as session:
         found = list_alerts(session, kind=_kind(kind), tier=_tier(tier), owner_id=owner, limit=limit)
+        strategies = read_strategies(session)
         for score, account in found:
             table.add_row(
                 escape(account.name if account and account.name else score.account_id),
                 score.tier,
                 f"{score.expected_revenue:,.0f}",
                 escape("\n".join(alert_sentence(alert, settings.language) for alert in score.alerts)),
-                escape(strategy(score.tier, score.potential, settings.language)),
+                escape(strategies[score.tier, score.potential].text(settings.language)),
             )
     output.print(table if found else "no account has such an alert")
     _say_what_is_absent(settings)

@@ -1,4 +1,4 @@
-"""forecast policy: how scores become grades."""
+"""forecast policy: how scores become grades, and how accounts are followed up."""
 
 import getpass
 from typing import Annotated, Any
@@ -13,7 +13,9 @@ from forecast.errors import InputError
 from forecast.settings import read_settings
 from forecast.store import unit_of_work
 
-policy = typer.Typer(help="How scores become grades: the policy of each pipeline.", no_args_is_help=True)
+policy = typer.Typer(
+    help="What the company decides: how scores become grades, how accounts are followed up.", no_args_is_help=True
+)
 
 Bound = Annotated[str | None, typer.Option(metavar="NUMBER|none", help="Left out: as it is.")]
 
@@ -79,6 +81,48 @@ def set_policy(
         now = find_thresholds(session, pipeline) or find_thresholds(session) or DEFAULT_THRESHOLDS
         decide_thresholds(session, replace(now, **changed), getpass.getuser(), pipeline_id=pipeline)
     console.print(f"the policy of {escape(pipeline)} is in force from the next scoring on")
+
+
+@policy.command("strategies")
+def show_strategies() -> None:
+    """Print how accounts of each tier and potential are followed up."""
+    from forecast.customer_wording import potential_label
+    from forecast.policies import read_strategies
+
+    settings = read_settings()
+    table = Table("tier", "potential", "follow-up", "decided by", "at", box=SIMPLE)
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        for found in read_strategies(session).values():
+            table.add_row(
+                found.tier,
+                f"{found.potential} {potential_label(found.potential, 'zh')}"
+                if settings.language == "zh"
+                else found.potential,
+                escape(found.text(settings.language)),
+                escape(found.decided_by or ""),
+                str(found.decided_at or "")[:16],
+            )
+    output.print(table)
+
+
+@policy.command("strategy")
+def set_strategy(
+    tier: Annotated[str, typer.Argument(help="A, B or C.")],
+    potential: Annotated[str, typer.Argument(help="growing, steady, declining, dormant or new.")],
+    en: Annotated[
+        str | None, typer.Option(help="Text in English; empty: the product's own. Left out: as it is.")
+    ] = None,
+    zh: Annotated[str | None, typer.Option(help="Text in Chinese, likewise.")] = None,
+) -> None:
+    """Decide how accounts of a tier and potential are followed up; earlier texts are kept."""
+    from forecast.policies import decide_strategy
+
+    if en is None and zh is None:
+        raise InputError("nothing to set; give --en or --zh")
+    settings = read_settings()
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        found = decide_strategy(session, tier, potential, decided_by=getpass.getuser(), text_en=en, text_zh=zh)
+    console.print(f"in force now: {escape(found.text(settings.language))}")
 
 
 def _number(name: str, text: str) -> float | None:

@@ -11,7 +11,7 @@ from forecast.records.merging import Merge
 from forecast.records.orders import Order, OrderLine, Product, Quote
 from forecast.records.people import Person, Team
 from forecast.records.pipeline import Activity, Campaign, Change, CustomField, Lead, Opportunity, Pipeline, Stage
-from forecast.records.policy import GradePolicy
+from forecast.records.policy import GradePolicy, StrategyPolicy
 from forecast.records.record import Record, Table, TimeKind, record_id
 from forecast.records.scores import Score
 from forecast.records.service import Case, Feedback
@@ -84,6 +84,7 @@ __all__ = [
     "Record",
     "Score",
     "Stage",
+    "StrategyPolicy",
     "Table",
     "Team",
     "TimeKind",

@@ -1,4 +1,4 @@
-"""What the company decides: how scores become grades."""
+"""What the company decides: how scores become grades, and how accounts are followed up."""
 
 from datetime import datetime
 
@@ -25,5 +25,22 @@ class GradePolicy(Table):
     expected_value_medium: Mapped[float | None] = fixed(Float)
     rating_high: Mapped[float | None] = fixed(Float)
     rating_low: Mapped[float | None] = fixed(Float)
+    decided_at: Mapped[datetime] = fixed(MOMENT, server_default=func.now())
+    decided_by: Mapped[str | None] = fixed(Text)
+
+
+class StrategyPolicy(Table):
+    """How accounts of a tier and potential are followed up; the newest row of the two is in force.
+
+    A text that is empty is the one that comes with the product.
+    """
+
+    __tablename__ = "strategy_policy"
+
+    id: Mapped[int] = fixed(BigInteger, Identity(), primary_key=True)
+    tier: Mapped[str] = fixed(Text)
+    potential: Mapped[str] = fixed(Text)
+    text_en: Mapped[str | None] = fixed(Text)
+    text_zh: Mapped[str | None] = fixed(Text)
     decided_at: Mapped[datetime] = fixed(MOMENT, server_default=func.now())
     decided_by: Mapped[str | None] = fixed(Text)
