@@ -12,9 +12,9 @@ BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Crowded(ChangeIndex):
-    """An index in which the hashes of all records and fields begin with one of four."""
+    """An index in which the hashes of all records begin with one of four."""
 
-    def _group(self, hashes):
+    def _first_bits(self, hashes):
         return (hashes >> np.uint64(62)) << np.uint64(62)
 
 
