@@ -1,4 +1,4 @@
-"""When a stored opportunity will close: the win curve of the version that scored it, as of that score."""
+"""When opportunities will close: the win curve of the version that scored them."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from forecast.errors import NotFoundError
 from forecast.records import Score
 from forecast.registry import Version
 from forecast.scoring import refused_subjects
+from forecast.snapshot import History
 from serving.deps import MODEL, Desk
 from serving.listing import Stored
 from serving.schemas import Closing
@@ -32,14 +33,23 @@ def find_closing(stored: Stored, session: Session, desk: Desk) -> Closing | None
     )
     if refused_subjects(history, subject).height:  # its dates were corrected after it was scored
         return None
-    (row,) = closings(history, version, subject).to_dicts()
-    return Closing(
-        expected_close_on=row["expected_close_on"],
-        low=row["expected_close_low"],
-        high=row["expected_close_high"],
-        probability_of_slipping=row["probability_of_slipping"],
-        won_by=row["won_by"],
-    )
+    return find_closings(history, version, subject)[0]
+
+
+def find_closings(history: History, version: Version[Any], subjects: pl.DataFrame) -> list[Closing | None]:
+    """Tell when each of these subjects is expected to end; None where the version has no win curve."""
+    if not has_win_curve(version):
+        return [None] * subjects.height
+    return [
+        Closing(
+            expected_close_on=row["expected_close_on"],
+            low=row["expected_close_low"],
+            high=row["expected_close_high"],
+            probability_of_slipping=row["probability_of_slipping"],
+            won_by=row["won_by"],
+        )
+        for row in closings(history, version, subjects).to_dicts()
+    ]
 
 
 def _curve_of(score: Score | None, desk: Desk) -> Version[Any] | None:

@@ -15,6 +15,7 @@ import polars as pl
 
 from forecast.changes import CHANGE_TYPES
 from forecast.errors import InputError
+from forecast.frames import QUOTE_TYPES
 from forecast.history import OPPORTUNITY_COLUMNS
 from forecast.lead_history import name_lead_changes
 from forecast.snapshot import History
@@ -38,6 +39,7 @@ _ACTIVITY_TYPES = pl.Schema(
         "type": pl.String(),
         "direction": pl.String(),
         "person_id": pl.String(),
+        "contact_id": pl.String(),
         "duration_minutes": pl.Float64(),
         "known_at": _MOMENT,
     }
@@ -221,6 +223,7 @@ def _with_records(
         closings=_open_closings(records["opportunity_id"].sort(), surroundings.closings.schema),
         changes=_changes(items, zone),
         activities=_activities(items, zone),
+        quotes=_quotes(items, zone),
         custom_types=custom_types,
     )
 
@@ -273,12 +276,23 @@ def _activities(items: Sequence[Item], zone: ZoneInfo) -> pl.DataFrame:
     activities = [activity for item in items for activity in item.activities]
     columns: dict[str, list[Any]] = {
         name: [getattr(activity, name) for activity in activities]
-        for name in ("type", "direction", "person_id", "duration_minutes")
+        for name in ("type", "direction", "person_id", "contact_id", "duration_minutes")
     }
     columns["opportunity_id"] = [item.id for item in items for _ in item.activities]
     columns["occurred_at"] = [activity.occurred_at and utc(activity.occurred_at, zone) for activity in activities]
     columns["known_at"] = [known_at(activity, zone) for activity in activities]
     return pl.DataFrame(columns, schema=_ACTIVITY_TYPES).sort("occurred_at", maintain_order=True)
+
+
+def _quotes(items: Sequence[Item], zone: ZoneInfo) -> pl.DataFrame:
+    rows = [
+        (item.id, utc(quote.created_at, zone), _stored(quote.amount, zone), quote.discount_share)
+        for item in items
+        if isinstance(item, OpportunityIn)
+        for quote in item.quotes
+        if quote.created_at
+    ]
+    return pl.DataFrame(rows, schema=QUOTE_TYPES, orient="row")
 
 
 def known_at(activity: ActivityIn, zone: ZoneInfo) -> datetime | None:

@@ -54,7 +54,16 @@ class ActivityIn(Posted):
     occurred_at: Moment | None = None
     created_at: Moment | None = None
     person_id: str | None = None
+    contact_id: str | None = None
     duration_minutes: float | None = None
+
+
+class QuoteIn(Posted):
+    """An offer of a price; one counts from `created_at` on."""
+
+    created_at: Moment | None = None
+    amount: Amount | None = None
+    discount_share: float | None = None
 
 
 class ChangeIn(Posted):
@@ -96,6 +105,7 @@ class OpportunityIn(Posted):
     competition: Rating | None = None
     custom: Annotated[dict[str, Any], Field(description="Custom fields by name.")] = Field(default_factory=dict)
     activities: list[ActivityIn] = Field(default_factory=list)
+    quotes: list[QuoteIn] = Field(default_factory=list)
     changes: list[ChangeIn] = Field(default_factory=list)
 
 
@@ -200,14 +210,27 @@ class Reason(Schema):
     contribution: float
 
 
+class Interval(Schema):
+    """The range that holds the true probability four times in five."""
+
+    low: Share
+    high: Share
+
+
 class Score(Schema):
     """What a version of the model says, by what was known before `as_of`."""
 
     probability: Share
+    interval: Annotated[Interval | None, Field(description="Null for scores stored before there were ranges.")]
     grade: Grade
     trend: Annotated[Trend | None, Field(description="Against the scores before; null where there are none.")]
     expected_value: Money | None
-    basis: Annotated[str, Field(description="own: learnt from these records; prior: the share won so far.")]
+    basis: Annotated[
+        str,
+        Field(
+            description="own: learnt from these records; pooled: likewise, but few of them are of this pipeline; prior: the share won so far."
+        ),
+    ]
     model_version: str
     as_of: datetime
     base: Annotated[float | None, Field(description="Log-odds before anything is known of the record.")]
@@ -223,8 +246,9 @@ class Identified(Schema):
 
 
 class ScoredRecord(Score, Identified):
-    """The score of one opportunity or lead of the call."""
+    """The score of one opportunity or lead of the call; `closing` is null for leads and without a win curve."""
 
+    closing: "Closing | None"
     warnings: list[str]
 
 
@@ -263,6 +287,7 @@ class PastScore(Schema):
     as_of: datetime
     scored_at: datetime
     probability: Share
+    interval: Interval | None
     grade: Grade
     trend: Trend | None
     expected_value: Money | None

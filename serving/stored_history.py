@@ -5,11 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.records import Activity, Change, Opportunity
+from forecast.records import Activity, Change, Opportunity, Quote
 from forecast.snapshot import History
 from serving.deps import Desk
 from serving.posted import COLUMN_TYPES, posted_history
-from serving.schemas import ActivityIn, ChangeIn, OpportunityIn, Schema
+from serving.schemas import ActivityIn, ChangeIn, OpportunityIn, QuoteIn, Schema
 
 
 def stored_history(stored: Opportunity, session: Session, desk: Desk) -> History:
@@ -30,11 +30,15 @@ def _as_posted(stored: Opportunity, session: Session) -> OpportunityIn:
         .where(Activity.opportunity_id == stored.id, Activity.deleted_at.is_(None))
         .order_by(Activity.occurred_at, Activity.id)
     )
+    quotes = session.scalars(
+        sa.select(Quote).where(Quote.opportunity_id == stored.id, Quote.deleted_at.is_(None)).order_by(Quote.id)
+    )
     return OpportunityIn(
         **{name: getattr(stored, name) for name in COLUMN_TYPES},
         custom=stored.custom,
         changes=[ChangeIn(**_fields(ChangeIn, change)) for change in changes],
         activities=[ActivityIn(**_fields(ActivityIn, activity)) for activity in activities],
+        quotes=[QuoteIn(**_fields(QuoteIn, quote)) for quote in quotes],
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from forecast.records import Score as ScoreRecord
 from serving.reasons import Speaker, StoredReason, money
-from serving.schemas import PastScore, Score
+from serving.schemas import Interval, PastScore, Score
 
 
 def stored_score(score: ScoreRecord | None, currency: str | None, speaker: Speaker) -> Score | None:
@@ -30,10 +30,16 @@ def stored_reasons(score: ScoreRecord | None) -> list[StoredReason]:
     return [*score.reasons.get("for", []), *score.reasons.get("against", [])] if score else []
 
 
+def interval(low: float | None, high: float | None) -> Interval | None:
+    """Give the range of a probability; None where a score was stored without one."""
+    return None if low is None or high is None else Interval(low=low, high=high)
+
+
 def _said(score: ScoreRecord, currency: str | None) -> dict[str, Any]:
     return {
         "as_of": score.as_of,
         "probability": score.probability,
+        "interval": interval(score.probability_low, score.probability_high),
         "grade": score.grade,
         "trend": score.trend,
         "expected_value": money(score.expected_value, currency),

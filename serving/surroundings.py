@@ -42,6 +42,7 @@ def read_surroundings(session: Session, population: Population, read_at: datetim
         closings=history.closings.clear(),
         changes=history.changes.clear(),
         activities=history.activities.clear(),
+        quotes=history.quotes.clear(),
         departures=None,
         earlier=closings_as_closed(history),
     )

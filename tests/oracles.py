@@ -1,6 +1,7 @@
 """Every feature by a plain loop over records: slow, obvious, and written from docs/features.md, not from the code."""
 
 import json
+import math
 from datetime import UTC, date, datetime, time, timedelta
 
 from worlds import CUSTOM_FIELDS, INSTANT, custom_types, now
@@ -27,7 +28,7 @@ INBOUND = {"inbound", "incoming", "in", "received", "来", "呼入", "接收"}
 ATTRIBUTES = (
     "source", "type", "pipeline_id", "currency", "campaign_id", "product_id", "product_family", "product_line",
     "owner_id", "owner_title", "account_id", "account_industry", "account_region", "account_country",
-    "account_channel", "account_size", "forecast_category", "amount", "need_fit", "purchasing_power", "competition",
+    "account_channel", "account_size", "forecast_category", "contact_title", "contact_decision_role", "amount", "need_fit", "purchasing_power", "competition",
     "seller_probability", "account_employees", "account_annual_revenue", "account_founded_year", "product_list_price",
 )  # fmt: skip
 
@@ -90,7 +91,8 @@ def attribute(world, row, name, as_of):
         account = by_id(world.accounts, known(world, "opportunity", row, "account_id", as_of))
         field = name.removeprefix("account_").replace("custom_", "custom.")
         return known(world, "account", account, field, as_of)
-    for prefix, rows in (("owner_", world.people), ("product_", world.products)):
+    related = {"owner_": world.people, "product_": world.products, "contact_": world.dealings.contacts}
+    for prefix, rows in related.items():
         if name.startswith(prefix) and name != prefix + "id":
             return by_id(rows, known(world, "opportunity", row, prefix + "id", as_of)).get(name.removeprefix(prefix))
     return known(world, "opportunity", row, name.replace("custom_", "custom."), as_of)
@@ -129,6 +131,7 @@ def timing_oracle(world, row, as_of):
         quarter_end = datetime(as_of.year + month // 12, month % 12, 1, tzinfo=UTC)
     return {
         "age_days": days(minus(as_of, created)),
+        "moment_month": str(as_of.month) if as_of else None,
         "created_weekday": str(created.isoweekday()) if created else None,
         "created_hour": float(created.hour) if created else None,
         "quarter_end_days": days(minus(quarter_end, as_of)),
@@ -208,6 +211,7 @@ def activity_oracle(world, row, as_of, plan):
         "activity_count": len(done),
         "activity_silence_days": quiet(done),
         "active_person_count": len({activity["person_id"] for activity in done} - {None}),
+        "active_contact_count": len({activity.get("contact_id") for activity in done} - {None}),
         "active_day_count": len({activity["occurred_at"].date() for activity in done}),
         "inbound_activity_count": sum((activity["direction"] or "").lower() in INBOUND for activity in done),
         "planned_activity_count": len(ahead),
@@ -234,6 +238,11 @@ def tenths(world):
 
 def earlier_outcomes(world, row, key, value, as_of):
     """List won (True) or lost of what had closed before a moment with the same value of a key at its closing."""
+    return [other["status"] == "won" for other in earlier_closings(world, row, key, value, as_of)]
+
+
+def earlier_closings(world, row, key, value, as_of):
+    """List what had closed before a moment with the same value of a key at its closing."""
     fold = tenths(world)
     found = []
     for other in world.opportunities:
@@ -245,8 +254,16 @@ def earlier_outcomes(world, row, key, value, as_of):
             counts = other["created_at"] is None and fold[other["id"]] != fold.get(row["id"])
         end = None if other["closed_at"] is None else other["closed_at"] + INSTANT
         if counts and (key is None or attribute(world, other, key, end) == value):
-            found.append(other["status"] == "won")
+            found.append(other)
     return found
+
+
+def won_log_amounts(world, closings):
+    """List the logarithms of the amounts above 0 at which opportunities were won."""
+    won = [other for other in closings if other["status"] == "won"]
+    ends = [None if other["closed_at"] is None else other["closed_at"] + INSTANT for other in won]
+    amounts = [attribute(world, other, "amount", end) for other, end in zip(won, ends, strict=True)]
+    return [math.log(one) for one in amounts if one is not None and one > 0]
 
 
 def rate_oracle(world, row, as_of, plan):
@@ -261,17 +278,3 @@ def rate_oracle(world, row, as_of, plan):
         found[f"{name}_win_lift"] = None if value is None else lift
         found[f"{name}_closed_share"] = None if value is None or not everything else len(same) / len(everything)
     return found
-
-
-def feature_oracle(world, opportunity_id, as_of, plan):
-    """Give all features of one subject."""
-    row = by_id(world.opportunities, opportunity_id)
-    return {
-        **attribute_oracle(world, row, as_of),
-        **custom_oracle(world, row, as_of),
-        **timing_oracle(world, row, as_of),
-        **stage_oracle(world, row, as_of, plan),
-        **movement_oracle(world, row, as_of),
-        **activity_oracle(world, row, as_of, plan),
-        **rate_oracle(world, row, as_of, plan),
-    }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from oracles import feature_oracle
+from feature_oracles import feature_oracle
 from worlds import (
     INSTANT,
     STEP,

@@ -39,7 +39,7 @@ def test_what_is_read_is_what_was_written(engine, seed):
     """Every frame of a random company comes back from PostgreSQL as it was, in its order."""
     world = make_world(seed)
     history, expected = stored(engine, world), history_of(world)
-    assert len(FRAMES) == 9
+    assert len(FRAMES) == 12
     for name in FRAMES:
         found, wanted = getattr(history, name), getattr(expected, name)
         assert_frame_equal(found.select(wanted.columns), wanted, check_exact=True)

@@ -77,8 +77,20 @@ def with_a_future(world, seed):
     for number, row in enumerate(future.opportunities):
         add_activity(future, f"n{number}", row["id"], created_at=later(), occurred_at=TODAY - STEP)
         add_activity(future, f"m{number}", row["id"], created_at=None, occurred_at=later())
+        add_dealings(future, f"n{number}", row, later)
     future.sort()
     return future
+
+
+def add_dealings(world, name, row, later):
+    """Record a quote, an order of the opportunity that was placed early, and an order, a case and an answer of its account."""
+    who = {"id": name, "external_id": name, "account_id": row["account_id"]}
+    quote = {"opportunity_id": row["id"], "amount": 9.0, "discount_share": 0.9}
+    world.dealings.quotes.append({**who, **quote, "created_at": later()})
+    sold = {"opportunity_id": row["id"] if row["status"] == "open" else None, "amount": 99_999.0}
+    world.dealings.orders.append({**who, **sold, "ordered_at": TODAY - STEP if sold["opportunity_id"] else later()})
+    world.dealings.cases.append({**who, "created_at": later()})
+    world.dealings.feedback.append({**who, "created_at": later(), "satisfaction": 1.0, "scale": "1-5"})
 
 
 def close(world, row, moment, status):
@@ -154,7 +166,17 @@ def test_the_order_of_rows_does_not_matter(seed):
     """Frames and subjects in another order give the same features."""
     world = make_world(seed)
     history, plan = history_of(world), make_plan(world)
-    names = ("closings", "activities", "accounts", "people", "products", "stages")
+    names = (
+        "closings",
+        "activities",
+        "accounts",
+        "people",
+        "products",
+        "stages",
+        "quotes",
+        "contacts",
+        "account_events",
+    )
     shuffled = replace(
         history, **{name: getattr(history, name).sample(fraction=1, shuffle=True, seed=seed) for name in names}
     )
@@ -187,6 +209,8 @@ def test_a_cut_history_holds_nothing_of_later():
         (cut.changes, "changed_at"),
         (cut.account_changes, "changed_at"),
         (cut.activities, "known_at"),
+        (cut.quotes, "known_at"),
+        (cut.account_events, "happened_at"),
     ):
         assert frame[name].max() < TODAY
     values = {"航天", "a3", "77777.0", "-99.0"}

@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from oracles import by_id, earlier_outcomes, known
+from oracles import by_id, earlier_closings, known, won_log_amounts
 from worlds import (
     INSTANT,
     MOMENT,
@@ -124,14 +124,15 @@ def test_tallies_are_what_a_plain_loop_counts(seed, key):
     for row, counted in zip(snapshot.rows.iter_rows(named=True), tally.iter_rows(named=True), strict=True):
         record = by_id(world.opportunities, row["opportunity_id"])
         value = row[key] if key else None
-        found = earlier_outcomes(world, record, key, value, row["as_of"])
-        missing = key is not None and value is None
-        expected = (
-            {"closed_count": None, "won_count": None}
-            if missing
-            else {"closed_count": len(found), "won_count": sum(found)}
-        )
-        assert counted == expected
+        found = earlier_closings(world, record, key, value, row["as_of"])
+        logs = won_log_amounts(world, found)
+        expected = {
+            "closed_count": len(found),
+            "won_count": sum(other["status"] == "won" for other in found),
+            "priced_count": len(logs),
+            "log_amount": pytest.approx(sum(logs), abs=1e-9),
+        }
+        assert counted == (dict.fromkeys(expected) if key is not None and value is None else expected)
 
 
 def test_records_that_are_not_there_leave_attributes_missing():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
+from dealings import Dealings, draw_dealings, with_dealings, write_dealings
 
 from forecast.changes import CHANGE_TYPES
 from forecast.features import plan_features
@@ -54,6 +55,7 @@ class World:
     people: list = field(default_factory=list)
     products: list = field(default_factory=list)
     stages: list = field(default_factory=list)
+    dealings: Dealings = field(default_factory=Dealings)
 
     def sort(self):
         """Put records in the order in which they are read."""
@@ -140,6 +142,7 @@ def make_world(seed, size=12):
         _opportunity(world, draw, f"o{number:02d}")
     for _ in range(3 * size):
         _activity(world, draw)
+    draw_dealings(world, _Draw(f"dealings {seed}"))
     world.changes = list(_distinct(world.changes))
     world.sort()
     return world
@@ -261,6 +264,7 @@ def write_world(session, world):
         (Stage, world.stages),
     ):
         session.add_all(table(**_jsonable(row)) for row in rows)
+    write_dealings(session, world.dealings)
     session.add_all(CustomField(kind=k, name=n, type=t, time=when) for k, n, t, when in CUSTOM_FIELDS)
     session.flush()
 
@@ -280,7 +284,7 @@ def _distinct(changes):
 def history_of(world):
     """Build the frames that reading these records from the database must give."""
     changes = sorted(_distinct(world.changes), key=lambda change: (change["changed_at"], change["id"]))
-    return History(
+    history = History(
         opportunities=_opportunity_frame(world),
         closings=_frame(world.opportunities, _CLOSING_TYPES).rename({"id": "opportunity_id"}),
         changes=_change_frame(changes, "opportunity", ""),
@@ -293,6 +297,7 @@ def history_of(world):
         custom_types=custom_types(),
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
     )
+    return with_dealings(history, world)
 
 
 def _frame(rows, types):
@@ -349,12 +354,13 @@ def _activity_frame(world):
         "type": pl.String,
         "direction": pl.String,
         "person_id": pl.String,
+        "contact_id": pl.String,
         "duration_minutes": pl.Float64,
     }
     earliest = datetime.min.replace(tzinfo=UTC)
     ordered = sorted(world.activities, key=lambda row: (row["occurred_at"] or earliest, row["id"]))
     return pl.DataFrame(
-        [[*(row[name] for name in schema), row["created_at"] or row["occurred_at"]] for row in ordered],
+        [[*(row.get(name) for name in schema), row["created_at"] or row["occurred_at"]] for row in ordered],
         schema=schema | {"known_at": MOMENT},
         orient="row",
     )

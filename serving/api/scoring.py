@@ -17,12 +17,14 @@ from forecast.score_table import read_past_scores
 from forecast.scoring import score_opportunities
 from forecast.snapshot import History
 from forecast.wording import Language
+from serving.closing import find_closings
 from serving.deps import Desk, DeskDep, LanguageDep, LiveDep, LiveLeadDep, SessionDep
 from serving.errors import InvalidItemsError
 from serving.posted import Item, find_problems, posted_history, posted_lead_history, utc
 from serving.reasons import Speaker, money, read_speaker
 from serving.remarks import item_warnings
-from serving.schemas import FieldProblem, LeadIn, LeadScoreRequest, ScoreAnswer, ScoredRecord, ScoreRequest
+from serving.schemas import Closing, FieldProblem, LeadIn, LeadScoreRequest, ScoreAnswer, ScoredRecord, ScoreRequest
+from serving.stored_scores import interval
 from serving.surroundings import Surroundings
 
 CLOCKS_DIFFER_MAX = timedelta(minutes=5)
@@ -44,7 +46,8 @@ def score_posted(
     custom_types = _checked_types(items, surroundings, live.version, as_of, desk)
     history = posted_history(items, surroundings.history, custom_types=custom_types, zone=desk.zone)
     scored = _scored(items, history, live.version, as_of, session)
-    return _answer(items, scored, surroundings, live.version, desk=desk, session=session, language=language)
+    told = find_closings(history, live.version, _subjects(items, as_of))
+    return _answer(items, scored, told, surroundings, live.version, desk=desk, session=session, language=language)
 
 
 @router.post("/v1/leads/score", summary="Score leads that you send")
@@ -66,7 +69,8 @@ def score_posted_leads(
         zone=desk.zone,
     )
     scored = _scored(items, history, live.version, as_of, session)
-    return _answer(items, scored, surroundings, live.version, desk=desk, session=session, language=language)
+    untold = [None] * len(items)
+    return _answer(items, scored, untold, surroundings, live.version, desk=desk, session=session, language=language)
 
 
 def _campaign_channels(session: Session, items: Sequence[LeadIn]) -> dict[str, str]:
@@ -106,17 +110,22 @@ def _checked_types(
 def _scored(
     items: Sequence[Item], history: History, version: Version, as_of: datetime, session: Session
 ) -> list[dict[str, Any]]:
-    subjects = pl.DataFrame({"opportunity_id": [item.id for item in items]}).with_columns(
-        pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of")
-    )
+    subjects = _subjects(items, as_of)
     policies = read_policies(session, population_of(version.bundle.get("config", "")))
     past = read_past_scores(session, subjects, model=version.name, decided_at=policies.decided_at)
     return score_opportunities(history, version, subjects, policies=policies, past=past).to_dicts()
 
 
+def _subjects(items: Sequence[Item], as_of: datetime) -> pl.DataFrame:
+    return pl.DataFrame({"opportunity_id": [item.id for item in items]}).with_columns(
+        pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("as_of")
+    )
+
+
 def _answer(
     items: Sequence[Item],
     rows: list[dict[str, Any]],
+    told: Sequence[Closing | None],
     surroundings: Surroundings,
     version: Version,
     *,
@@ -132,18 +141,22 @@ def _answer(
             _record(
                 item,
                 row,
+                closing,
                 item_warnings(item, version, surroundings, as_of=row["as_of"], zone=desk.zone, language=language),
                 speaker,
             )
-            for item, row in zip(items, rows, strict=True)
+            for item, row, closing in zip(items, rows, told, strict=True)
         ]
     )
 
 
-def _record(item: Item, row: dict[str, Any], warnings: list[str], speaker: Speaker) -> ScoredRecord:
+def _record(
+    item: Item, row: dict[str, Any], closing: Closing | None, warnings: list[str], speaker: Speaker
+) -> ScoredRecord:
     return ScoredRecord(
         id=item.id,
         probability=row["probability"],
+        interval=interval(row["probability_low"], row["probability_high"]),
         grade=row["grade"],
         trend=row["trend"],
         expected_value=money(row["expected_value"], getattr(item, "currency", None)),
@@ -154,5 +167,6 @@ def _record(item: Item, row: dict[str, Any], warnings: list[str], speaker: Speak
         themes=speaker.name_themes(row["themes"]),
         reasons_for=speaker.say(row["reasons_for"]),
         reasons_against=speaker.say(row["reasons_against"]),
+        closing=closing,
         warnings=warnings,
     )

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from forecast.changes import CHANGE_TYPES
+from forecast.dealings import read_account_events, read_contacts, read_quotes
 from forecast.lead_history import LEAD_TYPES, lead_columns, lead_frames, name_lead_changes
+from forecast.neighbours import opportunity_events
 from forecast.population import OPPORTUNITIES, Population
 from forecast.process import read_stages
 from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product
@@ -61,11 +63,6 @@ def read_sample(session: Session, size: int) -> History:
     return _opportunity_history(session, among=chosen, active=sa.select(Opportunity.id).where(sa.false()))
 
 
-def read_pipeline(session: Session, *, until: datetime) -> History:
-    """Read all opportunities as `read_history` does, but without activities."""
-    return cut_history(_opportunity_history(session, active=sa.select(Opportunity.id).where(sa.false())), until)
-
-
 def _opportunity_history(
     session: Session, *, among: Statement | None = None, active: Statement | None = None
 ) -> History:
@@ -73,7 +70,7 @@ def _opportunity_history(
     account_custom = _custom_columns(session, "account", prefix="account_")
     opportunities = _read_opportunities(session, custom, among)
     identity = [pl.col("id").alias("opportunity_id"), "status", "closed_at", "won_amount"]
-    return History(
+    history = History(
         opportunities=opportunities.rename({"id": "opportunity_id"}).drop("status", "closed_at", "won_amount"),
         closings=opportunities.select(identity),
         changes=_read_changes(session, "opportunity", "", among),
@@ -86,7 +83,12 @@ def _opportunity_history(
         custom_types={name: kind for name, (_, kind) in {**custom, **account_custom}.items()},
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
         deletions=_read_deletions(session),
+        quotes=read_quotes(session),
+        contacts=read_contacts(session),
     )
+    if among is not None:
+        return history
+    return replace(history, account_events=pl.concat([read_account_events(session), opportunity_events(history)]))
 
 
 def _lead_history(session: Session, population: Population) -> History:
@@ -171,7 +173,7 @@ def _read_changes(session: Session, kind: str, prefix: str, among: Statement | N
 
 def _read_activities(session: Session, record: Reference, among: Statement | None = None) -> pl.DataFrame:
     known_at = sa.func.coalesce(Activity.created_at, Activity.occurred_at)
-    names: Sequence[str] = ("occurred_at", "type", "direction", "person_id", "duration_minutes")
+    names: Sequence[str] = ("occurred_at", "type", "direction", "person_id", "contact_id", "duration_minutes")
     statement = sa.select(
         record.label("opportunity_id"),
         *(getattr(Activity, name) for name in names),

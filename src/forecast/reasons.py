@@ -21,7 +21,7 @@ _PATTERNS: Mapping[str, str] = MappingProxyType(
         "activity": r".*activit(y|ies).*|active_.*|inbound_.*",
         "amount": r"amount.*|currency|quote.*|discount.*",
         "stage": r"stage.*|reached_.*|forecast_category.*|seller_probability|pipeline.*",
-        "timing": r"age_days|created_.*|quarter_.*|expected_close.*|planned_duration_days|close_date_.*",
+        "timing": r"age_days|moment_month|created_.*|quarter_.*|expected_close.*|planned_duration_days|close_date_.*",
         "source": r"source.*|campaign.*|type.*",
         "people": r"owner.*|team.*|contact.*|lead_title|email_known|phone_known",
         "product": r"product.*",

@@ -1,7 +1,7 @@
 """What was known strictly before a moment; the only thing that features see.
 
-A snapshot is taken for subjects: rows of (opportunity, as_of), each with a moment of its own. This module and `changes`
-hold every comparison with `as_of` that cuts history: `before`, `tally`, `as_known` and `ChangeIndex.before`.
+A snapshot is taken for subjects: rows of (opportunity, as_of), each with a moment of its own. This module holds every
+comparison with `as_of` that cuts history: `as_known`, `before`, and with tallies.py the sums.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ from types import MappingProxyType
 import polars as pl
 
 from forecast.changes import ChangeIndex, as_known
+from forecast.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
+from forecast.tallies import TALLIED, tally_dated, tally_undated
 
 UNDATED_FOLDS = 10
 
@@ -29,10 +31,14 @@ class History:
         changes: as CHANGE_TYPES, of opportunities, ordered by moment, equal moments in the order they happened; `field`
             is a column of `opportunities`.
         account_changes: likewise, of accounts; `field` is a column of `accounts`.
-        activities: `opportunity_id, known_at, occurred_at, type, direction, person_id, duration_minutes`.
+        activities: `opportunity_id, known_at, occurred_at, type, direction, person_id, contact_id, duration_minutes`.
         accounts, people, products: attributes by `account_id`, `owner_id`, `product_id`, named `account_…`, `owner_…`,
             `product_…`.
         stages: `stage, position, kind` of the pipeline in force.
+        quotes: as QUOTE_TYPES.
+        contacts: as CONTACT_TYPES.
+        account_events: as ACCOUNT_EVENT_TYPES, of kind `order` (its amount), `case`, `feedback` (satisfaction, 0-1),
+            and those of `neighbours.opportunity_events`.
         custom_types: type of each custom column, by column name.
         overwritten_on_close: columns whose value CRMs replace on closing: without change rows, the value of a closed
             opportunity says nothing of the time before.
@@ -53,6 +59,9 @@ class History:
     people: pl.DataFrame
     products: pl.DataFrame
     stages: pl.DataFrame
+    quotes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=QUOTE_TYPES))
+    contacts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CONTACT_TYPES))
+    account_events: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ACCOUNT_EVENT_TYPES))
     custom_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     overwritten_on_close: frozenset[str] = frozenset()
     earlier: pl.DataFrame | None = None
@@ -78,9 +87,11 @@ class Snapshot:
         rows: one row a subject, in the order given: `row, opportunity_id, as_of`, the opportunity's columns as known
             then, attributes of its account, owner and product.
         changes: `row` and the columns of CHANGE_TYPES, of the subject's own opportunity.
-        activities: `row, known_at, occurred_at, type, direction, person_id, duration_minutes`; those with
+        activities: `row, known_at, occurred_at, type, direction, person_id, contact_id, duration_minutes`; those with
             `occurred_at` at or after `as_of` are planned.
         closings: earlier closings of all opportunities, to be asked through `tally` only.
+        quotes: `row, known_at, amount, discount_share`, of the subject's own opportunity.
+        account_events: of all accounts, to be asked through `tallies.totals_before` only.
         stages: `stage, position, kind`.
         custom_types: type of each custom column, by column name.
     """
@@ -89,6 +100,8 @@ class Snapshot:
     changes: pl.DataFrame
     activities: pl.DataFrame
     closings: pl.DataFrame
+    quotes: pl.DataFrame
+    account_events: pl.DataFrame
     stages: pl.DataFrame
     custom_types: Mapping[str, str]
 
@@ -99,62 +112,29 @@ class Snapshot:
             key: a column of `rows`, or none to count all; the closed opportunity's value is the one it closed with.
 
         Returns:
-            Columns `closed_count, won_count`, rows in the order of `rows`; missing where the key is. Where neither creation
-            nor closing has a date, closings count for every row but those of the same tenth of opportunities, so that no
-            row meets its own outcome.
+            Columns `closed_count, won_count, priced_count` (won at an amount above 0) and `log_amount` (sum of their
+            amounts' logarithms), rows in the order of `rows`; missing where the key is. Where neither creation nor closing
+            has a date, closings count for every row but those of the same tenth of opportunities, so that no row meets its
+            own outcome.
         """
         value = (pl.col(key).cast(pl.String) if key else pl.lit("")).alias("key")
         rows = self.rows.select("row", "as_of", "fold", value)
         asked = rows["key"].unique().drop_nulls().implode()
-        closings = self.closings.select("closed_at", "fold", "won", value).filter(pl.col("key").is_in(asked))
-        dated, undated = _dated_tally(rows, closings), _undated_tally(rows, closings)
+        priced = ((pl.col("won") == 1) & (pl.col("amount") > 0)).fill_null(value=False)
+        closings = self.closings.select(
+            "closed_at",
+            "fold",
+            value,
+            pl.lit(1, pl.Int64).alias("closed_count"),
+            pl.col("won").alias("won_count"),
+            priced.cast(pl.Int64).alias("priced_count"),
+            pl.when(priced).then(pl.col("amount").log()).otherwise(0.0).alias("log_amount"),
+        ).filter(pl.col("key").is_in(asked))
+        dated, undated = tally_dated(rows, closings), tally_undated(rows, closings)
         return rows.select(
             pl.when(pl.col("key").is_not_null()).then((dated[name] + undated[name]).cast(pl.Float64)).alias(name)
-            for name in ("closed_count", "won_count")
+            for name in TALLIED
         )
-
-
-def _dated_tally(rows: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:
-    running = (
-        closings.filter(pl.col("closed_at").is_not_null())
-        .sort("closed_at")
-        .select(
-            "key",
-            "closed_at",
-            pl.int_range(1, pl.len() + 1).over("key").alias("closed_count"),
-            pl.col("won").cum_sum().over("key").alias("won_count"),
-        )
-    )
-    return (
-        rows.select("row", "key", "as_of")
-        .sort("as_of")
-        .join_asof(
-            running,
-            left_on="as_of",
-            right_on="closed_at",
-            by="key",
-            strategy="backward",
-            allow_exact_matches=False,
-            check_sortedness=False,
-        )
-        .sort("row")
-        .select(pl.col("closed_count", "won_count").fill_null(0))
-    )
-
-
-def _undated_tally(rows: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:
-    undated = closings.filter(pl.col("closed_at").is_null())
-    counts = [pl.len().cast(pl.Int64).alias("closed_count"), pl.col("won").sum().alias("won_count")]
-    whole = undated.group_by("key").agg(counts)
-    own_tenth = undated.group_by("key", "fold").agg(counts)
-    return (
-        rows.join(whole, on="key", how="left", maintain_order="left")
-        .join(own_tenth, on=["key", "fold"], how="left", suffix="_own", maintain_order="left")
-        .select(
-            (pl.col(name).fill_null(0) - pl.col(f"{name}_own").fill_null(0)).alias(name)
-            for name in ("closed_count", "won_count")
-        )
-    )
 
 
 def take_snapshot(history: History, subjects: pl.DataFrame) -> Snapshot:
@@ -173,6 +153,8 @@ def take_snapshot(history: History, subjects: pl.DataFrame) -> Snapshot:
         changes=history.change_index.before(rows, "opportunity_id"),
         activities=before(rows, history.activities, "known_at"),
         closings=closings,
+        quotes=before(rows, history.quotes, "known_at"),
+        account_events=history.account_events,
         stages=history.stages,
         custom_types=history.custom_types,
     )
@@ -183,6 +165,7 @@ def _with_surroundings(history: History, known: pl.DataFrame) -> pl.DataFrame:
         as_known(known, history.accounts, history.account_changes, "account_id")
         .join(history.people, on="owner_id", how="left", maintain_order="left")
         .join(history.products, on="product_id", how="left", maintain_order="left")
+        .join(history.contacts, on="contact_id", how="left", maintain_order="left")
     )
     return rows if history.deletions is None else _without_deleted(history, rows, history.deletions)
 
@@ -284,6 +267,8 @@ def cut_history(history: History, until: datetime) -> History:
         changes=history.changes.filter(pl.col("changed_at") < until),
         account_changes=history.account_changes.filter(pl.col("changed_at") < until),
         activities=history.activities.filter(pl.col("known_at") < until),
+        quotes=history.quotes.filter(pl.col("known_at") < until),
+        account_events=history.account_events.filter(pl.col("happened_at") < until),
         accounts=_as_of_one_moment(history.accounts, history.account_changes, "account_id", until),
         overwritten_on_close=frozenset(),
         departures=_filtered(history.departures, pl.col("left_at") < until),

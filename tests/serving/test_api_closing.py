@@ -116,6 +116,20 @@ def test_file_and_api_say_the_same(curved, score, read):
         assert [month["month_end"] for month in closing["won_by"]] == ["2026-09-30", "2026-10-31", "2026-11-30"]
 
 
+def test_what_is_sent_is_told_when_it_will_close(curved, score, read, settings, open_client):
+    """An opportunity that is sent gets a closing of its own, in the shape of a stored one's."""
+    name = score()["opportunity_id"][0]
+    stored = read(name)
+    assert curved.version == stored["score"]["model_version"]
+    answer = open_client(settings).post(
+        "/v1/opportunities/score", json={"as_of": NOW_TEXT, "opportunities": [{"id": "new"}]}
+    )
+    closing = answer.raise_for_status().json()["scores"][0]["closing"]
+    assert closing.keys() == stored["closing"].keys()
+    assert [month["month_end"] for month in closing["won_by"]] == ["2026-09-30", "2026-10-31", "2026-11-30"]
+    assert closing["won_by"] != stored["closing"]["won_by"]
+
+
 def test_the_curve_rises_at_most_to_the_score(curved, score):
     """With time it never falls, and what is won by a month end is part of what is won at all."""
     rows = score()

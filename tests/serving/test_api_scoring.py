@@ -94,7 +94,7 @@ def test_a_posted_opportunity_scores_as_the_stored_one(client, stored, live, clo
 
 def test_every_column_of_a_snapshot_can_be_posted():
     """No column that training sees is forgotten in the API."""
-    extra = {"custom", "activities", "changes"}
+    extra = {"custom", "activities", "quotes", "changes"}
     assert OpportunityIn.model_fields.keys() - extra == {column.name for column in OPPORTUNITY_COLUMNS}
 
 

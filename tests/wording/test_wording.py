@@ -58,6 +58,7 @@ def small_history():
             type=text,
             direction=text,
             person_id=text,
+            contact_id=text,
             duration_minutes=number,
         ),
         accounts=empty(account_id=text, **{f"account_{name}": kind for name, kind in account.items()}),
@@ -74,6 +75,8 @@ def all_features():
         activity_types=("call", "mail", "拜访", "carrier pigeon"),
         stages=("Quoted", "报价"),
         custom=CUSTOM,
+        entries={"custom_tags": ("vip",)},
+        words={"account_custom_note": ("价格",)},
     )
     subjects = pl.DataFrame({"opportunity_id": ["a"], "as_of": [NOW]})
     frame = opportunity_features(take_snapshot(small_history(), subjects), plan)
@@ -145,6 +148,8 @@ def test_anything_can_be_said(feature, value, usual, language):
         ("activity_call_count", "3", 5.0, "Number of calls so far: 3 (won opportunities: 5)", "电话沟通次数：3（赢单商机通常为 5）"),
         ("created_weekday", "3", None, "Weekday of creation: Wednesday", "创建于星期几：星期三"),
         ("amount_change_share", "-0.25", 0.0, "Amount against the first one given: -25% (won opportunities: unchanged)", "金额较最初变化：-25%（赢单商机通常为不变）"),
+        ("custom_tags_has_vip", "1", None, "tags has “vip”: yes", "tags包含“vip”：是"),
+        ("moment_month", "3", None, "Month of the year: March", "所在月份：3 月"),
         ("source", "Referral", None, "Source: Referral", "来源：Referral"),
         ("a feature of old", "3", 2.0, "a feature of old: 3 (won opportunities: 2)", "a feature of old：3（赢单商机通常为 2）"),
     ],

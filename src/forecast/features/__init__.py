@@ -2,9 +2,12 @@
 
 import polars as pl
 
+from forecast.features.account import account_features
 from forecast.features.activity import activity_features
+from forecast.features.amounts import amount_features
 from forecast.features.attributes import attribute_features
 from forecast.features.plan import FeaturePlan, plan_features
+from forecast.features.quotes import quote_features
 from forecast.features.rates import rate_features
 from forecast.features.timing import movement_features, stage_features, timing_features
 from forecast.snapshot import Snapshot
@@ -27,6 +30,9 @@ def opportunity_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
             stage_features(snapshot, plan),
             movement_features(snapshot),
             activity_features(snapshot, plan),
+            quote_features(snapshot),
+            account_features(snapshot),
+            amount_features(snapshot),
             rate_features(snapshot, plan),
         ],
         how="horizontal",

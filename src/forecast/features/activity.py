@@ -21,6 +21,7 @@ def activity_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
         pl.len().alias("activity_count"),
         ago.min().alias("activity_silence_days"),
         pl.col("person_id").drop_nulls().n_unique().alias("active_person_count"),
+        pl.col("contact_id").drop_nulls().n_unique().alias("active_contact_count"),
         pl.col("occurred_at").dt.date().n_unique().alias("active_day_count"),
         pl.col("direction").str.to_lowercase().is_in(_INBOUND).sum().alias("inbound_activity_count"),
         *(

@@ -3,7 +3,7 @@
 CATEGORIES = (
     "source", "type", "pipeline_id", "currency", "campaign_id", "product_id", "product_family", "product_line",
     "owner_id", "owner_title", "account_id", "account_industry", "account_region", "account_country",
-    "account_channel", "account_size", "forecast_category",
+    "account_channel", "account_size", "forecast_category", "contact_title", "contact_decision_role",
 )  # fmt: skip
 NUMBERS = (
     "amount", "need_fit", "purchasing_power", "competition", "seller_probability", "account_employees",

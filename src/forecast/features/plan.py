@@ -1,6 +1,6 @@
 """Which data-dependent features there are: decided once, in training, and kept with the version."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
@@ -8,6 +8,7 @@ from typing import Any, Self
 import polars as pl
 
 from forecast.features.columns import CATEGORIES, NUMBERS
+from forecast.features.words import frequent_entries, frequent_words
 from forecast.snapshot import History
 
 MOST_ACTIVITY_TYPES = 12
@@ -27,12 +28,16 @@ class FeaturePlan:
         activity_types: types of activity that are counted one by one.
         stages: stages whose first entry is a feature.
         custom: custom columns with their types.
+        entries: of custom lists, the entries whose presence is a feature.
+        words: of custom texts, likewise the words.
     """
 
     rates: tuple[str, ...] = ()
     activity_types: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     custom: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    entries: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def to_json(self) -> dict[str, Any]:
         """Give the plan as JSON values."""
@@ -41,6 +46,8 @@ class FeaturePlan:
             "activity_types": list(self.activity_types),
             "stages": list(self.stages),
             "custom": [[name, kind] for name, kind in self.custom.items()],
+            "entries": [[name, list(entries)] for name, entries in self.entries.items()],
+            "words": [[name, list(words)] for name, words in self.words.items()],
         }
 
     @classmethod
@@ -51,6 +58,8 @@ class FeaturePlan:
             activity_types=tuple(values["activity_types"]),
             stages=tuple(values["stages"]),
             custom=MappingProxyType(dict(values["custom"])),
+            entries=MappingProxyType({name: tuple(entries) for name, entries in values.get("entries", [])}),
+            words=MappingProxyType({name: tuple(words) for name, words in values.get("words", [])}),
         )
 
 
@@ -67,7 +76,23 @@ def plan_features(history: History, rates: tuple[str, ...]) -> FeaturePlan:
         activity_types=_most_frequent(history.activities, "type", MOST_ACTIVITY_TYPES),
         stages=_most_frequent(_without_ends(entered, history), "stage", MOST_STAGES),
         custom=MappingProxyType(dict(history.custom_types)),
+        entries=_frequent(history, "list", frequent_entries),
+        words=_frequent(history, "text", frequent_words),
     )
+
+
+def _frequent(
+    history: History, kind: str, frequent: Callable[[pl.Series], tuple[str, ...]]
+) -> Mapping[str, tuple[str, ...]]:
+    """Find what many lists or texts have, by the name of the custom column; columns of which none has are left out."""
+    columns = [
+        frame[name]
+        for frame in (history.opportunities, history.accounts)
+        for name, own in history.custom_types.items()
+        if own == kind and name in frame.columns
+    ]
+    found = {column.name: frequent(column) for column in columns}
+    return MappingProxyType({name: listed for name, listed in found.items() if listed})
 
 
 def _recurring(history: History) -> list[str]:

@@ -14,6 +14,7 @@ def timing_features(snapshot: Snapshot) -> pl.DataFrame:
     quarter_end = as_of.dt.truncate("1q").dt.offset_by("1q")
     return snapshot.rows.select(
         days(as_of - created).alias("age_days"),
+        as_of.dt.month().cast(pl.String).alias("moment_month"),
         created.dt.weekday().cast(pl.String).alias("created_weekday"),
         created.dt.hour().cast(pl.Float64).alias("created_hour"),
         days(quarter_end - as_of).alias("quarter_end_days"),

@@ -32,6 +32,7 @@ class Wording:
 
 NO_CUSTOM: Mapping[str, CustomFeature] = MappingProxyType({})
 
+_TOLD = re.compile(r"((?:account_)?custom_.+?)_(has|says)_(.+)", re.DOTALL)
 _CUSTOM_UNITS = {
     "number": "number",
     "boolean": "boolean",
@@ -60,11 +61,24 @@ def feature_label(feature: str, language: Language, custom: Mapping[str, CustomF
 
 def feature_wording(feature: str, language: Language, custom: Mapping[str, CustomFeature] = NO_CUSTOM) -> Wording:
     """Give the label, the templates and the unit of a feature."""
+    told = None if feature in custom else _TOLD.fullmatch(feature)
+    if told:
+        return _told_wording(told, language, custom)
     entry, name = _entry(feature)
     own = custom.get(feature)
     subject = _subject(entry.get("subject"), name, language, own or custom.get(name))
     unit = _CUSTOM_UNITS.get(own.type, "text") if own else entry.get("unit", "text")
     return _wording(feature, language, subject, unit)
+
+
+def _told_wording(told: re.Match[str], language: Language, custom: Mapping[str, CustomFeature]) -> Wording:
+    """Say that a custom list has an entry, or a custom text a word."""
+    column, kind, entry = told.groups()
+    label = phrase(kind, language, label=feature_label(column, language, custom), entry=entry)
+    phrases = word_list()["phrases"]
+    return Wording(
+        label=label, sentence=phrases["value"][language], missing=phrases["missing"][language], unit="boolean"
+    )
 
 
 @lru_cache(maxsize=4096)

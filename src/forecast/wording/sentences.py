@@ -91,6 +91,10 @@ def _say_weekday(value: float, language: Language) -> str:
     return str(word_list()["weekdays"][language][(int(value) - 1) % 7])
 
 
+def _say_month(value: float, language: Language) -> str:
+    return str(word_list()["months"][language][(int(value) - 1) % 12])
+
+
 _SAYINGS: Mapping[str, Callable[[float, Language], str]] = MappingProxyType(
     {
         "number": _say_number,
@@ -107,6 +111,7 @@ _SAYINGS: Mapping[str, Callable[[float, Language], str]] = MappingProxyType(
         "boolean": lambda value, language: _unit("yes" if value >= 0.5 else "no", language),
         "hour": lambda value, _: f"{int(value):02d}:00",
         "weekday": _say_weekday,
+        "month": _say_month,
         "year": lambda value, _: f"{value:.0f}",
     }
 )
