@@ -30,6 +30,7 @@ DEALINGS: Mapping[str, str] = MappingProxyType(
 )
 HALF_LIVES_DAYS = (730.0, 365.0, 180.0, 90.0, 45.0)
 OUTCOMES_MIN = 10
+OPPORTUNITIES_MAX = 60_000
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MONTH_SHARE_MAX = 0.8
 LIFT = "_win_lift"
@@ -57,6 +58,7 @@ def choose_inputs(dataset: Dataset, folds: list[Fold], start: Recipe) -> Recipe:
     Features of the calendar, features that tell the month a row is from, and earlier win rates each learn the past by heart
     where what they say does not come again, so that they have to show their worth.
     """
+    folds = thinned(dataset, folds)
     start = replace(start, left_out=start.left_out | few_levels(dataset))
     groups = {name: group - start.left_out for name, group in optional_features(dataset, folds).items()}
     groups = {name: group for name, group in groups.items() if group}
@@ -159,6 +161,13 @@ def together(evidence: Evidence, newer: Evidence) -> Evidence:
     )
 
 
+def thinned(dataset: Dataset, folds: list[Fold]) -> list[Fold]:
+    """Keep every second, third … opportunity where there are more than OPPORTUNITIES_MAX: what pays shows on these too."""
+    groups = dataset.groups
+    step = -(-int(groups.max(initial=0)) // OPPORTUNITIES_MAX)
+    return folds if step < 2 else [_within(fold, groups % step == 0) for fold in folds]
+
+
 def _enough(fold: Fold) -> bool:
     return all(
         int((part.won == outcome).sum()) >= OUTCOMES_MIN for part in (fold.fit, fold.judged) for outcome in (0, 1)
@@ -166,7 +175,7 @@ def _enough(fold: Fold) -> bool:
 
 
 def _best_share(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Choice:
-    """Give the mix of the lowest loss; between two members a wrong share costs little, so that it needs no certainty."""
+    """Choose the share by the loss; between two members a wrong one costs little, so that it needs no certainty."""
     trees, logistic = (judge_on_folds(dataset, folds, replace(recipe, boosting_share=share)) for share in (1.0, 0.0))
     mixes = [
         Choice(
@@ -175,7 +184,18 @@ def _best_share(dataset: Dataset, folds: list[Fold], recipe: Recipe) -> Choice:
         )
         for share in SHARES
     ]
-    return max(mixes, key=lambda choice: _gain(dataset, mixes[0], choice)[0])
+    return _inside(dataset, mixes)
+
+
+def _inside(dataset: Dataset, mixes: list[Choice]) -> Choice:
+    """Give the mix of the lowest loss; one member alone only if better than with a quarter of the other by a standard error.
+
+    Which member is better on the folds is partly chance, and a mean of two that err differently is seldom the worse one.
+    """
+    best = max(range(len(mixes)), key=lambda number: _gain(dataset, mixes[0], mixes[number])[0])
+    beside = min(max(best, 1), len(mixes) - 2)
+    gain, error = _gain(dataset, mixes[beside], mixes[best])
+    return mixes[best] if gain > error else mixes[beside]
 
 
 def choose_level(
