@@ -122,6 +122,31 @@ def test_noise_is_no_pattern():
     assert likeness(found) < 0.1
 
 
+def test_new_series_borrow_the_pattern_of_their_siblings():
+    """Three months of history have the year of those beside them, and ranges of their size."""
+    generator = np.random.default_rng(6)
+    found = outlook_of_series(panel_of(*[seasonal(generator, count=40) for _ in range(8)], [100.0, 110.0, 105.0]), 12)
+    new, old = found.mean[-1], found.mean[:-1].mean(axis=0)
+    assert np.corrcoef(new, old)[0, 1] > 0.95
+    width = (found.bounds[:, :, 3] - found.bounds[:, :, 2]) / found.mean
+    assert 0.8 < (width[-1] / width[:-1].mean(axis=0)).mean() < 3
+
+
+def test_series_without_a_pattern_borrow_none_from_strangers():
+    """Where the series' patterns have nothing in common, one that has none keeps none."""
+    generator = np.random.default_rng(8)
+    strangers = [np.roll(seasonal(generator, count=48), place) for place in range(12)]
+    found = profiles(panel_of(*strangers, 100 + 5 * generator.standard_normal(48)))
+    assert np.ptp(found[-1].deviations) < 0.1 * np.ptp(found[0].deviations)
+
+
+def test_errors_from_before_a_season_say_nothing_of_ranges():
+    """After a year of history, ranges are what is usual, not what forecasts of half a year missed."""
+    generator = np.random.default_rng(9)
+    found = outlook_of_series(panel_of(*[seasonal(generator, count=12) for _ in range(30)]), 12)
+    assert found.trials_count == 0
+
+
 def test_patterns_that_series_share_are_seen():
     """Series that rise in the same months are alike."""
     generator = np.random.default_rng(5)

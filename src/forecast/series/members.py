@@ -157,7 +157,10 @@ def _last_year(values: Floats, season: int, horizon: int) -> Floats:
 
 
 def _lean_deviations(deviations: Floats, panel: Panel) -> None:
-    """Lean what a handful of values tells of a series' deviations on those of its siblings, as shares of their level."""
+    """Lean what a handful of values tells of a series' deviations on those of its siblings, as shares of their level.
+
+    The level itself is known no better than the mean of so few values is.
+    """
     level = np.array([float(np.abs(values).mean()) for values in panel.history])
     known = (panel.lengths >= TINY) & (level > 0) & (deviations[:, 0] > 0)
     if not known.any():
@@ -166,7 +169,7 @@ def _lean_deviations(deviations: Floats, panel: Panel) -> None:
     for index in np.flatnonzero(panel.lengths < TINY):
         own = panel.lengths[index] - 1
         variance = own * deviations[index] ** 2 + SIBLING_VALUES * (usual * level[index]) ** 2
-        deviations[index] = np.sqrt(variance / (own + SIBLING_VALUES))
+        deviations[index] = np.sqrt(variance / (own + SIBLING_VALUES) * (1 + 1 / (own + 1)))
 
 
 def _weigh_last_year(forecasts: dict[str, Floats], panel: Panel, alike: float) -> None:
