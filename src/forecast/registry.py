@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol
 from typing_extensions import TypeVar
 
 from forecast.errors import ConflictError, NotFoundError
+from forecast.estimators.revenue import RevenueModel
 from forecast.estimators.value import ValueModel
 from forecast.estimators.win import PriorModel, WinModel
 from forecast.features import FeaturePlan
@@ -40,6 +41,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str]], Estimato
     WinModel.kind: WinModel.from_json,
     PriorModel.kind: PriorModel.from_json,
     ValueModel.kind: ValueModel.from_json,
+    RevenueModel.kind: RevenueModel.from_json,
 }
 
 

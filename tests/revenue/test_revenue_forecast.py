@@ -78,11 +78,11 @@ def test_the_first_month_holds_what_is_won(forecast, company_records):
 def test_the_blend_lies_between_its_views(company_records):
     """Weight one is the time series, weight none the parts; between them lies what is between."""
     views = both_views(read_sales(company_records, AS_OF), horizon=3, seed=1)
-    parts = views.open("person") + views.new("person")
+    parts = views.parts
 
     def company(share):
         model = RevenueModel(series_shares={"company": (share,), "person": (0.0,)}, spreads=USUAL.spreads)
-        return (blend_factors(views, model) * parts).sum(axis=0)
+        return (blend_factors(parts, views.series, model) * parts).sum(axis=0)
 
     assert company(0.0) == pytest.approx(parts.sum(axis=0))
     assert company(1.0) == pytest.approx(views.series.sum(axis=0))

@@ -41,6 +41,15 @@ def test_orders_that_name_no_opportunity_stand_alone(records_of):
     assert "no order names its opportunity" in sales.remarks[0]
 
 
+def test_cancelled_orders_and_undated_deals(records_of):
+    """Cancelled orders are not booked; a won opportunity without a creation date is, but teaches nothing of deals."""
+    undated = Opportunity(id="O1", status="won", amount=90, won_amount=80, closed_at=START + 2 * DAY)
+    records = records_of(undated, order("R1", day=3, status="Cancelled"), order("R2", day=4, opportunity_id="O1"))
+    sales = read_sales(records, START + 10 * DAY)
+    assert sales.booked["amount"].to_list() == [80.0]
+    assert sales.deals.is_empty()
+
+
 def test_only_what_was_known_is_read(records_of):
     """What was booked or closed at the moment or later is not in the sales of that moment."""
     sales = read_sales(records_of(won("O1", day=3), won("O2", day=5), order("R1", day=5)), START + 5 * DAY)

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from forecast.cli.revenue import REVENUE_MODEL, train_revenue_forecast
 from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
 from forecast.cli.tiers import TIER_MODEL, train_customer_tiers
 from forecast.errors import ConflictError, InputError
@@ -31,6 +32,7 @@ def train(
         bool, typer.Option("--promote/--no-promote", help="Serve the version at once when it passes its gates.")
     ] = True,
     horizon: Annotated[str | None, typer.Option(help="Of customer_tier: days ahead, such as 98d.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Of revenue_forecast: whose amounts count.")] = None,
     models: Models = Path("models"),
 ) -> None:
     """Train a version on what was known at a moment, judge it, register it, and serve it if it passes its gates."""
@@ -39,6 +41,12 @@ def train(
             read_settings(), as_of=as_of, horizon=horizon, promote=promote_passed, models=models
         )
         print_verdict(tiers, tiers.run.gates)
+        return
+    if model == REVENUE_MODEL:
+        revenue = train_revenue_forecast(
+            read_settings(), as_of=as_of, currency=currency, promote=promote_passed, models=models
+        )
+        print_verdict(revenue, revenue.run.gates)
         return
     if horizon is not None:
         raise InputError(f"--horizon is of customer_tier; the horizon of {model} is in its config.toml")

@@ -31,11 +31,11 @@ class RevenueModel:
 
     def series_share(self, level: str, months: int) -> Floats:
         """Give the weight of the time series in each month ahead."""
-        return _carried_on(self.series_shares[level], months)
+        return carried_on(self.series_shares[level], months)
 
     def spread(self, level: str, months: int) -> Floats:
         """Give the spread of what strikes all sales of a unit in each month ahead."""
-        return _carried_on(self.spreads[level], months)
+        return carried_on(self.spreads[level], months)
 
     def to_json(self) -> dict[str, Any]:
         """Give weights and spreads as JSON values."""
@@ -57,7 +57,8 @@ class RevenueModel:
         )
 
 
-def _carried_on(values: tuple[float, ...], months: int) -> Floats:
+def carried_on(values: tuple[float, ...], months: int) -> Floats:
+    """Give a value for each month ahead; the last holds for all months after it."""
     return np.array([values[min(month, len(values) - 1)] for month in range(months)])
 
 

@@ -14,21 +14,23 @@ SALES_MAX = 4_000_000
 FACTOR_MAX = 4.0
 
 
-def blend_factors(views: Views, model: RevenueModel) -> Floats:
+def blend_factors(parts: Floats, series: Floats | None, model: RevenueModel) -> Floats:
     """Give by how much the blend raises or lowers each person's deals, persons × months.
 
     The company's blend is made of its own two views; persons' blends are scaled to it, so that they add up.
+
+    Args:
+        parts: what is expected of each person's open and new deals, persons × months.
+        series: what the time series expects beyond what is booked; None where there is none.
     """
-    parts = views.open(PERSON) + views.new(PERSON)
-    if views.series is None:
+    if series is None:
         return np.ones_like(parts)
     months = parts.shape[1]
     own, whole = (model.series_share(level, months) for level in (PERSON, COMPANY))
-    person = (1 - own) * parts + own * views.series
-    company = (1 - whole) * parts.sum(axis=0) + whole * views.series.sum(axis=0)
+    person = (1 - own) * parts + own * series
+    company = (1 - whole) * parts.sum(axis=0) + whole * series.sum(axis=0)
     factors = np.clip(_ratio(person, parts), 1 / FACTOR_MAX, FACTOR_MAX)
-    level = _ratio(company, (factors * parts).sum(axis=0))
-    return np.asarray(factors * level)
+    return np.asarray(factors * _ratio(company, (factors * parts).sum(axis=0)))
 
 
 def _ratio(wanted: Floats, found: Floats) -> Floats:

@@ -54,7 +54,7 @@ def forecast_revenue(
     """
     views = both_views(sales, horizon=horizon, won_by=won_by, seed=seed)
     used = USUAL if model is None else model
-    factors = blend_factors(views, used)
+    factors = blend_factors(views.parts, views.series, used)
     count = draws_count(views)
     drawn = strike(views, draw_sales(views, factors, count=count, seed=seed), used, count=count, seed=seed)
     blend = _Blend(views=views, factors=factors, drawn=drawn, count=count)

@@ -107,14 +107,14 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
         InputError: amounts are in several currencies, and none was named.
     """
     history = cut_history(records.history, as_of)
-    found = _deals(records, history)
-    undated = found.filter(pl.col("created_at").is_null(), pl.col("status") == "open").height
-    deals, orders = found.filter(pl.col("created_at").is_not_null()), _orders(records, as_of)
-    money = _currency(pl.concat([deals["currency"], orders["currency"]]), currency)
+    known, orders = _deals(records, history), _orders(records, as_of)
+    money = _currency(pl.concat([known["currency"], orders["currency"]]), currency)
     if currency is not None:
-        deals, orders = (frame.filter(pl.col("currency") == currency) for frame in (deals, orders))
-    booked, remarks = _booked(deals, orders)
-    if not booked.is_empty() and not orders["opportunity_id"].is_not_null().any() and not orders.is_empty():
+        known, orders = (frame.filter(pl.col("currency") == currency) for frame in (known, orders))
+    booked, remarks = _booked(known, orders)
+    deals = known.filter(pl.col("created_at").is_not_null())
+    undated = known.filter(pl.col("created_at").is_null(), pl.col("status") == "open").height
+    if not orders.is_empty() and not orders["opportunity_id"].is_not_null().any():
         deals = deals.clear()
     if undated:
         remarks = (*remarks, f"{undated} open opportunities without a creation date are left out")

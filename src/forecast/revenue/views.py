@@ -42,6 +42,11 @@ class Views:
     won: Mapping[str, Floats]
     series: Floats | None
 
+    @property
+    def parts(self) -> Floats:
+        """The mean of what each person's deals bring, open and new, persons × months."""
+        return self.open(PERSON) + self.new(PERSON)
+
     def open(self, level: str, factors: Floats | None = None) -> Floats:
         """Give the mean of what open deals bring, units × months; times factors, persons × months."""
         by_month = np.diff(self.won_by, axis=1, prepend=0.0) * self.amounts.mean[:, None]

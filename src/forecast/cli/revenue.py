@@ -1,0 +1,197 @@
+"""forecast outlook from the records, and forecast train revenue_forecast."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from rich.markup import escape
+from rich.table import Column, Table
+
+from forecast.cli.screen import console, moment_of, now, opened, output
+from forecast.errors import InputError
+from forecast.revenue.cells import LEVELS, RevenueForecast, draws_of
+from forecast.settings import Settings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import sqlalchemy as sa
+
+    from training.release import Release
+    from training.revenue import RevenueRun
+
+REVENUE_MODEL = "revenue_forecast"
+UNITS_SHOWN = 15
+WHO = {
+    "blend": "the forecast",
+    "parts": "its parts alone",
+    "series": "time series alone",
+    "weighted": "weighted pipeline",
+    "naive": "seasonal naive",
+}
+
+
+def outlook_of_records(
+    settings: Settings,
+    *,
+    horizon: int | None,
+    unit: str | None,
+    currency: str | None,
+    as_of: str | None,
+    out: Path | None,
+    draws: Path | None,
+) -> None:
+    """Forecast revenue from the records, keep the run, and print it or write it."""
+    from forecast.revenue.forecasting import HORIZON
+    from forecast.runs import keep_forecast
+
+    moment = moment_of(as_of, settings)
+    with opened(settings) as engine:
+        forecast = forecast_records(engine, settings, moment, horizon=horizon or HORIZON, currency=currency)
+        shown = _asked(forecast.cells, unit)
+        run = keep_forecast(engine, forecast, now=now(), timezone=settings.timezone)
+    for remark in forecast.remarks:
+        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+    if out is not None:
+        _write(shown.drop("draws"), out)
+    if draws is not None:
+        _write(shown.select("level", "unit_id", "month", "draws"), draws)
+    print_forecast(forecast, shown)
+    console.print(f"kept as run {run}, of version {forecast.version or 'none'}")
+
+
+def forecast_records(
+    engine: "sa.Engine", settings: Settings, moment: "datetime", *, horizon: int, currency: str | None
+) -> RevenueForecast:
+    """Forecast by the live version of revenue_forecast; by the usual weights where none is live."""
+    from forecast.registry import find_live, get_live_version
+    from forecast.revenue.forecasting import forecast_revenue
+    from forecast.revenue.records import read_sales
+    from forecast.revenue_records import read_sales_records
+    from forecast.store import unit_of_work
+
+    version = None
+    if find_live(settings.models_folder, REVENUE_MODEL) is not None:
+        version = get_live_version(settings.models_folder, REVENUE_MODEL)
+    with unit_of_work(engine) as session:
+        records = read_sales_records(session, timezone=settings.timezone)
+    sales = read_sales(records, moment, currency=currency)
+    return forecast_revenue(
+        sales,
+        model=None if version is None else version.estimator,
+        version=None if version is None else version.version,
+        names=records.names,
+        horizon=horizon,
+    )
+
+
+def _asked(cells: pl.DataFrame, unit: str | None) -> pl.DataFrame:
+    """Give the cells of a level, or of a unit by its id or name; of all where none is asked for."""
+    if unit is None:
+        return cells
+    wanted = unit.strip().lower()
+    same = (pl.col("unit_id").str.to_lowercase() == wanted) | (pl.col("unit_name").str.to_lowercase() == wanted)
+    found = cells.filter((pl.col("level") == wanted) | same)
+    if found.is_empty():
+        levels = ", ".join(level for level in LEVELS if level in cells["level"])
+        raise InputError(f'--unit is "{unit}", which is no unit; give a level, {levels}, or a unit by its id or name')
+    return found
+
+
+def print_forecast(forecast: RevenueForecast, cells: pl.DataFrame) -> None:
+    """Print months of the company, or of the units that were asked for by name; then each unit's sum over the months."""
+    money = f" ({forecast.currency})" if forecast.currency else ""
+    for unit in cells.partition_by("level", "unit_id", maintain_order=True):
+        alone = cells.filter(pl.col("level") == unit["level"][0])["unit_id"].n_unique() == 1
+        if alone:
+            output.print(_months(unit, f"{escape(unit['unit_name'][0])}{money}"))
+    for level in LEVELS[1:]:
+        part = cells.filter(pl.col("level") == level)
+        if part["unit_id"].n_unique() > 1:
+            output.print(_units(part, f"by {level}, {part['month'].n_unique()} months{money}"))
+
+
+def _months(cells: pl.DataFrame, title: str) -> Table:
+    table = Table("month", *_columns("won", "open", "new", "series", "forecast", "80 % range"), title=title)
+    for row in cells.iter_rows(named=True):
+        series = "" if row["series"] is None else _money(row["series"])
+        parts = (_money(row[name]) for name in ("won", "open", "new"))
+        spread = f"{_money(row['lo-80'])} – {_money(row['hi-80'])}"
+        table.add_row(f"{row['month']:%Y-%m}", *parts, series, f"[bold]{_money(row['mean'])}[/bold]", spread)
+    table.add_section()
+    table.add_row("all", *_sums(cells, series=True))
+    return table
+
+
+def _units(cells: pl.DataFrame, title: str) -> Table:
+    table = Table(cells["level"][0], *_columns("won", "open", "new", "forecast", "80 % range"), title=title)
+    parts = cells.partition_by("unit_id", maintain_order=True)
+    parts.sort(key=lambda part: -float(part["mean"].sum()))
+    for part in parts[:UNITS_SHOWN]:
+        table.add_row(escape(part["unit_name"][0]), *_sums(part, series=False))
+    if len(parts) > UNITS_SHOWN:
+        table.add_row(f"… and {len(parts) - UNITS_SHOWN} more, in --out")
+    return table
+
+
+def _sums(cells: pl.DataFrame, *, series: bool) -> list[str]:
+    """Sum a unit's months; the range is that of the sums of its futures."""
+    low, high = np.quantile(draws_of(cells).sum(axis=0), [0.1, 0.9])
+    sums = [_money(float(cells[name].sum())) for name in ("won", "open", "new")]
+    if series:
+        known = cells["series"].null_count() == 0
+        sums.append(_money(float(cells["series"].sum())) if known else "")
+    return [*sums, f"[bold]{_money(float(cells['mean'].sum()))}[/bold]", f"{_money(low)} – {_money(high)}"]
+
+
+def _columns(*names: str) -> list[Column]:
+    return [Column(name, justify="right", no_wrap=True) for name in names]
+
+
+def _money(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _write(cells: pl.DataFrame, path: Path) -> None:
+    from forecast.series.writing import write_table
+
+    write_table(cells, path)
+    console.print(f"{cells.height} rows into {path}")
+
+
+def train_revenue_forecast(
+    settings: Settings, *, as_of: str | None, currency: str | None, promote: bool, models: Path
+) -> "Release[RevenueRun]":
+    """Train the revenue forecast on what was known at a moment, and print what was found."""
+    from training.revenue import train_and_register_revenue
+    from training.revenue_config import read_revenue_experiment
+
+    experiment = read_revenue_experiment(models, REVENUE_MODEL)
+    with opened(settings) as engine, console.status("reading records") as status:
+        release = train_and_register_revenue(
+            engine,
+            settings,
+            experiment,
+            models=models,
+            until=moment_of(as_of, settings),
+            now=now(),
+            currency=currency,
+            promote=promote,
+            step=status.update,
+        )
+    _print_figures(release.run, experiment.gates.judged_months)
+    return release
+
+
+def _print_figures(run: "RevenueRun", judged_months: int) -> None:
+    for warning in run.warnings:
+        console.print(f"[yellow]note:[/yellow] {escape(warning)}")
+    if run.metrics:
+        table = Table(f"the first {judged_months} months, from earlier moments", "absolute error", "bias")
+        for name, said in WHO.items():
+            if f"{name}_absolute_error" in run.metrics:
+                table.add_row(
+                    said, *(f"{run.metrics[f'{name}_{figure}']:.1%}" for figure in ("absolute_error", "bias"))
+                )
+        output.print(table)

@@ -1,0 +1,68 @@
+"""The experiment of the revenue forecast, as written in models/revenue_forecast/config.toml."""
+
+import tomllib
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from forecast.errors import InputError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+_NO_OTHER_KEYS = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+class RevenueData:
+    """How many trials are made, and are needed; see the comments in config.toml."""
+
+    origins: Count
+    origins_min: Count
+
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+class RevenueGates:
+    """Bounds that a version must keep to be served."""
+
+    judged_months: Count
+    confidence: Share
+    coverage_min: Share
+    coverage_max: Share
+
+
+@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+class RevenueExperiment:
+    """The whole of config.toml; `text` is the file itself."""
+
+    name: str
+    population: str
+    seed: int
+    horizon_months: Annotated[int, Field(ge=1, le=36)]
+    data: RevenueData
+    gates: RevenueGates
+    text: str = field(repr=False)
+
+
+def read_revenue_experiment(models: Path, name: str) -> RevenueExperiment:
+    """Read `models/<name>/config.toml`.
+
+    Raises:
+        InputError: there is none, or it is not as it must be.
+    """
+    path = models / name / "config.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        return TypeAdapter(RevenueExperiment).validate_python({**tomllib.loads(text), "text": text})
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} is not there; start in the folder that holds models/, or name it with --models"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise InputError(f"{path}: {found}; compare it with the one that came with forecast") from error

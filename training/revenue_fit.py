@@ -1,0 +1,153 @@
+"""Learn from backtests how to weigh both views, and how wide ranges must be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from forecast.estimators.revenue import COMPANY, PERSISTENCE, PERSON, USUAL, RevenueModel, carried_on
+from forecast.metrics import Floats
+from forecast.revenue.blending import blend_factors
+from forecast.revenue.cells import BOUNDS
+from forecast.revenue.futures import shocks
+from training.revenue_backtest import Origin
+
+SHARES = np.linspace(0, 1, 21)
+SPREADS = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0])
+# The usual weights count as much as what so many origins say; likewise the usual spreads.
+USUAL_ORIGINS = 8.0
+# Months ahead lend each other their evidence, the less the further apart.
+NEIGHBOUR = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blended:
+    """What a model would have said at an origin.
+
+    Attributes:
+        mean: of the company, one a month.
+        bounds: of the company, in the order of BOUNDS, bounds × months.
+        person_bounds: bounds × persons × months.
+    """
+
+    mean: Floats
+    bounds: Floats
+    person_bounds: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What an origin says of each weight and spread, tried one by one.
+
+    Attributes:
+        share_losses: by level, weights tried × months; None where there was no time series to weigh.
+        spread_losses: by level, spreads tried × months, at the usual weights.
+    """
+
+    origin: Origin
+    share_losses: Mapping[str, Floats] | None
+    spread_losses: Mapping[str, Floats]
+
+
+def learn(origin: Origin, *, seed: int) -> Lesson:
+    """Try every weight and every spread on an origin."""
+    levels = (COMPANY, PERSON)
+    return Lesson(
+        origin=origin,
+        share_losses=None if origin.series is None else {level: _share_losses(origin, level) for level in levels},
+        spread_losses={
+            level: np.array([_range_loss(origin, _with_spread(level, spread), level, seed) for spread in SPREADS])
+            for level in levels
+        },
+    )
+
+
+def fit_revenue_model(lessons: Sequence[Lesson], moment: datetime) -> RevenueModel:
+    """Take weights and spreads from what was known of these origins at a moment; the usual ones as far as it was little."""
+    shares, spreads = {}, {}
+    for level in (COMPANY, PERSON):
+        weighed = [(one.origin, one.share_losses[level]) for one in lessons if one.share_losses is not None]
+        shares[level] = _chosen(SHARES, weighed, moment, USUAL.series_shares[level])
+        tried = [(one.origin, one.spread_losses[level]) for one in lessons]
+        spreads[level] = _chosen(SPREADS, tried, moment, USUAL.spreads[level])
+    return RevenueModel(series_shares=shares, spreads=spreads)
+
+
+def _chosen(
+    tried: Floats, evidence: Sequence[tuple[Origin, Floats]], moment: datetime, usual: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Take for each month ahead the value of lowest loss over the months that were over, leaning on the usual one."""
+    months = max((losses.shape[1] for _, losses in evidence), default=len(usual))
+    sums, counts = np.zeros((len(tried), months)), np.zeros(months)
+    for origin, losses in evidence:
+        known = origin.known_at(moment)
+        sums[:, known] += losses[:, known]
+        counts += known
+    return _leaning(tried, sums, counts, carried_on(usual, months))
+
+
+def blended(origin: Origin, model: RevenueModel, *, seed: int) -> Blended:
+    """Blend an origin's views and draw its ranges."""
+    factors = blend_factors(origin.parts, origin.series, model)
+    rest = _struck(origin, factors, model, seed=seed)
+    company, persons = rest.sum(axis=0), rest
+    at = list(BOUNDS.values())
+    first = np.zeros(origin.parts.shape)
+    first[:, 0] = origin.won
+    return Blended(
+        mean=(origin.parts * factors + first).sum(axis=0),
+        bounds=np.quantile(company, at, axis=1) + first.sum(axis=0),
+        person_bounds=np.quantile(persons, at, axis=2) + first,
+    )
+
+
+def _struck(origin: Origin, factors: Floats, model: RevenueModel, *, seed: int) -> Floats:
+    persons, months, count = origin.drawn.shape
+    rng = np.random.default_rng(seed)
+    every = shocks(model.spread(COMPANY, months), PERSISTENCE, shape=(1, months, count), rng=rng)
+    own = shocks(model.spread(PERSON, months), PERSISTENCE, shape=(persons, months, count), rng=rng)
+    return np.asarray(origin.drawn * factors[:, :, None] * every * own)
+
+
+def _share_losses(origin: Origin, level: str) -> Floats:
+    """Give the absolute error at each weight and month, as a share of the usual month."""
+    series = origin.series if origin.series is not None else origin.parts
+    actual = origin.actual - np.eye(1, origin.parts.shape[1])[0] * origin.won[:, None]
+    if level == COMPANY:
+        whole = origin.company - np.eye(1, origin.parts.shape[1])[0] * origin.won.sum()
+        views = [values.sum(axis=0, keepdims=True) for values in (origin.parts, series)]
+        actual = whole[None, :]
+    else:
+        views = [origin.parts, series]
+    mixed = (1 - SHARES)[:, None, None] * views[0] + SHARES[:, None, None] * views[1]
+    return np.asarray(np.abs(mixed - actual).sum(axis=1) / _usual_month(origin))
+
+
+def _usual_month(origin: Origin) -> float:
+    return max(float(origin.parts.sum(axis=0).mean()), 1e-9)
+
+
+def _with_spread(level: str, spread: float) -> RevenueModel:
+    return replace(USUAL, spreads={**USUAL.spreads, level: (float(spread),)})
+
+
+def _range_loss(origin: Origin, model: RevenueModel, level: str, seed: int) -> Floats:
+    """Give the pinball loss of all bounds, one a month, as a share of the usual month."""
+    said = blended(origin, model, seed=seed)
+    bounds = said.bounds[:, None, :] if level == COMPANY else said.person_bounds
+    actual = origin.company[None, :] if level == COMPANY else origin.actual
+    gap = actual - bounds
+    at = np.array(list(BOUNDS.values()))[:, None, None]
+    return np.asarray(np.maximum(at * gap, (at - 1) * gap).sum(axis=(0, 1)) / _usual_month(origin))
+
+
+def _leaning(tried: Floats, losses: Floats, counts: Floats, usual: Floats) -> tuple[float, ...]:
+    """Take the value of lowest loss, neighbouring months lending theirs, as far as origins are many; the usual one for the rest."""
+    months = losses.shape[1]
+    apart = np.abs(np.arange(months)[:, None] - np.arange(months)[None, :])
+    kernel = NEIGHBOUR**apart
+    best = tried[np.argmin(losses @ kernel, axis=0)]
+    seen = counts @ kernel / kernel.sum(axis=0) if months else counts
+    trust = seen / (seen + USUAL_ORIGINS)
+    return tuple(float(value) for value in trust * best + (1 - trust) * usual)
