@@ -18,6 +18,7 @@ from serving.api import (
     data_health,
     duplicates,
     forecast,
+    forecast_accuracy,
     grade_policies,
     health,
     leads,
@@ -57,7 +58,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 _RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
     {
         "Opportunities and leads": (scoring, what_if, opportunities, leads, grade_policies),
-        "Revenue": (forecast, targets),
+        "Revenue": (forecast, forecast_accuracy, targets),
         "Accounts": (accounts, segments, strategies),
         "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
         "Data": (data_health, duplicates, merges, pipelines),

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import date, timedelta
 
 import numpy as np
@@ -154,3 +156,27 @@ def test_changes_ask_for_moments_in_order(kept):
         {"from": "1999-01-01", "period": "Q9"},
     ):
         assert kept.get("/v1/forecast/changes", params=asked).status_code == 422
+
+
+def test_accuracy_waits_for_months_that_are_over(service, kept):
+    """As long as nothing can be judged the answer says so; then errors stand by level and horizon."""
+    young = kept.get("/v1/forecast/accuracy").json()
+    assert young["horizons"] == young["people"] == []
+    assert "no month is over" in young["remarks"][-1]
+    store(service.engine, opportunity("landed", status="won", closed_at=day(9, 25), won_amount=300))
+    keep(service.engine, forecast_of(DRAWS, version=None))
+    service.clock.now = AS_OF + timedelta(days=30)
+    answer = kept.get("/v1/forecast/accuracy").json()
+    assert (answer["runs"], answer["hindsight"]) == (1, 1)
+    first = answer["horizons"][0]
+    assert (first["level"], first["horizon"], first["cells"]) == ("company", 0, 1)
+    assert first["wape"] == pytest.approx(abs(sum(DRAWS.values())[0].mean() - 300) / 300)
+
+
+def test_reading_forecasts_needs_no_forecasting(kept):
+    """The service imports nothing of the optional parts that make forecasts."""
+    assert read(kept)
+    optional = {"statsforecast", "mlforecast", "hierarchicalforecast", "mlflow", "optuna"}
+    code = "import serving.app, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not optional & set(found.stdout.split())

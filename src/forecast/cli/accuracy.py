@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
+from forecast.cli.forecast_accuracy import REVENUE_MODEL, print_forecast_accuracy
 from forecast.cli.screen import ModelName, Models, console, moment_of, now, opened, output
 from forecast.settings import read_settings
 from forecast.store import unit_of_work
@@ -22,13 +23,16 @@ def accuracy(
     as_of: Annotated[str | None, typer.Option(help="Outcomes known before this moment (ISO). Default: now.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write all figures as CSV.")] = None,
 ) -> None:
-    """Compare past scores of the score table with what happened: losses, calibration, by month, grade and segment."""
+    """Compare past scores, or kept revenue forecasts, with what happened: losses, calibration, by month, grade, segment."""
     from forecast.insight.accuracy import accuracy_frame, measure_accuracy
     from forecast.insight.accuracy_table import render_accuracy
     from forecast.population import population_of
     from forecast.registry import get_live_version, versions_until
 
     settings = read_settings()
+    if model == REVENUE_MODEL:
+        print_forecast_accuracy(settings, now=moment_of(as_of, settings), out=out)
+        return
     population = population_of(get_live_version(settings.models_folder, model).bundle["config"])
     with opened(settings) as engine, unit_of_work(engine) as session:
         found = measure_accuracy(

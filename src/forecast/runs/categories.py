@@ -19,12 +19,17 @@ _WORDS = MappingProxyType(
 )  # fmt: skip
 
 
+def said_category() -> pl.Expr:
+    """Give what the seller says of a deal; missing where it is no known word."""
+    said = pl.col("forecast_category").str.to_lowercase().str.replace_all("[_ -]+", " ").str.strip_chars()
+    return said.replace_strict(dict(_WORDS), default=None, return_dtype=pl.String())
+
+
 def category() -> pl.Expr:
     """Give the category of a deal: the seller's where it is a known word, else by the probability of being won.
 
     From COMMIT_MIN on it is commit, from BEST_CASE_MIN on best case, else, or without a probability, pipeline.
     """
-    said = pl.col("forecast_category").str.to_lowercase().str.replace_all("[_ -]+", " ").str.strip_chars()
     probability = pl.coalesce("win_probability", "seller_probability").fill_null(0)
     by_probability = (
         pl.when(probability >= COMMIT_MIN)
@@ -33,7 +38,7 @@ def category() -> pl.Expr:
         .then(pl.lit(BEST_CASE))
         .otherwise(pl.lit(PIPELINE))
     )
-    return said.replace_strict(dict(_WORDS), default=None).fill_null(by_probability).alias("category")
+    return said_category().fill_null(by_probability).alias("category")
 
 
 def category_totals(deals: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,105 @@
+"""forecast accuracy revenue_forecast."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Column, Table
+
+from forecast.cli.screen import console, opened, output
+from forecast.settings import Settings
+from forecast.store import unit_of_work
+
+if TYPE_CHECKING:
+    from forecast.runs.accuracy import ForecastAccuracy, HorizonAccuracy
+    from forecast.runs.habits import Habit, Habits
+
+REVENUE_MODEL = "revenue_forecast"
+
+
+def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | None) -> None:
+    """Print how right kept forecasts were by level and horizon, and whose announcements come true."""
+    from forecast.errors import TooLittleHistoryError
+    from forecast.registry import versions_until
+    from forecast.revenue_records import read_sales_records
+    from forecast.runs.accuracy import measure_forecasts
+    from forecast.runs.habits import judge_habits
+
+    until = versions_until(settings.models_folder, REVENUE_MODEL)
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        habits = judge_habits(read_sales_records(session, timezone=settings.timezone), now)
+        try:
+            found = measure_forecasts(session, now=now, timezone=settings.timezone, known_until=until)
+        except TooLittleHistoryError as error:
+            console.print(f"[yellow]note:[/yellow] {escape(str(error))}")
+        else:
+            _print_horizons(found)
+            if out is not None:
+                _write(found.horizons, out)
+    _print_habits(habits)
+
+
+def _print_horizons(found: "ForecastAccuracy") -> None:
+    output.print(
+        f"{found.runs} kept forecasts judged, the first of each month; {found.hindsight} more were made in hindsight, and say "
+        "nothing. `ahead` counts months; errors are shares of what landed."
+    )
+    headings = ("ahead", "runs", "cells", "error", "pipeline", "last year", "bias", "in 80 %", "in 95 %")
+    table = Table(
+        Column("level", no_wrap=True),
+        *(Column(name, justify="right", no_wrap=True) for name in headings),
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    before = ""
+    for row in found.horizons:
+        if before not in {"", row.level}:
+            table.add_section()
+        before = row.level
+        shares = (row.wape, row.wape_pipeline, row.wape_naive)
+        table.add_row(
+            row.level,
+            *(str(row.horizon), str(row.runs), f"{row.cells:,}"),
+            *("" if share is None else f"{share:.0%}" for share in shares),
+            "" if row.bias is None else f"{row.bias:+.0%}",
+            *(f"{share:.0%}" for share in (row.coverage_80, row.coverage_95)),
+        )
+    output.print(table)
+
+
+def _print_habits(habits: "Habits") -> None:
+    for remark in habits.remarks:
+        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+    if not habits.people:
+        return
+    table = Table(
+        "person",
+        *(Column(name, justify="right") for name in ("announced", "kept", "others", "won", "not announced", "others")),
+        "",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+        title=f"What was announced for each month since {habits.since:%Y-%m}, and came",
+        title_justify="left",
+    )
+    for habit in habits.people:
+        table.add_row(*_habit_cells(habit))
+    output.print(table)
+
+
+def _habit_cells(habit: "Habit") -> list[str]:
+    def said(share: float | None) -> str:
+        return "" if share is None else f"{share:.0%}"
+
+    kept = (str(habit.announced), said(habit.kept_share), said(habit.kept_usual))
+    surprising = (str(habit.won), said(habit.unannounced_share), said(habit.unannounced_usual))
+    return [escape(habit.name or habit.person_id), *kept, *surprising, habit.verdict]
+
+
+def _write(horizons: "Sequence[HorizonAccuracy]", out: Path) -> None:
+    import polars as pl
+
+    pl.DataFrame([asdict(row) for row in horizons], infer_schema_length=None).write_csv(out)

@@ -1,0 +1,173 @@
+"""How right kept forecasts were: held against what landed, beside the weighted pipeline and the same month of last year."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from sqlalchemy.orm import Session
+
+from forecast.errors import TooLittleHistoryError
+from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
+from forecast.revenue.records import Sales, SalesRecords, months_ahead, read_sales
+from forecast.revenue.yardsticks import seasonal_naive, weighted_pipeline
+from forecast.revenue_records import read_sales_records
+from forecast.runs.booked import find_bookings, sum_bookings
+from forecast.runs.keeping import Run, list_runs, read_cells
+
+PEERS = ("weighted pipeline", "seasonal naive")
+_UNITS = (TEAM, PERSON, REGION, PRODUCT)
+_COVERED = (50, 80, 95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HorizonAccuracy:
+    """How right the forecasts of one level were so many months ahead, 0 being the month in which they were made.
+
+    Attributes:
+        cells: units and months that were judged, of `runs` forecasts.
+        wape: sum of absolute errors as a share of what landed; missing where nothing landed. Likewise of the peers.
+        bias: what was forecast too much, as a share of what landed.
+        coverage_50, coverage_80, coverage_95: shares of cells within their range.
+    """
+
+    level: str
+    horizon: int
+    runs: int
+    cells: int
+    wape: float | None
+    wape_pipeline: float | None
+    wape_naive: float | None
+    bias: float | None
+    coverage_50: float
+    coverage_80: float
+    coverage_95: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastAccuracy:
+    """Accuracy by level and horizon.
+
+    Attributes:
+        runs: forecasts that were judged: the first of each calendar month, of which a month is over.
+        hindsight: forecasts left out, as their version knew what came after their moment, or is not on this host.
+    """
+
+    runs: int
+    hindsight: int
+    horizons: tuple[HorizonAccuracy, ...]
+
+
+def measure_forecasts(
+    session: Session, *, now: datetime, timezone: str, known_until: Mapping[str, datetime]
+) -> ForecastAccuracy:
+    """Hold kept forecasts against the months that are over by now.
+
+    Args:
+        session: an open transaction.
+        now: what is booked at or later is not known.
+        timezone: of months.
+        known_until: the moment up to which each version knew the world, by its id.
+
+    Raises:
+        TooLittleHistoryError: no month of a kept forecast is over.
+    """
+    kept = list_runs(session, until=now)
+    honest = [run for run in kept if _is_honest(run, known_until)]
+    records = read_sales_records(session, timezone=timezone)
+    this_month = now.astimezone(ZoneInfo(timezone)).date().replace(day=1)
+    frames = [_judge(session, records, run, now, this_month) for run in _first_of_months(honest, timezone)]
+    judged = [frame for frame in frames if frame.height]
+    if not judged:
+        raise TooLittleHistoryError(
+            f"of {len(kept)} kept forecasts no month is over yet, so that nothing can be said of them; "
+            "`forecast outlook --as-of MOMENT` keeps forecasts of past moments"
+        )
+    return ForecastAccuracy(
+        runs=len(judged), hindsight=len(kept) - len(honest), horizons=tuple(_horizons(pl.concat(judged)))
+    )
+
+
+def _is_honest(run: Run, known_until: Mapping[str, datetime]) -> bool:
+    """Tell whether a forecast knew nothing of what came; without a version it learnt from what was before its moment."""
+    return run.version is None or (run.version in known_until and known_until[run.version] <= run.as_of)
+
+
+def _first_of_months(runs: Sequence[Run], timezone: str) -> list[Run]:
+    firsts: dict[tuple[int, int], Run] = {}
+    for run in sorted(runs, key=lambda run: (run.as_of, run.id)):
+        day = run.as_of.astimezone(ZoneInfo(timezone))
+        firsts.setdefault((day.year, day.month), run)
+    return list(firsts.values())
+
+
+def _judge(session: Session, records: SalesRecords, run: Run, now: datetime, this_month: date) -> pl.DataFrame:
+    """Give the cells of a run whose months are over, with what landed and what the peers said."""
+    cells = read_cells(session, run.id).filter(pl.col("draws").list.len() > 0).drop("draws")
+    ahead = pl.col("month").rank("dense").cast(pl.Int64) - 1
+    over = cells.with_columns(horizon=ahead).filter(pl.col("month") < this_month)
+    if over.is_empty():
+        return over
+    landed = sum_bookings(find_bookings(records, now, currency=run.currency)).rename({"won": "landed"})
+    return (
+        over.join(landed, on=["level", "unit_id", "month"], how="left", maintain_order="left")
+        .join(_peers(records, run, cells), on=["level", "unit_id", "month"], how="left", maintain_order="left")
+        .with_columns(pl.col("landed").fill_null(0), pl.lit(run.id).alias("run_id"))
+    )
+
+
+def _peers(records: SalesRecords, run: Run, cells: pl.DataFrame) -> pl.DataFrame:
+    """Give `level, unit_id, month, pipeline, naive` as they would have been said at the run's moment."""
+    sales = read_sales(records, run.as_of, currency=run.currency)
+    months = months_ahead(run.as_of, cells["month"].n_unique(), records.timezone)
+    parts = []
+    for level, unit_id in cells.select("level", "unit_id").unique(maintain_order=True).iter_rows():
+        own = _of_unit(sales, level, unit_id)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "level": level,
+                    "unit_id": unit_id,
+                    "month": list(months.starts),
+                    "pipeline": weighted_pipeline(own, months),
+                    "naive": seasonal_naive(own, months) if own.booked.height else [0.0] * len(months.starts),
+                },
+                schema_overrides={"pipeline": pl.Float64, "naive": pl.Float64},
+            )
+        )
+    return pl.concat(parts)
+
+
+def _of_unit(sales: Sales, level: str, unit_id: str) -> Sales:
+    if level == COMPANY:
+        return sales
+    own = pl.col(level) == unit_id
+    return replace(sales, deals=sales.deals.filter(own), booked=sales.booked.filter(own))
+
+
+def _horizons(judged: pl.DataFrame) -> Iterator[HorizonAccuracy]:
+    landed = pl.col("landed").abs().sum()
+
+    def wape(said: str) -> pl.Expr:
+        return pl.when(landed > 0).then((pl.col(said) - pl.col("landed")).abs().sum() / landed)
+
+    def covered(width: int) -> pl.Expr:
+        return pl.col("landed").is_between(f"lo-{width}", f"hi-{width}").mean().alias(f"coverage_{width}")
+
+    order = {level: place for place, level in enumerate((COMPANY, *_UNITS))}
+    rows = (
+        judged.group_by("level", "horizon")
+        .agg(
+            pl.col("run_id").n_unique().alias("runs"),
+            pl.len().alias("cells"),
+            wape("mean").alias("wape"),
+            wape("pipeline").alias("wape_pipeline"),
+            wape("naive").alias("wape_naive"),
+            pl.when(landed > 0).then((pl.col("mean") - pl.col("landed")).sum() / landed).alias("bias"),
+            *(covered(width) for width in _COVERED),
+        )
+        .sort(pl.col("level").replace_strict(order), "horizon")
+    )
+    for row in rows.iter_rows(named=True):
+        yield HorizonAccuracy(**row)
