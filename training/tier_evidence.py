@@ -69,10 +69,10 @@ def _leaving(kind: AlertKind, features: pl.DataFrame, held: Lesson, rules: TierG
     )
     lost, urgency, days = (judged[name].to_numpy() for name in judged.columns)
     if min(lost.sum(), len(lost) - lost.sum()) < CUSTOMERS_MIN:
-        return _too_few(len(lost), f"{CUSTOMERS_MIN} customers each who bought and who did not are needed")
+        return too_few(len(lost), f"{CUSTOMERS_MIN} customers each who bought and who did not are needed")
     ours, simple, chance = chance_of_higher_auc(lost, urgency, days)
     said = f"AUC {ours:.3f} against {simple:.3f} of days since the last order"
-    return _weighed(len(lost), (ours, simple), chance, rules, said)
+    return weighed(len(lost), (ours, simple), chance, rules, said)
 
 
 def _placements(lost: Floats, urgency: Floats) -> tuple[Floats, Floats]:
@@ -106,14 +106,14 @@ def _overdue(past: CustomerHistory, held: Lesson, rules: TierGates, seed: int) -
     days = (pl.col("ordered_at").min() - pl.lit(held.as_of)).dt.total_days()
     ordered = judged.join(later.group_by("account_id").agg(ahead=days), on="account_id", maintain_order="left")
     if ordered.height < CUSTOMERS_MIN:
-        return _too_few(ordered.height, f"{CUSTOMERS_MIN} customers with three orders who ordered again are needed")
+        return too_few(ordered.height, f"{CUSTOMERS_MIN} customers with three orders who ordered again are needed")
     usual = judged["own"].median()
     recency, ahead = (ordered[name].cast(pl.Float64).to_numpy() for name in ("recency_days", "ahead"))
     expected = (ordered["own"].to_numpy(), np.full(ordered.height, usual))
     ours, simple = (np.abs(np.maximum(gap - recency, 0) - ahead) for gap in expected)
     chance = chance_of_gain(ours, simple, np.arange(len(ours)), seed)
     said = f"next order {ours.mean():.1f} days off against {simple.mean():.1f} with the rhythm of all"
-    return _weighed(len(ours), (ours.mean(), simple.mean()), chance, rules, said)
+    return weighed(len(ours), (ours.mean(), simple.mean()), chance, rules, said)
 
 
 def _next_products(past: CustomerHistory, held: Lesson, rules: TierGates, seed: int) -> Evidence:
@@ -124,7 +124,7 @@ def _next_products(past: CustomerHistory, held: Lesson, rules: TierGates, seed: 
     new = later.join(known, on=pair, how="anti").join(known.select("account_id").unique(), on="account_id", how="semi")
     accounts = new["account_id"].unique().sort()
     if len(accounts) < CUSTOMERS_MIN:
-        return _too_few(len(accounts), f"{CUSTOMERS_MIN} accounts that bought a product for the first time are needed")
+        return too_few(len(accounts), f"{CUSTOMERS_MIN} accounts that bought a product for the first time are needed")
     companions = fit_companions(known)
     proposed = next_products(companions, known, count=NEXT_PRODUCTS).select(pair)
     baskets = basket_matrix(known, accounts, companions.products).toarray()
@@ -138,7 +138,7 @@ def _next_products(past: CustomerHistory, held: Lesson, rules: TierGates, seed: 
     ours, simple = _hits(proposed, new, accounts), _hits(most, new, accounts)
     chance = chance_of_gain(-ours, -simple, np.arange(len(ours)), seed)
     said = f"{ours.mean():.3f} of {NEXT_PRODUCTS} proposed were bought, {simple.mean():.3f} of those bought most"
-    return _weighed(len(accounts), (ours.mean(), simple.mean()), chance, rules, said)
+    return weighed(len(accounts), (ours.mean(), simple.mean()), chance, rules, said)
 
 
 def _hits(proposed: pl.DataFrame, new: pl.DataFrame, accounts: pl.Series) -> Floats:
@@ -148,7 +148,8 @@ def _hits(proposed: pl.DataFrame, new: pl.DataFrame, accounts: pl.Series) -> Flo
     return joined["len"].fill_null(0).cast(pl.Float64).to_numpy()
 
 
-def _weighed(count: int, figures: tuple[float, float], chance: float, rules: TierGates, said: str) -> Evidence:
+def weighed(count: int, figures: tuple[float, float], chance: float, rules: TierGates, said: str) -> Evidence:
+    """Decide by the chance of being better than what is simple; `figures` are ours and the simple one's."""
     passed = chance >= rules.confidence
     return Evidence(
         customers=count,
@@ -160,7 +161,8 @@ def _weighed(count: int, figures: tuple[float, float], chance: float, rules: Tie
     )
 
 
-def _too_few(count: int, needed: str) -> Evidence:
+def too_few(count: int, needed: str) -> Evidence:
+    """Say that there is too little to judge by."""
     told = f"{count} to judge by: {needed}; not given"
     return Evidence(customers=count, ours=0.0, simple=0.0, chance=0.0, passed=False, sentence=told)
 
@@ -170,4 +172,4 @@ def evidence_section(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     if not evidence:
         return ""
     lines = [f"- {kind}: {found['sentence']}." for kind, found in evidence.items()]
-    return "## Alerts and next products, against what is simple\n\n" + "\n".join(lines)
+    return "## Alerts, next products and prospects, against what is simple\n\n" + "\n".join(lines)

@@ -24,9 +24,10 @@ from forecast.store import unit_of_work
 from forecast.tiers import find_yardsticks
 from training.card import compose_card, gates_section, warnings_section
 from training.gates import Gate
+from training.prospect_fit import train_prospects
 from training.release import Release, release_run
 from training.tier_config import TierExperiment
-from training.tier_evidence import evidence_section, judge_tier_evidence
+from training.tier_evidence import Evidence, evidence_section, judge_tier_evidence
 from training.tier_gates import JudgedCustomers, decide_tier_gates, measure_tiers, tier_verdict
 from training.tracking import Report
 from training.value_fit import (
@@ -85,6 +86,58 @@ def train_tiers(
     """
     past = cut_customers(history, until)
     step("looking at purchases")
+    run = _prior_run(past, experiment, until, horizon_days, version_id)
+    prior = run.prior.estimator
+    horizon = prior.horizon_days
+
+    step("judging on the newest part")
+    held = _held_out(past, experiment, until, horizon)
+    if held is None:
+        return replace(run, verdict=_too_little(experiment))
+    judged, choice = _judge(past, held, experiment)
+    prospects, finding = train_prospects(
+        past, experiment, until=until, held_from=held.as_of, horizon_days=horizon, unit=prior.baseline.level
+    )
+    evidence = _evidence(past, held, judged, experiment, {"prospects": finding})
+    gates = decide_tier_gates(judged, experiment.gates, experiment.seed, learnable=season_seen(past, held.as_of))
+    metrics = measure_tiers(judged)
+
+    step("fitting on everything")
+    lessons = _lessons(past, until, horizon, experiment)
+    fitted = fit_value_models(lessons, prior.baseline, experiment.recipe, horizon_days=horizon, choices=[choice])
+    model = fitted[choice].with_bands(_bands_of(judged.ours, judged.actual))
+    shared = {"prospects": prospects.to_json() if prospects else None}
+    findings = {
+        "gates": [gate.to_json() for gate in gates],
+        "metrics": dict(metrics),
+        "choice": asdict(choice),
+        "evidence": evidence["own"],
+        "yardsticks": _yardsticks(past, model, experiment, until),
+    }
+    return replace(
+        run,
+        gates=gates,
+        metrics=metrics,
+        verdict=tier_verdict(gates),
+        prior=replace(
+            run.prior,
+            estimator=prior.with_bands(_bands_of(judged.baseline, judged.actual)),
+            bundle={**run.prior.bundle, **shared, "evidence": evidence["prior"]},
+        ),
+        candidate=replace(
+            run.prior,
+            version=version_id,
+            basis="own",
+            estimator=model,
+            bundle={**run.prior.bundle, **shared, **findings},
+        ),
+    )
+
+
+def _prior_run(
+    past: CustomerHistory, experiment: TierExperiment, until: datetime, horizon_days: int | None, version_id: str
+) -> TierRun:
+    """Fit buying rate and purchase value alone, and say what a reader must know of the history."""
     horizon, warnings = _horizon(past, experiment, until, horizon_days)
     features = customer_features(past, until, horizon_days=horizon)
     warnings = [*past.warnings, *warnings]
@@ -94,66 +147,32 @@ def train_tiers(
     if prior.baseline.rate.trouble:
         warnings.append(f"{prior.baseline.rate.trouble}; a rate without leaving (NBD) stands in for it")
     bundle = _bundle(past, experiment, until, features, horizon) | {"warnings": warnings}
-    run = TierRun(
-        prior=Version(
-            name=experiment.name,
-            version=f"{version_id}-prior",
-            basis="prior",
-            estimator=prior,
-            bundle=bundle | {"yardsticks": _yardsticks(past, prior, experiment, until)},
-        ),
-        verdict="",
-        warnings=warnings,
-        features=features,
+    version = Version(
+        name=experiment.name,
+        version=f"{version_id}-prior",
+        basis="prior",
+        estimator=prior,
+        bundle=bundle | {"yardsticks": _yardsticks(past, prior, experiment, until)},
     )
-
-    step("judging on the newest part")
-    held = _held_out(past, experiment, until, horizon)
-    if held is None:
-        return replace(run, verdict=_too_little(experiment))
-    judged, choice = _judge(past, held, experiment)
-    evidence = _evidence(past, held, judged, experiment)
-    gates = decide_tier_gates(judged, experiment.gates, experiment.seed, learnable=season_seen(past, held.as_of))
-    run = replace(run, gates=gates, metrics=measure_tiers(judged), verdict=tier_verdict(gates))
-
-    step("fitting on everything")
-    lessons = _lessons(past, until, horizon, experiment)
-    fitted = fit_value_models(lessons, prior.baseline, experiment.recipe, horizon_days=horizon, choices=[choice])
-    model = fitted[choice].with_bands(_bands_of(judged.ours, judged.actual))
-    findings = {
-        "gates": [gate.to_json() for gate in gates],
-        "metrics": dict(run.metrics),
-        "choice": asdict(choice),
-        "evidence": evidence["own"],
-    }
-    return replace(
-        run,
-        prior=replace(
-            run.prior,
-            estimator=prior.with_bands(_bands_of(judged.baseline, judged.actual)),
-            bundle={**run.prior.bundle, "evidence": evidence["prior"]},
-        ),
-        candidate=Version(
-            name=experiment.name,
-            version=version_id,
-            basis="own",
-            estimator=model,
-            bundle=bundle | findings | {"yardsticks": _yardsticks(past, model, experiment, until)},
-        ),
-    )
+    return TierRun(prior=version, verdict="", warnings=warnings, features=features)
 
 
 def _evidence(
-    past: CustomerHistory, held: Lesson, judged: JudgedCustomers, experiment: TierExperiment
+    past: CustomerHistory,
+    held: Lesson,
+    judged: JudgedCustomers,
+    experiment: TierExperiment,
+    others: Mapping[str, Evidence],
 ) -> dict[str, dict[str, Any]]:
-    """Judge alerts and next products, by basis of the version that would give them."""
+    """Judge alerts and next products, by basis of the version that would give them; with findings of others."""
     predicted = {"own": judged.ours["active"], "prior": judged.baseline["active"]}
     return {
         basis: {
             kind: found.to_json()
-            for kind, found in judge_tier_evidence(
-                past, held, probability, experiment.gates, seed=experiment.seed
-            ).items()
+            for kind, found in {
+                **judge_tier_evidence(past, held, probability, experiment.gates, seed=experiment.seed),
+                **others,
+            }.items()
         }
         for basis, probability in predicted.items()
     }

@@ -26,7 +26,7 @@ from forecast.estimators.value import (
 from forecast.features.customers import customer_features
 from forecast.metrics import Floats
 
-_FAMILIES: Mapping[Target, Family] = {"active": "logistic", "orders": "poisson", "revenue": "tweedie"}
+FAMILIES: Mapping[Target, Family] = {"active": "logistic", "orders": "poisson", "revenue": "tweedie"}
 _OBJECTIVES: Mapping[Target, Mapping[str, object]] = {
     "active": {"objective": "binary"},
     "orders": {"objective": "poisson"},
@@ -133,12 +133,12 @@ def fit_value_models(
     choices: Sequence[Choice],
 ) -> dict[Choice, ValueModel]:
     """Fit the corrections of every target on all lessons, as each choice says; `baseline` is what they will correct."""
-    levels = _levels(lessons)
+    levels = frequent_levels(max(lessons, key=lambda one: one.as_of).features)
     matrix = np.vstack([shape_matrix(one.features, one.baseline, one.horizon_days, levels) for one in lessons])
     aims = {target: _aim(lessons, target) for target in TARGETS}
     corrections = {
         penalty: {
-            target: fit_correction(_FAMILIES[target], matrix, *aims[target], penalty=penalty) for target in TARGETS
+            target: fit_correction(FAMILIES[target], matrix, *aims[target], penalty=penalty) for target in TARGETS
         }
         for penalty in {choice.penalty for choice in choices}
     }
@@ -196,12 +196,11 @@ def _fit_trees(target: Target, matrix: Floats, actual: Floats, offset: Floats, r
     return Boosting.of(lgb.train(parameters, data, num_boost_round=recipe.rounds))
 
 
-def _levels(lessons: Sequence[Lesson]) -> tuple[tuple[str, str], ...]:
+def frequent_levels(features: pl.DataFrame) -> tuple[tuple[str, str], ...]:
     """Choose the most frequent values of each attribute."""
-    newest = max(lessons, key=lambda one: one.as_of).features
     found: list[tuple[str, str]] = []
     for name in ATTRIBUTES:
-        counts = newest[name].drop_nulls().value_counts(sort=True).filter(pl.col("count") >= LEVEL_CUSTOMERS_MIN)
+        counts = features[name].drop_nulls().value_counts(sort=True).filter(pl.col("count") >= LEVEL_CUSTOMERS_MIN)
         found += [(name, value) for value in counts[name].head(LEVELS_MAX)]
     return tuple(found)
 

@@ -18,7 +18,10 @@ def read_customers(session: Session, *, until: datetime | None = None) -> Custom
     An account without a row of its own counts, if it has orders.
     """
     accounts = sa.select(
-        Account.id.label("account_id"), Account.name, *(getattr(Account, name) for name in ATTRIBUTES)
+        Account.id.label("account_id"),
+        Account.name,
+        Account.created_at,
+        *(getattr(Account, name) for name in ATTRIBUTES),
     ).where(Account.deleted_at.is_(None))
     history = CustomerHistory(
         orders=_orders(session),

@@ -11,8 +11,10 @@ from scipy.special import gammaincinv
 from forecast.customer_alerts import ALERT, PURCHASES_FOR_RHYTHM, find_alerts
 from forecast.customers import DAY_MICROSECONDS, EVENTS, CustomerHistory, margin_shares
 from forecast.estimators.next_products import fit_companions, next_products
+from forecast.estimators.prospects import ProspectModel
 from forecast.estimators.value import BANDED, SHAPES, Bands, ValueModel
 from forecast.features.customers import YEAR_DAYS, customer_features
+from forecast.features.prospects import prospect_features
 from forecast.metrics import Floats
 from forecast.registry import Version
 from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
@@ -46,7 +48,7 @@ def score_customers(
     as_of: datetime,
     yardsticks: Yardsticks | None = None,
 ) -> pl.DataFrame:
-    """Score every account that bought before `as_of`, as it would have been scored then.
+    """Score every account that bought before `as_of`, as it would have been scored then, and those that may buy first.
 
     Args:
         history: of customers; nothing at or after `as_of` enters a score.
@@ -76,17 +78,63 @@ def score_customers(
         potential(policy, found, horizon_days=model.horizon_days).alias("potential"),
         *_next_orders(features, as_of),
         pl.Series("reasons", _reasons(features, model.explain(features)), dtype=pl.List(_REASON)),
-        as_of=pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
-        horizon_days=pl.lit(model.horizon_days, dtype=pl.Int64),
+        **_circumstances(history, version, as_of),
         basis=pl.lit(version.basis),
-        version=pl.lit(version.version),
-        level=pl.lit("learnt" if season_seen(history, as_of) else "not learnable"),
         latest_gap_days=pl.Series(usual_gaps(features)[2]),
         **_margins(history, customers, as_of),
         next_products=_proposals(history, customers, as_of, proven),
     )
     alerts = find_alerts(scored, found, policy, horizon_days=model.horizon_days, kinds=proven)
-    return scored.with_columns(alerts).select(SCORE_TYPES.names()).cast(SCORE_TYPES)
+    every = [scored.with_columns(alerts), _score_prospects(history, version, as_of, found)]
+    chosen = [part.select(SCORE_TYPES.names()).cast(SCORE_TYPES) for part in every if not part.is_empty()]
+    return pl.concat(chosen).sort("account_id")
+
+
+def _score_prospects(
+    history: CustomerHistory, version: Version[ValueModel], as_of: datetime, yardsticks: Yardsticks
+) -> pl.DataFrame:
+    """Score accounts that have not bought yet, where the version learnt from such; without reasons, alerts and margin."""
+    fitted = version.bundle.get("prospects")
+    if fitted is None:
+        return pl.DataFrame()
+    model = ProspectModel.from_json(fitted)
+    features = prospect_features(history, as_of, horizon_days=model.horizon_days)
+    if features.is_empty():
+        return features
+    found = model.predict(features)
+    bands = {target: model.bands[target].around(found[target]) for target in BANDED}
+    numbers = {
+        "probability_active": found["active"],
+        **{f"expected_{target}": found[target] for target in BANDED},
+        **{
+            f"expected_{target}_{end}": bands[target][at] for target in BANDED for at, end in enumerate(("low", "high"))
+        },
+        "median_revenue": model.bands["revenue"].median(found["revenue"]),
+    }
+    values = features.select("account_id").with_columns(pl.Series(name, values) for name, values in numbers.items())
+    missing = [name for name in SCORE_TYPES.names() if name.startswith(("expected_margin", "next_order"))]
+    empty = {
+        name: pl.Series(name, [[]], dtype=SCORE_TYPES[name]).first() for name in ("reasons", "alerts", "next_products")
+    }
+    return values.with_columns(
+        assign_tiers(values, yardsticks, TierPolicy(**version.bundle["policy"]))["tier"],
+        *(pl.lit(None).alias(name) for name in missing),
+        *(pl.lit(value, dtype=SCORE_TYPES[name]).alias(name) for name, value in empty.items()),
+        **_circumstances(history, version, as_of),
+        potential=pl.lit("prospect"),
+        overdue=pl.lit(value=False),
+        basis=pl.lit(model.basis),
+    )
+
+
+def _circumstances(history: CustomerHistory, version: Version[ValueModel], as_of: datetime) -> dict[str, pl.Expr]:
+    """Give what all scores of a moment have in common."""
+    return {
+        "as_of": pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
+        "horizon_days": pl.lit(version.estimator.horizon_days, dtype=pl.Int64),
+        "version": pl.lit(version.version),
+        "level": pl.lit("learnt" if season_seen(history, as_of) else "not learnable"),
+    }
 
 
 def proven_kinds(version: Version[ValueModel]) -> set[str]:

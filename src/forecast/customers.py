@@ -34,7 +34,7 @@ class CustomerHistory:
         orders: `account_id, ordered_at, amount`, by account and moment; a return has a negative amount. Also `cost`,
             where the cost of any is known.
         accounts: `account_id, name` and ATTRIBUTES as they stand now; an account that is known from its orders only has no
-            row.
+            row. Also `created_at`, where it is stored.
         events: `account_id, happened_at, kind`, the kind one of EVENTS: a case opened, an activity done, an opportunity
             created.
         lines: products bought, one row a product of an order.

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 Tier = Literal["A", "B", "C"]
-Potential = Literal["growing", "steady", "declining", "dormant", "new"]
+Potential = Literal["growing", "steady", "declining", "dormant", "new", "prospect"]
 
 TIERS: tuple[Tier, ...] = ("A", "B", "C")
-POTENTIALS: tuple[Potential, ...] = ("growing", "steady", "declining", "dormant", "new")
+POTENTIALS: tuple[Potential, ...] = ("growing", "steady", "declining", "dormant", "new", "prospect")
 
 
 @dataclass(frozen=True, kw_only=True)

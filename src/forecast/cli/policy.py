@@ -108,7 +108,7 @@ def show_strategies() -> None:
 @policy.command("strategy")
 def set_strategy(
     tier: Annotated[str, typer.Argument(help="A, B or C.")],
-    potential: Annotated[str, typer.Argument(help="growing, steady, declining, dormant or new.")],
+    potential: Annotated[str, typer.Argument(help="growing, steady, declining, dormant, new or prospect.")],
     en: Annotated[
         str | None, typer.Option(help="Text in English; empty: the product's own. Left out: as it is.")
     ] = None,

@@ -38,7 +38,7 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
         .drop("account")
         .collect()
         .join(returned_before(history, as_of), on="account_id", how="left", maintain_order="left")
-        .join(_event_counts(history, as_of, horizon_days), on="account_id", how="left", maintain_order="left")
+        .join(event_counts(history, as_of, horizon_days), on="account_id", how="left", maintain_order="left")
         .join(_products(history, as_of), on="account_id", how="left", maintain_order="left")
         .join(_satisfaction(history, as_of), on="account_id", how="left", maintain_order="left")
         .join(
@@ -89,7 +89,8 @@ def _windows(horizon_days: int) -> list[pl.Expr]:
     return found
 
 
-def _event_counts(history: CustomerHistory, as_of: datetime, horizon_days: int) -> pl.DataFrame:
+def event_counts(history: CustomerHistory, as_of: datetime, horizon_days: int) -> pl.DataFrame:
+    """Count cases, activities and opportunities within the last horizon: `account_id, …_count` of those with any."""
     start = as_of - timedelta(days=horizon_days)
     recent = history.events.filter((pl.col("happened_at") < as_of) & (pl.col("happened_at") >= start))
     counts = [(pl.col("kind") == kind).sum().cast(pl.Int64).alias(f"{kind}_count") for kind in EVENTS]
