@@ -7,6 +7,7 @@ from typing import Any
 from forecast.estimators.win import WinModel
 from forecast.population import population_of
 from forecast.registry import Version
+from training.card_curves import gain_table, reliability_table
 from training.card_tables import grades_table, limits_section, segments_table, themes_table
 from training.gates import Gate
 from training.pipeline import Run
@@ -87,6 +88,8 @@ def _tables(run: Run) -> list[str]:
         return []
     estimator = run.candidate.estimator
     return [
+        reliability_table(run.judged),
+        gain_table(run.judged),
         grades_table(run.judged, run.judged_features),
         segments_table(run.judged, run.judged_features),
         limits_section(run.dataset, run.judged_features),

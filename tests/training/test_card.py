@@ -1,10 +1,12 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from learning import EXPERIMENT, MODELS, UNTIL
 
 from training.card import write_card
+from training.card_curves import BAR_CELLS
 from training.card_tables import SEGMENT_ROWS_MIN
 from training.gates import decide_gates, verdict
 from training.guard import Suspicion
@@ -144,3 +146,38 @@ def test_the_card_says_what_it_cannot_speak_of(card, run):
     limits = section(card, "Known limits")
     assert f"- {unknown} records were still open" in limits
     assert f"{run.judged_features['as_of'].max():%Y-%m-%d}" in limits
+
+
+def rows_of(part):
+    """Give the cells of a Markdown table's rows."""
+    lines = [line for line in part.splitlines() if line.startswith(("| ", "|-"))]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_card_shows_how_far_probabilities_are_right(card, run):
+    """Each tenth of the rows has what was predicted and what was won, with a bar as long and a mark as far."""
+    found = rows_of(section(card, "Reliability"))
+    won, ours = run.judged.won, run.judged.ours
+    assert sum(int(cells[3]) for cells in found) == len(won)
+    lowest, highest = (
+        np.argsort(ours, kind="stable")[: int(found[0][3])],
+        np.argsort(ours, kind="stable")[-int(found[-1][3]) :],
+    )
+    for cells, part in ((found[0], lowest), (found[-1], highest)):
+        assert cells[:2] == [f"{ours[part].mean():.1%}", f"{won[part].mean():.1%}"]
+        bar = cells[4].strip("`")
+        assert len(bar) == BAR_CELLS
+        assert abs(bar.index("┃") - ours[part].mean() * BAR_CELLS) <= 1
+        assert abs(bar.count("█") - won[part].mean() * BAR_CELLS) <= 1.5
+
+
+def test_the_card_tells_what_is_found_by_looking_at_the_best(card, run):
+    """Gain is the share of the wins among the most probable rows, lift how many times chance that is."""
+    found = rows_of(section(card, "Gain and lift"))
+    won, ours = run.judged.won, run.judged.ours
+    for cells in found:
+        first = np.argsort(-ours, kind="stable")[: int(cells[1])]
+        gain = won[first].sum() / won.sum()
+        assert cells[2] == f"{gain:.1%}"
+        assert float(cells[3]) == pytest.approx(won[first].mean() / won.mean(), abs=0.006)
+    assert [cells[0] for cells in found] == ["5%", "10%", "20%", "30%", "50%", "70%"]
