@@ -48,6 +48,30 @@ def prepare(win_set: WinSet, folder: Path) -> Prepared:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class WalkFiles:
+    """What a walk through time needs: all rows with their outcomes, what to score, and from when to when."""
+
+    opportunities: Path
+    pairs: Path
+    start: str
+    end: str
+
+
+def prepare_walk(win_set: WinSet, folder: Path) -> WalkFiles:
+    """Write the rows of a set whose outcomes are known from their creation on, and its test rows to be scored then."""
+    asked = win_set.rows.filter(pl.col("split") == "test")
+    pairs = asked.select(opportunity_id="id", as_of=moment("created_at").dt.to_string("%Y-%m-%dT%H:%M:%SZ"))
+    created = asked.select(moment("created_at")).to_series().sort()
+    paths = _write(folder, {"opportunities": win_set.rows, "pairs": pairs})
+    return WalkFiles(
+        opportunities=paths[0],
+        pairs=paths[1],
+        start=f"{created[0]:%Y-%m-%d}",
+        end=f"{created[-1] + timedelta(days=1):%Y-%m-%d}",
+    )
+
+
 def without_later_outcomes(win_set: WinSet) -> pl.DataFrame:
     """Open again every row that is not for training, or that closed at the split moment or later.
 

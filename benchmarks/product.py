@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.preparation import Prepared
+from benchmarks.preparation import Prepared, WalkFiles
 from benchmarks.sets import WinSet
 
 MAPPINGS = Path(__file__).parent / "mappings"
@@ -39,8 +39,14 @@ class Scored:
     seconds: dict[str, float]
 
 
-def score_win_set(win_set: WinSet, prepared: Prepared, home: Path) -> Scored:
+def score_win_set(win_set: WinSet, prepared: Prepared, home: Path, *, trials: int | None = None) -> Scored:
     """Import what was known, train, import what came later, and score the test rows.
+
+    Args:
+        win_set: the set.
+        prepared: its files.
+        home: of the product's state.
+        trials: of the search; those of config.toml where none are given.
 
     Raises:
         CommandFailedError: a command ended with an error, or a test row has no score.
@@ -51,7 +57,7 @@ def score_win_set(win_set: WinSet, prepared: Prepared, home: Path) -> Scored:
     target = home / "scores.csv"
     seconds = {
         "import": _import(prepared.before, mapping, home),
-        "train": run_forecast(home, "train", "win_probability", *moment),
+        "train": run_forecast(home, "train", "win_probability", *moment, *_trials(trials)),
         "import later": _import(prepared.after, mapping, home),
         "score": run_forecast(home, "score", *pairs, "--out", str(target)),
     }
@@ -60,6 +66,40 @@ def score_win_set(win_set: WinSet, prepared: Prepared, home: Path) -> Scored:
         probability=scores["probability"].cast(pl.Float64),
         promoted=is_promoted(home),
         basis=Counter(scores["basis"]).most_common(1)[0][0],
+        seconds=seconds,
+    )
+
+
+def _trials(trials: int | None) -> list[str]:
+    return [] if trials is None else ["--trials", str(trials)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walked:
+    """What training again and again would have served: probabilities of the test rows, in the order of the set."""
+
+    probability: pl.Series
+    windows: int
+    promoted: int
+    seconds: float
+
+
+def walk_forward(win_set: WinSet, files: WalkFiles, home: Path, *, every: str, trials: int) -> Walked:
+    """Replay training at the start of each window, and score what came up within it.
+
+    Raises:
+        CommandFailedError: a command ended with an error, or a test row has no score.
+    """
+    _import([files.opportunities], MAPPINGS / f"{win_set.name}.toml", home)
+    period = ["--from", files.start, "--to", files.end, "--every", every, "--at", str(files.pairs)]
+    out = home / "backtest"
+    seconds = run_forecast(home, "backtest", "win_probability", *period, *_trials(trials), "--out", str(out))
+    windows = pl.read_csv(out / "windows.csv")[:-1]
+    scores = _of_test_rows(win_set, pl.read_csv(out / "scores.csv", infer_schema=False))
+    return Walked(
+        probability=scores["probability"].cast(pl.Float64),
+        windows=windows.height,
+        promoted=windows.filter(verdict="promoted: every gate passed").height,
         seconds=seconds,
     )
 

@@ -17,6 +17,7 @@ WIN_HEADINGS: Row = (
     "promoted", "basis", "seconds",
 )  # fmt: skip
 SHUFFLED_HEADINGS: Row = ("set", "promoted", "basis", "AUC", "log loss", "as it should be")
+WALK_HEADINGS: Row = ("set", "trained every", "AUC", "log loss", "ECE", "windows", "promoted", "seconds")
 REVENUE_HEADINGS: Row = (
     "set", "series", "MASE", "seasonal naive", "last year × growth", "OWA", "within 80 %", "within 95 %",
     "quantile loss", "CPU s", "not met",
@@ -80,6 +81,7 @@ def failures(results: dict[str, Any]) -> list[str]:
     """Say which commands of the product failed, and how."""
     entries = [(found["name"], method) for found in results["sets"] for method in found.get("methods", [])]
     entries += [(f"{found['name']}, shuffled", found) for found in results["shuffled"]]
+    entries += [(f"{found['name']}, trained again", found) for found in results.get("walks", [])]
     entries += [(found["name"], found) for found in results.get("revenue", [])]
     return [f"{name}: {entry['failed']}" for name, entry in entries if "failed" in entry]
 
@@ -94,6 +96,9 @@ def _tables(results: dict[str, Any]) -> list[tuple[str, Row, list[Row]]]:
     if mixed:
         title = "Shuffled training outcomes: nothing can be learnt, so no version may be promoted"
         tables.append((title, SHUFFLED_HEADINGS, mixed))
+    walks = [_walk_row(found) for found in results.get("walks", []) if "log_loss" in found]
+    if walks:
+        tables.append(("Trained again through time, by `forecast backtest`", WALK_HEADINGS, walks))
     series = [_revenue_row(found) for found in results.get("revenue", []) if "mase" in found]
     if series:
         tables.append(("Revenue series, by `forecast outlook`", REVENUE_HEADINGS, series))
@@ -130,6 +135,12 @@ def _shuffled_row(entry: dict[str, Any]) -> Row:
     expected = not entry["promoted"] and entry["basis"] == "prior"
     losses = (f"{entry['auc']:.3f}", f"{entry['log_loss']:.3f}")
     return (entry["name"], _yes(entry["promoted"]), entry["basis"], *losses, _yes(expected))
+
+
+def _walk_row(entry: dict[str, Any]) -> Row:
+    figures = (f"{entry[name]:.3f}" for name in ("auc", "log_loss", "ece"))
+    counts = (str(entry["windows"]), str(entry["promoted_windows"]), f"{entry['seconds']:.0f}")
+    return (entry["name"], entry["every"], *figures, *counts)
 
 
 def _revenue_row(entry: dict[str, Any]) -> Row:

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from benchmarks.measures import difference, measure
 from benchmarks.peers import Peer
-from benchmarks.preparation import prepare, shuffled
-from benchmarks.product import CommandFailedError, Scored, score_win_set
+from benchmarks.preparation import prepare, prepare_walk, shuffled
+from benchmarks.product import CommandFailedError, Scored, score_win_set, walk_forward
 from benchmarks.sets import WinSet
 
 PRODUCT = "Forecast"
-SHUFFLED_ROWS = 8_000
+WALKED = {"uci_bank": "1mo"}
+"""Sets whose level drifts, and how often the product is trained again on them."""
+WALK_TRIALS = 3
+SHUFFLED_ROWS = 4_000
+SHUFFLED_TRIALS = 3
 SHUFFLE_SEED = 7
 
 Floats = NDArray[np.float64]
@@ -40,13 +44,35 @@ def judge(win_set: WinSet, peers: dict[str, Peer]) -> dict[str, Any]:
 
 def judge_shuffled(win_set: WinSet) -> dict[str, Any]:
     """Give the product's answer to shuffled training outcomes; it must not promote a version."""
-    entry = _product_entry(shuffled(win_set, seed=SHUFFLE_SEED, most=SHUFFLED_ROWS), _won(win_set.test), {})
+    mixed = shuffled(win_set, seed=SHUFFLE_SEED, most=SHUFFLED_ROWS)
+    entry = _product_entry(mixed, _won(win_set.test), {}, trials=SHUFFLED_TRIALS)
     return {"name": win_set.name, **entry}
 
 
-def _product_entry(win_set: WinSet, won: Floats, answers: dict[str, Floats]) -> dict[str, Any]:
+def judge_walk(win_set: WinSet) -> dict[str, Any]:
+    """Give the result of training again through the test rows' time, outcomes of earlier test rows being known by then."""
+    with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
+        files = prepare_walk(win_set, Path(folder) / "files")
+        try:
+            walked = walk_forward(win_set, files, Path(folder) / "home", every=WALKED[win_set.name], trials=WALK_TRIALS)
+        except CommandFailedError as error:
+            return {"name": win_set.name, "failed": str(error)}
+    figures = asdict(measure(_won(win_set.test), walked.probability.to_numpy()))
+    return {
+        "name": win_set.name,
+        "every": WALKED[win_set.name],
+        **figures,
+        "windows": walked.windows,
+        "promoted_windows": walked.promoted,
+        "seconds": walked.seconds,
+    }
+
+
+def _product_entry(
+    win_set: WinSet, won: Floats, answers: dict[str, Floats], *, trials: int | None = None
+) -> dict[str, Any]:
     try:
-        scored = _scored(win_set)
+        scored = _scored(win_set, trials)
     except CommandFailedError as error:
         return {"method": PRODUCT, "failed": str(error)}
     answers[PRODUCT] = scored.probability.to_numpy()
@@ -60,9 +86,10 @@ def _product_entry(win_set: WinSet, won: Floats, answers: dict[str, Floats]) -> 
     }
 
 
-def _scored(win_set: WinSet) -> Scored:
+def _scored(win_set: WinSet, trials: int | None) -> Scored:
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
-        return score_win_set(win_set, prepare(win_set, Path(folder) / "files"), Path(folder) / "home")
+        files = prepare(win_set, Path(folder) / "files")
+        return score_win_set(win_set, files, Path(folder) / "home", trials=trials)
 
 
 def _peer_entry(name: str, peer: Peer, win_set: WinSet, won: Floats, answers: dict[str, Floats]) -> dict[str, Any]:

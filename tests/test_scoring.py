@@ -95,6 +95,21 @@ def test_a_score_is_the_models_probability_times_the_amount_then(world, version)
         assert (row["basis"], row["version"]) == ("own", "v1")
 
 
+def test_every_score_has_its_range(world, version):
+    """The ends are those of the estimator, and the probability lies between them."""
+    scores = scored(world, replace(version, estimator=replace(version.estimator, level_error=0.5)))
+    assert (scores["probability_low"] < scores["probability"]).all()
+    assert (scores["probability"] < scores["probability_high"]).all()
+
+
+def test_a_pipeline_with_little_of_its_own_says_so(world, version):
+    """Where pipelines with enough closed records are named, scores of the others are pooled; a prior stays a prior."""
+    few = replace(version, bundle={"own_pipelines": ["a pipeline that no record is of"]})
+    assert set(scored(world, few)["basis"]) == {"pooled"}
+    assert set(scored(world, replace(few, bundle={"own_pipelines": []}))["basis"]) == {"own"}
+    assert set(scored(world, replace(few, basis="prior"))["basis"]) == {"prior"}
+
+
 def test_the_same_question_has_the_same_answer(world, version):
     """Scored again, in another order or one by one, every score is the same to the last bit."""
     subjects = accepted(world)

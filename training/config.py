@@ -66,7 +66,7 @@ class GateRules:
 
     confidence: Share
     calibration_error_max: Share
-    segment_error_max: Share = 0.12
+    segment_error_max: Share
     slope_min: AboveZero
     slope_max: AboveZero
     auc_max: Share

@@ -261,12 +261,12 @@ def _judge(
         prior=prior.predict(features),
         clock=(_fit_clock(seen, test.fit, search.recipe) or prior).predict(features),
         logistic=logistic.predict(features),
-        segments=_large_segments(features),
+        segments=large_segments(features),
         live=_predict_live(history, seen, rows, live, plan),
     )
 
 
-def _large_segments(features: pl.DataFrame) -> dict[str, np.ndarray]:
+def large_segments(features: pl.DataFrame) -> dict[str, np.ndarray]:
     """Mark the rows of each segment of at least SEGMENT_RECORDS_MIN records, by its name; the whole is none."""
     found = {}
     for column in SEGMENTS:

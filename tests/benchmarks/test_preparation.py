@@ -3,7 +3,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from benchmarks.preparation import prepare, shuffled
+from benchmarks.preparation import prepare, prepare_walk, shuffled
 from benchmarks.sets import WinSet
 
 SPLIT_AT = datetime(2024, 3, 1)  # noqa: DTZ001 the sets name no zone
@@ -79,6 +79,15 @@ def test_each_test_row_is_scored_at_its_own_moment(prepared):
     """An event at exactly as_of counts in the protocols, and the product's as_of is exclusive; at creation none is older."""
     pairs = pl.read_csv(prepared.pairs, infer_schema=False)
     assert pairs.rows() == [("asked", "2024-03-12T08:00:00.000001Z"), ("new", "2024-03-11T00:00:00.000000Z")]
+
+
+def test_a_walk_tells_every_outcome_and_asks_for_the_test_rows(win_set, tmp_path):
+    """All rows are written with their outcomes; those of the test are asked for at their creation, within the period."""
+    files = prepare_walk(win_set, tmp_path)
+    assert pl.read_csv(files.opportunities)["outcome"].drop_nulls().len() == 5
+    asked = pl.read_csv(files.pairs, infer_schema=False)
+    assert asked.rows() == [("asked", "2024-03-10T00:00:00Z"), ("new", "2024-03-11T00:00:00Z")]
+    assert (files.start, files.end) == ("2024-03-10", "2024-03-12")
 
 
 def test_shuffling_touches_training_outcomes_only(win_set):

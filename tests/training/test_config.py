@@ -28,8 +28,27 @@ def test_what_is_not_toml_is_refused_with_a_sentence(text):
         Experiment.parse(text)
 
 
+def test_a_direction_is_one_up_or_one_down():
+    """Features may be told to only raise or lower the probability; anything else is refused with its name."""
+    assert Experiment.parse(TEXT + "[monotone]\nstage_days = -1\n").monotone == {"stage_days": -1}
+    with pytest.raises(InputError, match=r"monotone.stage_days"):
+        Experiment.parse(TEXT + "[monotone]\nstage_days = 2\n")
+
+
 @pytest.mark.parametrize(
-    "key", ["seed", "vouched", "ages_days", "closed_min", "gap_days", "trials", "rounds_max", "confidence", "auc_max"]
+    "key",
+    [
+        "seed",
+        "vouched",
+        "ages_days",
+        "closed_min",
+        "gap_days",
+        "trials",
+        "rounds_max",
+        "confidence",
+        "segment_error_max",
+        "auc_max",
+    ],
 )
 def test_a_missing_key_is_named(key):
     """Each key is needed; there are no hidden defaults."""
