@@ -49,6 +49,7 @@ def test_accounts_of_one_name_are_proposed(engine):
     [
         ("Northgate Machinary", {"domain": "northgate.com"}, True),
         ("Northgate Machinary", {}, True),
+        ("Northgate Machinary", {"domain": "other.com"}, False),
         ("Northgate Machinery", {"domain": "other.com", "phone": "030 7654321"}, False),
         ("Northgate Machinery", {"phone": "+49 30 1234567"}, True),
         ("Totally different", {"domain": "www.northgate.com"}, False),
@@ -73,7 +74,7 @@ def test_what_agrees_more_is_surer(engine):
         *(account(one, "Crux") for one in ("C1", "C2")),
     )
     sure = found(engine)
-    assert sure["A1", "A2"] > sure["B1", "B2"] > sure["C1", "C2"] > 0.9
+    assert sure["A1", "A2"] > sure["B1", "B2"] > sure["C1", "C2"] > 0.8
     with unit_of_work(engine) as session:
         first = find_duplicates(session, "account").row(0, named=True)
     assert first["evidence"] == ["name:same", "domain:same", "phone:same"]
@@ -98,7 +99,7 @@ def test_an_account_without_domain_has_that_of_its_contacts(engine):
         account("C", "Bcme"),
         *contacts,
     )
-    assert found(engine, confidence_min=0.9).keys() == {("A", "B")}
+    assert found(engine, confidence_min=0.7).keys() == {("A", "B")}
 
 
 def test_leads_are_found_by_mail_phone_and_company(engine):
@@ -161,12 +162,13 @@ def test_an_empty_database_has_no_duplicates(engine):
         ("northgatex", "northgate", "close"),
         ("northgate1", "northgate2", "differs"),
         ("云峰机械", "云达机械", "differs"),
+        ("深圳安远新材料", "深圳华远新材料", "similar"),
         ("northgatemachines", "northgatemachining", "similar"),
         ("a", "b", "differs"),
     ],
 )
 def test_spelling(one, other, expected):
-    """One letter in long names is close, digits and short names count in full."""
+    """One letter in long names is close, in Chinese ones similar; digits and short names count in full."""
     assert spelling(one, other) == spelling(other, one) == expected
 
 
@@ -208,7 +210,7 @@ def test_a_key_that_many_share_costs_no_square():
     assert pairs.height == many - 1
     confidence = weigh_pairs(pairs, records, COMPARISONS["account"])["confidence"]
     few = weigh_pairs(pairs.head(1), records.head(2), COMPARISONS["account"])["confidence"]
-    assert confidence.max() < few.item() == pytest.approx(1 / (1 + 2.718281828 ** -(PRIOR + 7)))
+    assert confidence.max() < few.item() == pytest.approx(1 / (1 + 2.718281828 ** -(PRIOR + 5.5)))
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -1,9 +1,10 @@
 """How much two records agree: evidence for and against their being one, summed to a confidence.
 
-Match weights as of Fellegi and Sunter (1969), in natural log-odds. They are set by judgement, not learnt: a confidence
-orders proposals, and is no measured frequency.
+Match weights as of Fellegi and Sunter (1969), in natural log-odds. Those of accounts are fitted to generated companies and
+rounded (`python -m benchmarks.duplicates`); those of leads are set by judgement.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from types import MappingProxyType
 import polars as pl
 
 SIMILAR = 0.75
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +38,9 @@ class Comparison:
 COMPARISONS: Mapping[str, Sequence[Comparison]] = MappingProxyType(
     {
         "account": (
-            Comparison(field="name", same=7.0, close=4.5, similar=2.5, differs=-3.0),
-            Comparison(field="domain", same=5.0, differs=-4.0),
-            Comparison(field="phone", same=4.0, differs=-1.0),
+            Comparison(field="name", same=5.5, close=4.0, similar=2.5, differs=-1.5),
+            Comparison(field="domain", same=3.0, differs=-1.0),
+            Comparison(field="phone", same=2.5, differs=-1.0),
         ),
         "lead": (
             Comparison(field="name", same=3.0, close=2.0, similar=1.0, differs=-4.0),
@@ -109,11 +111,14 @@ def _result(both: pl.DataFrame, comparison: Comparison) -> pl.Series:
 
 
 def spelling(one: str, other: str) -> str:
-    """Tell whether two different names are close, similar or differ; their digits must agree."""
+    """Tell whether two different names are close, similar or differ; their digits must agree.
+
+    A Chinese letter is a word: names in which one differs are similar at most.
+    """
     if [letter for letter in one if letter.isdigit()] != [letter for letter in other if letter.isdigit()]:
         return "differs"
     if min(len(one), len(other)) >= 7 and _one_edit_apart(one, other):
-        return "close"
+        return "similar" if _CHINESE.search(one + other) else "close"
     return "similar" if _dice(one, other) >= SIMILAR else "differs"
 
 
