@@ -19,17 +19,30 @@ from benchmarks.customers import (
     judge_customers,
 )
 from benchmarks.peers import CHEAP_PEERS, PEERS
+from benchmarks.pipeline import PIPELINES, judge_pipeline
 from benchmarks.quotas import judge_quotas
 from benchmarks.report import failures, machine_facts, markdown, show
 from benchmarks.revenue import judge_cost, judge_series
 from benchmarks.series_sets import SERIES_SETS, find_series_set
 from benchmarks.sets import WIN_SETS, find_win_set
 from benchmarks.speed import QUICK_ROWS, ROWS, SPEED
-from benchmarks.win import judge, judge_shuffled
+from benchmarks.win import WALKED, judge, judge_shuffled, judge_walk
+from benchmarks.win_speed import WIN_SPEED
 
 RESULTS = Path(__file__).parent / "results"
-SHUFFLED_SETS = ("ibm", "maven_crm", "olist")
-PARTS = (*WIN_SETS, "shuffled", *SERIES_SETS, "revenue_cost", "quotas", *CUSTOMER_SETS, "customer_features", *SPEED)
+PARTS = (
+    *WIN_SETS,
+    "shuffled",
+    "walk_forward",
+    *SERIES_SETS,
+    "revenue_cost",
+    "quotas",
+    "pipelines",
+    *CUSTOMER_SETS,
+    "customer_features",
+    *SPEED,
+    *WIN_SPEED,
+)
 
 
 def main() -> int:
@@ -71,13 +84,21 @@ def _measured(arguments: argparse.Namespace, console: Console) -> dict[str, Any]
         console.print(f"{name} …")
         win_set = find_win_set(folder, name)
         results["sets"].append({"name": name, "absent": True} if win_set is None else judge(win_set, peers))
-    for name in SHUFFLED_SETS if "shuffled" in asked else ():
+    for name in WIN_SETS if "shuffled" in asked else ():
         console.print(f"{name}, shuffled …")
         win_set = find_win_set(folder, name)
         results["shuffled"].append({"name": name, "absent": True} if win_set is None else judge_shuffled(win_set))
+    results["walks"] = []
+    for name in WALKED if "walk_forward" in asked else ():
+        console.print(f"{name}, trained again every {WALKED[name]} …")
+        win_set = find_win_set(folder, name)
+        results["walks"].append({"name": name, "absent": True} if win_set is None else judge_walk(win_set))
     for name in (name for name in SPEED if name in asked):
         console.print(f"speed of {name} …")
         results["speed"] += SPEED[name](QUICK_ROWS if arguments.quick else ROWS)
+    for name in (name for name in WIN_SPEED if name in asked):
+        console.print(f"speed of {name} …")
+        results["speed"] += WIN_SPEED[name](QUICK_ROWS if arguments.quick else ROWS)
     _measure_revenue(asked, folder, results, console)
     _measure_customers(arguments, folder, results, console)
     return results
@@ -108,6 +129,11 @@ def _measure_revenue(asked: list[str], folder: Path, results: dict[str, Any], co
     reps = find_series_set(folder, "aw_rep") if "quotas" in asked else None
     if reps is not None:
         results["quotas"] = judge_quotas(reps, folder)
+    results["pipelines"] = []
+    for name in PIPELINES if "pipelines" in asked else ():
+        console.print(f"{name}, forecast from records …")
+        results["pipelines"].append(judge_pipeline(name, folder))
+        console.print_json(data=results["pipelines"][-1])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from rich.markup import escape
 from forecast.cli.desk import serve
 from forecast.cli.importing import import_files
 from forecast.cli.models import train
+from forecast.cli.revenue import outlook_of_records
 from forecast.cli.scoring import score
 from forecast.cli.screen import Models, console, now, opened
 from forecast.settings import Settings, read_settings
@@ -17,6 +18,7 @@ from forecast.store import unit_of_work
 DEMO_SEED = 20240229
 DEMO_TRIALS = 15
 DEMO_LEAD_TRIALS = 5
+DEMO_REVENUE_TRIALS = 6
 DEMO_HORIZON = "180d"
 DEMO_KEY_FILE = "demo-key.txt"
 
@@ -49,12 +51,20 @@ def demo(
     if find_live(settings.models_folder, "customer_tier") is None:
         _say(f"forecast train customer_tier --horizon {DEMO_HORIZON}", "what customers will buy, from their orders")
         train("customer_tier", horizon=DEMO_HORIZON, models=models)
+    if find_live(settings.models_folder, "revenue_forecast") is None:
+        _say(
+            f"forecast train revenue_forecast --trials {DEMO_REVENUE_TRIALS}",
+            "what months will bring, tried on the past",
+        )
+        train("revenue_forecast", trials=DEMO_REVENUE_TRIALS, models=models)
     _say("forecast score", "every open opportunity gets a probability, a grade and reasons")
     score()
     _say("forecast score lead_conversion", "every open lead too")
     score("lead_conversion")
     _say("forecast score customer_tier", "every customer gets a value, a tier and a potential")
     score("customer_tier")
+    _say("forecast outlook --unit company", "revenue by month, with ranges that hold")
+    outlook_of_records(settings, horizon=None, unit="company", currency=None, as_of=None, out=None, draws=None)
     key = _demo_key(settings)
     _say("done", f"the key of the API is {key} (kept in {settings.home / DEMO_KEY_FILE})")
     address = f"http://{settings.host}:{settings.port}"

@@ -26,7 +26,7 @@ _MEASURED = ("auc", "log_loss", "brier", "calibration_error", "calibration_slope
 def train(
     model: ModelName = "win_probability",
     as_of: AsOf = None,
-    trials: Annotated[int | None, typer.Option(help="Trials of the search; default as in config.toml.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the search, or earlier moments tried; default as in config.toml.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds of the search; default as in config.toml.")] = None,
     promote_passed: Annotated[
         bool, typer.Option("--promote/--no-promote", help="Serve the version at once when it passes its gates.")
@@ -44,7 +44,7 @@ def train(
         return
     if model == REVENUE_MODEL:
         revenue = train_revenue_forecast(
-            read_settings(), as_of=as_of, currency=currency, promote=promote_passed, models=models
+            read_settings(), as_of=as_of, currency=currency, origins=trials, promote=promote_passed, models=models
         )
         print_verdict(revenue, revenue.run.gates)
         return

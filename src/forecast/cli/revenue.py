@@ -1,5 +1,6 @@
 """forecast outlook from the records, and forecast train revenue_forecast."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,13 +162,25 @@ def _write(cells: pl.DataFrame, path: Path) -> None:
 
 
 def train_revenue_forecast(
-    settings: Settings, *, as_of: str | None, currency: str | None, promote: bool, models: Path
+    settings: Settings,
+    *,
+    as_of: str | None,
+    currency: str | None,
+    origins: int | None,
+    promote: bool,
+    models: Path,
 ) -> "Release[RevenueRun]":
-    """Train the revenue forecast on what was known at a moment, and print what was found."""
+    """Train the revenue forecast on what was known at a moment, and print what was found.
+
+    Args:
+        origins: earlier moments to forecast from, instead of the experiment's.
+    """
     from training.revenue import train_and_register_revenue
     from training.revenue_config import read_revenue_experiment
 
     experiment = read_revenue_experiment(models, REVENUE_MODEL)
+    if origins is not None:
+        experiment = replace(experiment, data=replace(experiment.data, origins=origins))
     with opened(settings) as engine, console.status("reading records") as status:
         release = train_and_register_revenue(
             engine,
