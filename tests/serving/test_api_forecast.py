@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from datetime import date, timedelta
 
 import numpy as np
@@ -171,12 +169,3 @@ def test_accuracy_waits_for_months_that_are_over(service, kept):
     first = answer["horizons"][0]
     assert (first["level"], first["horizon"], first["cells"]) == ("company", 0, 1)
     assert first["wape"] == pytest.approx(abs(sum(DRAWS.values())[0].mean() - 300) / 300)
-
-
-def test_reading_forecasts_needs_no_forecasting(kept):
-    """The service imports nothing of the optional parts that make forecasts."""
-    assert read(kept)
-    optional = {"statsforecast", "mlforecast", "hierarchicalforecast", "mlflow", "optuna"}
-    code = "import serving.app, sys; print(*{name.partition('.')[0] for name in sys.modules})"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not optional & set(found.stdout.split())
