@@ -10,7 +10,7 @@ from forecast.errors import NotFoundError
 from forecast.grades import Grade
 from forecast.records import Campaign, Lead, Person, Score
 from serving.deps import LEAD_MODEL
-from serving.listing import Cursor, comes_after
+from serving.listing import Cursor, comes_after, where_given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class LeadFilters:
     campaign_id: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StoredLead:
     """A lead with its names and latest score, where there are any."""
 
@@ -41,15 +41,22 @@ class StoredLead:
 
 def list_open_leads(session: Session, filters: LeadFilters, after: Cursor | None, limit: int) -> list[StoredLead]:
     """List open leads by probability, highest first, those without a score last, then by id."""
+    asked: dict[sa.SQLColumnExpression[Any], object] = {
+        Score.grade: filters.grade,
+        Lead.owner_id: filters.owner_id,
+        Person.team_id: filters.team_id,
+        Lead.source: filters.source,
+        Lead.campaign_id: filters.campaign_id,
+    }
     statement = (
         _with_names_and_score()
-        .where(Lead.status == "open", Lead.deleted_at.is_(None), *_conditions(filters))
+        .where(Lead.status == "open", Lead.deleted_at.is_(None), *where_given(asked))
         .order_by(Score.probability.desc().nulls_last(), Lead.id)
         .limit(limit)
     )
     if after is not None:
         statement = statement.where(comes_after(after, Score.probability, Lead.id))
-    return [_stored(row) for row in session.execute(statement)]
+    return [StoredLead(*row) for row in session.execute(statement)]
 
 
 def get_stored_lead(session: Session, lead_id: str) -> StoredLead:
@@ -64,7 +71,7 @@ def get_stored_lead(session: Session, lead_id: str) -> StoredLead:
         raise NotFoundError(
             f'no lead "{lead_id}" is stored; import it, or score it without storing by POST /v1/leads/score'
         )
-    return _stored(row)
+    return StoredLead(*row)
 
 
 def _with_names_and_score() -> sa.Select[*tuple[Any, ...]]:
@@ -75,19 +82,3 @@ def _with_names_and_score() -> sa.Select[*tuple[Any, ...]]:
         .outerjoin(Campaign, Campaign.id == Lead.campaign_id)
         .outerjoin(Score, latest)
     )
-
-
-def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredLead:
-    lead, owner_name, campaign_name, score = row
-    return StoredLead(lead=lead, owner_name=owner_name, campaign_name=campaign_name, score=score)
-
-
-def _conditions(filters: LeadFilters) -> list[sa.ColumnElement[bool]]:
-    asked = (
-        (Score.grade, filters.grade),
-        (Lead.owner_id, filters.owner_id),
-        (Person.team_id, filters.team_id),
-        (Lead.source, filters.source),
-        (Lead.campaign_id, filters.campaign_id),
-    )
-    return [column == value for column, value in asked if value is not None]

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -55,7 +55,7 @@ class Cursor:
             ) from error
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Stored:
     """An opportunity with its names and latest score, where there are any."""
 
@@ -73,15 +73,21 @@ class Stored:
 
 def list_open(session: Session, filters: Filters, after: Cursor | None, limit: int) -> list[Stored]:
     """List open opportunities by expected value, highest first, those without one last, then by id."""
+    asked: dict[sa.SQLColumnExpression[Any], object] = {
+        Score.grade: filters.grade,
+        Opportunity.owner_id: filters.owner_id,
+        sa.func.coalesce(Opportunity.team_id, Person.team_id): filters.team_id,
+        Opportunity.stage: filters.stage,
+    }
     statement = (
         _with_names_and_score()
-        .where(Opportunity.status == "open", Opportunity.deleted_at.is_(None), *_conditions(filters))
+        .where(Opportunity.status == "open", Opportunity.deleted_at.is_(None), *where_given(asked))
         .order_by(Score.expected_value.desc().nulls_last(), Opportunity.id)
         .limit(limit)
     )
     if after is not None:
         statement = statement.where(comes_after(after, Score.expected_value, Opportunity.id))
-    return [_stored(row) for row in session.execute(statement)]
+    return [Stored(*row) for row in session.execute(statement)]
 
 
 def get_stored(session: Session, opportunity_id: str) -> Stored:
@@ -97,7 +103,7 @@ def get_stored(session: Session, opportunity_id: str) -> Stored:
             f'no opportunity "{opportunity_id}" is stored; import it, or score it without storing by '
             "POST /v1/opportunities/score"
         )
-    return _stored(row)
+    return Stored(*row)
 
 
 def past_scores(session: Session, record_id: str, *, model: str = MODEL) -> Sequence[Score]:
@@ -121,20 +127,11 @@ def _with_names_and_score() -> sa.Select[*tuple[Any, ...]]:
     )
 
 
-def _stored(row: sa.Row[*tuple[Any, ...]]) -> Stored:
-    opportunity, account_name, owner_name, score = row
-    return Stored(opportunity=opportunity, account_name=account_name, owner_name=owner_name, score=score)
-
-
-def _conditions(filters: Filters) -> list[sa.ColumnElement[bool]]:
-    team = sa.func.coalesce(Opportunity.team_id, Person.team_id)
-    asked = (
-        (Score.grade, filters.grade),
-        (Opportunity.owner_id, filters.owner_id),
-        (team, filters.team_id),
-        (Opportunity.stage, filters.stage),
-    )
-    return [column == value for column, value in asked if value is not None]
+def where_given(
+    asked: Mapping[sa.SQLColumnExpression[Any], object],
+) -> list[sa.ColumnElement[bool]]:
+    """Keep the rows whose columns hold what was asked for; what was not is None."""
+    return [column == value for column, value in asked.items() if value is not None]
 
 
 def comes_after(

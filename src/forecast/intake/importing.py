@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Required, TypedDict, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -28,18 +29,38 @@ from forecast.store import unit_of_work
 Confirm = Callable[[ImportReport], Mapping[str, str]]
 
 
+class ReadOptions(TypedDict, total=False):
+    """How files are to be read.
+
+    Attributes:
+        kind: a key of RECORD_KINDS or `change`; recognised from the headings where none is given. Wins over the mapping's.
+        mapping: what is not to be recognised from the file.
+        source_system: where its ids come from; wins over the mapping's, `import` where neither says.
+        timezone: IANA name for moments without a zone, where the mapping names none; UTC where neither does.
+    """
+
+    kind: str | None
+    mapping: ColumnMapping | None
+    source_system: str | None
+    timezone: str
+
+
+class ImportOptions(ReadOptions, total=False):
+    """How files are to be read and stored.
+
+    Attributes:
+        imported_at: now; the moment of changes that the file does not date.
+        rejects_folder: where the files of rejected rows are written.
+        dry_run: whether to store nothing and only report.
+    """
+
+    imported_at: Required[datetime]
+    rejects_folder: Required[Path]
+    dry_run: bool
+
+
 def import_files(
-    engine: sa.Engine,
-    paths: Sequence[Path],
-    *,
-    kind: str | None = None,
-    mapping: ColumnMapping | None = None,
-    source_system: str | None = None,
-    timezone: str = "UTC",
-    imported_at: datetime,
-    rejects_folder: Path,
-    dry_run: bool = False,
-    confirm: Confirm | None = None,
+    engine: sa.Engine, paths: Sequence[Path], *, confirm: Confirm | None = None, **how: Unpack[ImportOptions]
 ) -> Imported:
     """Import every table of files and folders, each in a transaction of its own; those not recognised are left out.
 
@@ -48,21 +69,16 @@ def import_files(
     Args:
         engine: the database.
         paths: files of CSV, Excel or Parquet, as they are or packed by gzip or zip, and folders of them.
-        kind: a key of RECORD_KINDS or `change`; recognised from the headings where it is None. Wins over the mapping's.
-        mapping: what is not to be recognised from the file.
-        source_system: where its ids come from; wins over the mapping's, `import` where neither says.
-        timezone: IANA name for moments without a zone, where the mapping names none.
-        imported_at: now; the moment of changes that the file does not date.
-        rejects_folder: where the files of rejected rows are written.
-        dry_run: whether to store nothing and only report.
         confirm: is shown what an import would do where words are uncertain, and gives the status of each; without it, or
             where it gives none, no record ends by them.
+        how: as ImportOptions.
 
     Raises:
         FileError: a file can't be read.
         MappingError: the kind of a table is not recognised, or the mapping does not fit it.
     """
-    mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
+    mapping, dry_run = _in_force(how), how.get("dry_run", False)
+    import_table = partial(_import_table, engine, imported_at=how["imported_at"], rejects_folder=how["rejects_folder"])
     with _work_folder() as folder:
         tables = [table for path in find_files(paths) for table in open_tables(path, folder, encoding=mapping.encoding)]
         known, left_out = _recognised(tables, mapping)
@@ -70,14 +86,7 @@ def import_files(
         with Session(engine) as session:
             done = 0 if dry_run else count_done(session, batch)
         reports = tuple(
-            _import_confirmed(
-                partial(
-                    _import_table, engine, table, imported_at=imported_at, rejects_folder=rejects_folder, place=place
-                ),
-                own,
-                dry_run=dry_run,
-                confirm=confirm,
-            )
+            _import_confirmed(partial(import_table, table, place=place), own, dry_run=dry_run, confirm=confirm)
             for (table, own), place in list(zip(known, batch, strict=True))[done:]
         )
     return Imported(reports, left_out, tuple(table.name for table, _ in known[:done]))
@@ -108,44 +117,30 @@ def _recognised(
     return known, tuple(left_out)
 
 
-def import_file(
-    engine: sa.Engine,
-    path: Path,
-    *,
-    kind: str | None = None,
-    mapping: ColumnMapping | None = None,
-    source_system: str | None = None,
-    timezone: str = "UTC",
-    imported_at: datetime,
-    rejects_folder: Path,
-    dry_run: bool = False,
-) -> ImportReport:
-    """Import a file that is one table, in one transaction; arguments and errors as of `import_files`."""
-    mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
+def import_file(engine: sa.Engine, path: Path, **how: Unpack[ImportOptions]) -> ImportReport:
+    """Import a file that is one table, in one transaction; errors as of `import_files`."""
+    mapping = _in_force(how)
     with _work_folder() as folder:
         table = _only_table(path, folder, mapping)
         own = mapping.of_table(table.name)
-        own = replace(own, kind=own.kind or recognise_kind(table.headings, table.title))
         return _import_table(
-            engine, table, own, imported_at=imported_at, rejects_folder=rejects_folder, dry_run=dry_run
+            engine,
+            table,
+            replace(own, kind=own.kind or recognise_kind(table.headings, table.title)),
+            imported_at=how["imported_at"],
+            rejects_folder=how["rejects_folder"],
+            dry_run=how.get("dry_run", False),
         )
 
 
-def recognise(
-    path: Path,
-    *,
-    kind: str | None = None,
-    mapping: ColumnMapping | None = None,
-    source_system: str | None = None,
-    timezone: str = "UTC",
-) -> ColumnMapping:
+def recognise(path: Path, **how: Unpack[ReadOptions]) -> ColumnMapping:
     """Show how a file would be read, as a mapping to correct; every row is looked at, none is stored.
 
     Raises:
         FileError: the file can't be read, or holds several tables.
         MappingError: its kind is not recognised, or the mapping does not fit it.
     """
-    mapping = _in_force(mapping, kind=kind, source_system=source_system, timezone=timezone)
+    mapping = _in_force(how)
     with _work_folder() as folder:
         table = _only_table(path, folder, mapping)
         return make_plan(table, read_chunks(table), mapping.of_table(table.name), {}).mapping
@@ -208,15 +203,13 @@ def _import_table(
     return report
 
 
-def _in_force(
-    mapping: ColumnMapping | None, *, kind: str | None, source_system: str | None, timezone: str
-) -> ColumnMapping:
-    given = mapping or ColumnMapping()
+def _in_force(how: ReadOptions) -> ColumnMapping:
+    given = how.get("mapping") or ColumnMapping()
     decided = replace(
         given,
-        kind=kind or given.kind,
-        source_system=source_system or given.source_system or "import",
-        timezone=given.timezone or timezone,
+        kind=how.get("kind") or given.kind,
+        source_system=how.get("source_system") or given.source_system or "import",
+        timezone=given.timezone or how.get("timezone", "UTC"),
     )
     check_timezone(decided.timezone or "UTC")
     check_mapping(decided)
