@@ -112,3 +112,25 @@ def test_orders_alone_are_enough(records_of):
     assert company["open"].to_list() == [0.0] * 6
     assert company["mean"].to_numpy() == pytest.approx(np.full(6, 10_000), rel=0.15)
     assert "no opportunity is open: the forecast rests on what was booked" in forecast.remarks
+
+
+def test_deals_without_creation_dates_are_forecast_by_what_was_booked(records_of):
+    """An export that only says when opportunities were won still has a usual month, and a forecast near it."""
+    rows = steady_pipeline(days=300, a_day=3.0)
+    for row in rows:
+        row.created_at = None
+    forecast = forecast_at(records_of(*(row for row in rows if row.status == "won")), START + 300 * DAY)
+    company = forecast.cells.filter(pl.col("level") == "company")
+    assert company["mean"][1:].to_numpy() == pytest.approx(np.full(5, 3 * 0.3 * 100 * 30.4), rel=0.25)
+
+
+def test_what_is_taken_back_draws_nothing_below_zero(records_of):
+    """Returns lower what is expected, but no future of a month is negative."""
+    rng = np.random.default_rng(1)
+    orders = [
+        Order(id=f"R{number}", ordered_at=START + at * DAY, amount=-100 if number % 4 == 0 else 100)
+        for number, at in enumerate(rng.uniform(0, 330, 400))
+    ]
+    company = forecast_at(records_of(*orders), START + 330 * DAY).cells.filter(pl.col("level") == "company")
+    assert company["mean"][1:].to_numpy() == pytest.approx(np.full(5, 400 / 330 * 30.4 * 50), rel=0.35)
+    assert draws_of(company)[1:].min() >= 0

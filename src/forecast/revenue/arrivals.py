@@ -51,13 +51,13 @@ def new_deals(sales: Sales, months: Months) -> Arrivals | None:
     return Arrivals(
         counts=_landing(rates, months, edges, by_age),
         dispersion=_dispersion(created),
-        examples=won.select("amount", *UNITS),
+        examples=_net(won),
         shares=_shares(sales, won),
     )
 
 
-def loose_orders(sales: Sales, months: Months) -> Arrivals | None:
-    """Expect orders without an opportunity, as many and as large as lately."""
+def unannounced_sales(sales: Sales, months: Months) -> Arrivals | None:
+    """Expect orders without an opportunity, and sales whose opportunity has no creation date, as many and as large as lately."""
     orders = sales.booked.filter(~pl.col("from_deal"))
     if orders.is_empty():
         return None
@@ -66,9 +66,16 @@ def loose_orders(sales: Sales, months: Months) -> Arrivals | None:
     return Arrivals(
         counts=_landing(rates, months, np.array([0.0, 1e-9]), np.array([0.0, 1.0])),
         dispersion=_dispersion(ages),
-        examples=orders.select("amount", *UNITS),
+        examples=_net(orders),
         shares=_shares(sales, orders),
     )
+
+
+def _net(sold: pl.DataFrame) -> pl.DataFrame:
+    """Give sales with what was taken back spread over them: no month is drawn below zero."""
+    gross = pl.col("amount").clip(lower_bound=0)
+    kept = pl.col("amount").sum().clip(lower_bound=0) / gross.sum()
+    return sold.select((gross * kept.fill_nan(0)).alias("amount"), *UNITS)
 
 
 def _daily_rates(sales: Sales, ages: Floats, days: float) -> Floats:

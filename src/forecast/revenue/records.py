@@ -51,7 +51,8 @@ class Sales:
         history: of opportunities, cut there.
         deals: `opportunity_id, created_at, closed_at, status, amount, won_amount`, the product and the units; opportunities that
             have a creation date, `amount` as known at the moment.
-        booked: `booked_at, amount, from_deal` and the units: won opportunities, and orders that have none.
+        booked: `booked_at, amount, from_deal` and the units: won opportunities, and orders that have none; `from_deal` where
+            there is a deal that it can be told from beforehand.
         currency: of all amounts; None where the records name none.
         timezone: of months.
         remarks: what was left out, in sentences.
@@ -184,7 +185,7 @@ def _booked(deals: pl.DataFrame, orders: pl.DataFrame) -> tuple[pl.DataFrame, tu
     won = deals.filter(pl.col("status") == "won", pl.col("closed_at").is_not_null()).select(
         pl.col("closed_at").alias("booked_at"),
         pl.coalesce("won_amount", "amount").alias("amount"),
-        pl.lit(value=True).alias("from_deal"),
+        pl.col("created_at").is_not_null().alias("from_deal"),
         *UNITS,
     )
     won = won.drop_nulls("amount")

@@ -8,7 +8,7 @@ import polars as pl
 
 from forecast.metrics import Floats
 from forecast.revenue.amounts import Amounts, expected_amounts
-from forecast.revenue.arrivals import Arrivals, loose_orders, new_deals
+from forecast.revenue.arrivals import Arrivals, new_deals, unannounced_sales
 from forecast.revenue.cells import LEVELS, PERSON
 from forecast.revenue.closing import won_by_days
 from forecast.revenue.futures import Ints, Units, units_of
@@ -79,7 +79,7 @@ def both_views(sales: Sales, *, horizon: int, won_by: Floats | None = None, seed
     if won_by is None:
         days = max(CURVE_DAYS_MIN, float(months.ends_days[-1]) + 1)
         won_by = won_by_days(sales, months.ends_days, horizon_days=days, seed=seed)
-    arrivals = (new_deals(sales, months), loose_orders(sales, months))
+    arrivals = (new_deals(sales, months), unannounced_sales(sales, months))
     this_month = sales.booked.filter(
         pl.col("booked_at").dt.convert_time_zone(sales.timezone).dt.date() >= months.starts[0]
     )
