@@ -92,12 +92,15 @@ class QuotaAnswer(Schema):
 
 
 class CategoryOut(Schema):
-    """Open opportunities with a close date in the period, by category; `weighted` is amount times probability."""
+    """Open opportunities with a close date in the period, by category.
+
+    `weighted` is amount times probability, null where not all had one.
+    """
 
     category: Literal["commit", "best_case", "pipeline"]
     count: int
     amount: float
-    weighted: float
+    weighted: float | None
 
 
 class ForecastRow(Schema):

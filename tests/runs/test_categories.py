@@ -43,3 +43,14 @@ def test_categories_count_open_deals_only():
         )
     )
     assert found.rows() == [("commit", 2, 150.0, 125.0), ("best_case", 0, 0.0, 0.0), ("pipeline", 2, 70.0, 7.0)]
+
+
+def test_a_weighted_amount_is_not_guessed():
+    """Where a deal has an amount and no probability, its category has no weighted amount, not one that is too small."""
+    found = category_totals(
+        deals(
+            {"opportunity_id": "a", "amount": 100.0, "win_probability": 0.1, "status": "open"},
+            {"opportunity_id": "b", "amount": 50.0, "status": "open"},
+        )
+    )
+    assert found.rows()[2] == ("pipeline", 2, 150.0, None)

@@ -93,7 +93,7 @@ def test_categories_stand_beside(kept):
     fourth = read(kept, period="quarter")["forecast"][1]
     assert fourth["categories"] == [
         {"category": "commit", "count": 1, "amount": 100.0, "weighted": 80.0},
-        {"category": "best_case", "count": 1, "amount": 50.0, "weighted": 0.0},
+        {"category": "best_case", "count": 1, "amount": 50.0, "weighted": None},
         {"category": "pipeline", "count": 0, "amount": 0.0, "weighted": 0.0},
     ]
     assert read(kept, unit="U03", period="quarter")["forecast"][1]["categories"][0]["count"] == 0

@@ -48,20 +48,23 @@ def category_totals(deals: pl.DataFrame) -> pl.DataFrame:
         deals: as `runs.deals.DEAL_TYPES`, of the unit and period that are asked for.
 
     Returns:
-        `category, count, amount, weighted` (amount times probability), a row for each of CATEGORIES.
+        `category, count, amount, weighted` (amount times probability, missing where one has an amount and no probability), a row
+        for each of CATEGORIES.
     """
-    probability = pl.coalesce("win_probability", "seller_probability").fill_null(0)
+    probability = pl.coalesce("win_probability", "seller_probability")
+    known = (probability.is_not_null() | pl.col("amount").is_null()).all()
     found = (
         deals.filter(pl.col("status") == "open")
         .group_by(category())
         .agg(
             pl.len().cast(pl.Int64).alias("count"),
             pl.col("amount").sum(),
-            (pl.col("amount") * probability).sum().alias("weighted"),
+            pl.when(known).then((pl.col("amount") * probability).sum()).alias("weighted"),
         )
     )
     return (
         pl.DataFrame({"category": list(CATEGORIES)})
         .join(found, on="category", how="left", maintain_order="left")
-        .with_columns(pl.col("count", "amount", "weighted").fill_null(0))
+        .with_columns(pl.when(pl.col("count").is_null()).then(0.0).otherwise("weighted").alias("weighted"))
+        .with_columns(pl.col("count", "amount").fill_null(0))
     )

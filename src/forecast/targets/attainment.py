@@ -121,13 +121,13 @@ def _outlook(target: Target, ground: Ground, booked: pl.DataFrame, *, amount: fl
     if ahead.is_empty() or ahead["month"][0] > max(this_month, starts.replace(day=1)):
         return None
     over = float(booked.filter(pl.col("month") < this_month)["amount"].sum())
-    months = [_future(row, booked, starts, ends) for row in ahead.iter_rows(named=True)]
-    draws = over + np.stack(months).sum(axis=0)
+    months = [_month(row, booked, starts, ends) for row in ahead.iter_rows(named=True)]
+    draws = over + np.stack([draws for _, draws in months]).sum(axis=0)
     low, high = np.quantile(draws, RANGE)
     last = ahead["month"].dt.month_end()[-1]
     covered = last >= ends
     return Outlook(
-        mean=float(draws.mean()),
+        mean=over + sum(mean for mean, _ in months),
         low=float(low),
         high=float(high),
         until=min(last, ends),
@@ -136,14 +136,15 @@ def _outlook(target: Target, ground: Ground, booked: pl.DataFrame, *, amount: fl
     )
 
 
-def _future(row: dict[str, Any], booked: pl.DataFrame, starts: date, ends: date) -> Floats:
-    """Give the draws of a month, for the part of its days that is in the period; no less than what is booked in it."""
+def _month(row: dict[str, Any], booked: pl.DataFrame, starts: date, ends: date) -> tuple[float, Floats]:
+    """Give the mean and the draws of a month, for its days in the period; no less than what is booked in it."""
     month: date = row["month"]
     next_month = (month + timedelta(days=31)).replace(day=1)
     days = (min(ends + timedelta(days=1), next_month) - max(starts, month)).days
+    share = days / (next_month - month).days
     known = float(booked.filter(pl.col("month") == month)["amount"].sum())
     draws = np.asarray(row["draws"], dtype=np.float64)
-    return np.maximum(draws * days / (next_month - month).days, known)
+    return max(row["mean"] * share, known), np.maximum(draws * share, known)
 
 
 def overlapping(targets: Sequence[Target]) -> Iterator[tuple[Target, Target]]:
