@@ -147,6 +147,7 @@ def read_targets(
         int | None, Query(ge=1970, le=2200, description="Quotas with a day in it; else running ones.")
     ] = None,
     unit: Annotated[str | None, Query(description="Id of a team or person; `company` for the company's own.")] = None,
+    currency: Annotated[str | None, Query(description="Of quotas without one; else that of the forecast.")] = None,
     as_of: Annotated[Moment | None, Query(description="As it stood at a past moment.")] = None,
 ) -> TargetsAnswer:
     """Give quotas with what is attained, projected and missing, judged by the newest kept forecast.
@@ -156,7 +157,7 @@ def read_targets(
     moment = utc(as_of, desk.zone) if as_of else desk.clock()
     today = moment.astimezone(desk.zone).date()
     first, last = (date(year, 1, 1), date(year, 12, 31)) if year else (today, today)
-    found = read_attainments(session, first, last, as_of=moment, timezone=desk.settings.timezone)
+    found = read_attainments(session, first, last, as_of=moment, timezone=desk.settings.timezone, currency=currency)
     wanted = "" if unit == "company" else unit
     return TargetsAnswer(
         as_of=moment,

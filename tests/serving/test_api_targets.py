@@ -90,6 +90,21 @@ def test_a_past_moment_has_the_attainment_of_its_time(company):
     assert "forecast outlook" in found["remarks"][0]
 
 
+def test_a_quota_is_held_against_sales_in_its_currency(company, service):
+    """Amounts in other currencies attain nothing; a quota without a currency is in the one that is asked for."""
+    store(
+        service.engine,
+        opportunity("euro", status="won", owner_id="U02", closed_at=day(9, 2), won_amount=40, currency="EUR"),
+        Quota(id="E", external_id="E", person_id="U02", starts_on=date(2026, 9, 1), ends_on=date(2026, 9, 30), amount=50,
+              currency="EUR"),
+        Quota(id="N", external_id="N", person_id="U02", starts_on=date(2026, 9, 1), ends_on=date(2026, 9, 30), amount=50),
+    )  # fmt: skip
+    found = read(company)
+    assert (found["E"]["attained"], found["N"]["attained"]) == (40, 0)
+    assert found["E"]["outlook"] is None
+    assert read(company, currency="EUR")["N"]["attained"] == 40
+
+
 def propose(api, **asked):
     """Ask for a proposal for 2027."""
     return api.post("/v1/targets/proposal", json={"amount": 1200, "year": 2027, "period": "quarter", **asked})

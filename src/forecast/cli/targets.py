@@ -57,7 +57,7 @@ def targets(
     _check(propose, [adopt, edit, out], period)
     with opened(settings) as engine, unit_of_work(engine) as session:
         if propose is None:
-            _print_targets(session, year, moment, settings)
+            _print_targets(session, year, moment, settings=settings, currency=currency)
             return
         adviser = read_adviser(session, as_of=moment, currency=currency, timezone=settings.timezone)
         edits = [read_edit(text, adviser.sellers) for text in edit or []]
@@ -77,12 +77,14 @@ def _check(propose: float | None, beside: Sequence[Any], period: str) -> None:
         raise InputError(f'--period is "{period}"; give one of {", ".join(PERIODS)}')
 
 
-def _print_targets(session: "Session", year: int | None, moment: datetime, settings: Settings) -> None:
+def _print_targets(
+    session: "Session", year: int | None, moment: datetime, *, settings: Settings, currency: str | None
+) -> None:
     from forecast.targets.reading import read_attainments
 
     today = moment.astimezone(ZoneInfo(settings.timezone)).date()
     first, last = (date(year, 1, 1), date(year, 12, 31)) if year else (today, today)
-    found = read_attainments(session, first, last, as_of=moment, timezone=settings.timezone)
+    found = read_attainments(session, first, last, as_of=moment, timezone=settings.timezone, currency=currency)
     _print_remarks(found.remarks)
     if not found.attainments:
         of = f"has a day in {year}" if year else f"is running on {today}"

@@ -42,38 +42,37 @@ class Adviser:
     currency: str | None
 
 
-def read_attainments(session: Session, starts_on: date, ends_on: date, *, as_of: datetime, timezone: str) -> Targets:
+def read_attainments(
+    session: Session, starts_on: date, ends_on: date, *, as_of: datetime, timezone: str, currency: str | None = None
+) -> Targets:
     """Read the targets that have a day from one day to another, both inclusive, and say where they stood at a moment.
 
-    A quota's own currency counts; one without is in that of the forecast.
+    A quota's own currency counts; one without is in the currency given, else in that of the forecast.
 
     Raises:
-        InputError: amounts are in several currencies, and a quota names none.
+        InputError: amounts are in several currencies, and nothing says which one counts.
     """
     run = find_run(session, until=as_of)
     cells = pl.DataFrame(schema=CELL_TYPES) if run is None else read_cells(session, run.id)
     targets = read_targets(session, starts_on, ends_on)
     records = read_sales_records(session, timezone=timezone)
     deals = read_deals(session, records, as_of)
+    usual = currency or (run.currency if run else None)
     grounds = {
-        currency: Ground(
+        named: Ground(
             today=as_of.astimezone(ZoneInfo(timezone)).date(),
-            bookings=find_bookings(records, as_of, currency=currency),
-            cells=cells if run and currency in {run.currency, None} else cells.clear(),
-            deals=deals.filter(pl.col("currency").is_null() | (pl.col("currency") == currency)) if currency else deals,
+            bookings=find_bookings(records, as_of, currency=named),
+            cells=cells if run and named in {run.currency, None} else cells.clear(),
+            deals=deals.filter(pl.col("currency").is_null() | (pl.col("currency") == named)) if named else deals,
         )
-        for currency in {_currency(target, run) for target in targets}
+        for named in {target.currency or usual for target in targets}
     }
     return Targets(
         as_of=as_of,
         run=run,
-        attainments=tuple(attain(target, grounds[_currency(target, run)]) for target in targets),
+        attainments=tuple(attain(target, grounds[target.currency or usual]) for target in targets),
         remarks=tuple(_remarks(targets, run)),
     )
-
-
-def _currency(target: Target, run: Run | None) -> str | None:
-    return target.currency or (run.currency if run else None)
 
 
 def _remarks(targets: Sequence[Target], run: Run | None) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from forecast.revenue.cells import COMPANY
 from forecast.targets.attainment import Attainment
+from forecast.wording import Language
 
-Language = Literal["en", "zh"]
 Criterion = Literal["measurable", "attainable", "dated", "owned"]
 UNLIKELY, CERTAIN = 0.2, 0.95
 
