@@ -11,7 +11,7 @@ from benchmarks.series_sets import Floats, SeriesSet, usual_error
 SHARES = {"lo-95": 0.025, "lo-80": 0.1, "lo-50": 0.25, "product": 0.5, "hi-50": 0.75, "hi-80": 0.9, "hi-95": 0.975}
 LEVELS = [50, 80, 95]
 # AutoCES and AutoETS take a second a series: some of each set stand for all.
-SERIES_MAX = 60
+SERIES_MAX = 40
 # Fewer values than this are too few for the models.
 LENGTH_MIN = 6
 

@@ -65,5 +65,5 @@ def test_month_ends_are_used_where_they_tell_of_later_days(month_end):
     """A rush at the end of each month is found; where there is none, nothing is."""
     panel = panel_of([days(np.random.default_rng(3), month_end=month_end)], DAILY, season=7)
     edges = next(group for group in calendar_inputs(panel, 28, country=None) if "month end" in group.names)
-    found = effects(panel, edges, margin=2.0)
+    found = effects(panel, edges, margin=1.5)
     assert found is None if month_end == 0 else found[0, 0] == pytest.approx(month_end, abs=0.15)

@@ -95,7 +95,7 @@ def test_crossings_that_divide_nothing_anew_are_left_out(hierarchy_and_panel):
 def test_ranges_hold_what_came():
     """Of many series with known noise, ranges of 80 % hold about that share of what came."""
     generator = np.random.default_rng(7)
-    whole = [seasonal(generator, count=48) for _ in range(60)]
+    whole = [seasonal(generator, count=48) for _ in range(40)]
     found = outlook_of_series(panel_of(*[values[:42] for values in whole]), 6)
     future = np.array([values[42:] for values in whole])
     inside = (future >= found.bounds[:, :, 2]) & (future <= found.bounds[:, :, 3])

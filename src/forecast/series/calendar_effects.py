@@ -61,6 +61,9 @@ def _groups(
     """Give periods × inputs by the names of the inputs."""
     unit, step = panel.calendar.unit, panel.calendar.step
     found: dict[tuple[str, ...], Floats] = {}
+    if lunar and (unit != "month" or step == 1):
+        around = ("before the lunar new year", "after the lunar new year")
+        found[around] = np.array([_around(span, lunar) for span in spans])
     if (unit, step) == ("month", 1) or (unit == "week" and known):
         found[("working days",)] = np.array([[_working_days(span, known)] for span in spans], dtype=np.float64)
     if unit in {"day", "weekday"}:
@@ -68,10 +71,7 @@ def _groups(
         found[("public holiday", "eve of a holiday")] = np.array(
             [[day in known, eve] for (day, _), eve in zip(spans, eves, strict=True)], dtype=np.float64
         )
-        found[("month end", "quarter end", "month start")] = np.array([_edges(day) for day, _ in spans])
-    if lunar and (unit != "month" or step == 1):
-        around = ("before the lunar new year", "after the lunar new year")
-        found[around] = np.array([_around(span, lunar) for span in spans])
+        found[("month end", "month start")] = np.array([_edges(day) for day, _ in spans])
     return found
 
 
@@ -83,9 +83,8 @@ def _days(span: tuple[date, date]) -> list[date]:
     return [span[0] + timedelta(days=place) for place in range((span[1] - span[0]).days + 1)]
 
 
-def _edges(day: date) -> tuple[float, float, float]:
-    ends = (day + timedelta(days=EDGE_DAYS)).month != day.month
-    return float(ends), float(ends and day.month % 3 == 0), float(day.day <= EDGE_DAYS)
+def _edges(day: date) -> tuple[float, float]:
+    return float((day + timedelta(days=EDGE_DAYS)).month != day.month), float(day.day <= EDGE_DAYS)
 
 
 def _around(span: tuple[date, date], lunar: list[date]) -> tuple[float, float]:

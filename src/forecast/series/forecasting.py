@@ -14,7 +14,7 @@ from forecast.series.panel import Floats, Panel
 from forecast.series.reading import SeriesFile
 
 # What is given ought to matter, and is believed sooner than what the calendar offers by itself.
-GIVEN_MARGIN, CALENDAR_MARGIN = 0.0, 2.0
+GIVEN_MARGIN, CALENDAR_MARGIN = 0.0, 1.5
 
 
 @dataclass(frozen=True, kw_only=True)

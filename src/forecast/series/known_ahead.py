@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ from forecast.series.tables import read_table, typed_day, typed_number
 
 # A series' own effect counts as much as all series' once it has seen so many periods.
 PRIOR_PERIODS = 24
-LEARN_SHARE = 0.7
+# Effects learnt from so much of history are tried on what follows it, up to the next of these.
+LEARN_SHARES = (0.4, 0.6, 0.8, 1.0)
 # Effects that do not reduce errors in the later part of history by this share are chance.
 GAIN_MIN = 0.02
 # A margin of so many standard errors takes as many times these periods to measure.
 PERIODS_MIN = 6
-EFFECT_MAX = 3.0
+EFFECT_MAX = 2.0
 EVERY_SERIES = ""
 
 Values = dict[tuple[str, int], tuple[float | None, ...]]
@@ -111,22 +113,31 @@ def effects(panel: Panel, inputs: Inputs, *, margin: float = 0.0) -> Floats | No
     """
     found = profiles(panel)
     rests = [_rest(panel, index, profile, inputs) for index, profile in enumerate(found)]
-    early = [(rest[: int(LEARN_SHARE * len(rest))], x[: int(LEARN_SHARE * len(x))]) for rest, x in rests]
-    late = [(rest[int(LEARN_SHARE * len(rest)) :], x[int(LEARN_SHARE * len(x)) :]) for rest, x in rests]
-    learnt = _by_series(early)
-    before = _by_period(panel, [rest**2 for rest, _ in late])
-    gain = before - _by_period(panel, [(rest - x @ own) ** 2 for (rest, x), own in zip(late, learnt, strict=True)])
-    noise = margin * math.sqrt(len(gain)) * float(gain.std())
+    before, after = np.zeros(0), np.zeros(0)
+    for start, stop in pairwise(LEARN_SHARES):
+        learnt = _by_series([(_part(rest, 0, start), _part(x, 0, start)) for rest, x in rests])
+        late = [(_part(rest, start, stop), _part(x, start, stop)) for rest, x in rests]
+        ends = [int(end) - length + int(stop * length) for end, length in zip(panel.ends, panel.lengths, strict=True)]
+        before = np.concatenate([before, _by_period([rest**2 for rest, _ in late], ends)])
+        missed = [(rest - x @ own) ** 2 for (rest, x), own in zip(late, learnt, strict=True)]
+        after = np.concatenate([after, _by_period(missed, ends)])
+    gain = before - after
+    # About zero, not about the mean: what matters in few periods, such as a holiday, would count as noise of its own.
+    noise = margin * math.sqrt(float((gain**2).sum()))
     useful = before.sum() > 0 and gain.sum() > max(GAIN_MIN * before.sum(), noise) and len(gain) > margin * PERIODS_MIN
     return _by_series(rests) if useful else None
 
 
-def _by_period(panel: Panel, late: list[Floats]) -> Floats:
-    """Add up what series' last periods hold by period: what happens to all of them at once is one happening."""
-    first = min(int(end) - len(values) for end, values in zip(panel.ends, late, strict=True))
-    total = np.zeros(int(panel.ends.max()) - first)
-    for end, values in zip(panel.ends, late, strict=True):
-        total[int(end) - first - len(values) : int(end) - first] += values
+def _part(values: Floats, start: float, stop: float) -> Floats:
+    return values[int(start * len(values)) : int(stop * len(values))]
+
+
+def _by_period(parts: list[Floats], ends: list[int]) -> Floats:
+    """Add up parts of series, by period: what happens to all of them at once is one happening."""
+    first = min(end - len(values) for end, values in zip(ends, parts, strict=True))
+    total = np.zeros(max(ends) - first)
+    for end, values in zip(ends, parts, strict=True):
+        total[end - first - len(values) : end - first] += values
     return total
 
 

@@ -10,6 +10,8 @@ from forecast.series.outlook import SHARES, Outlook
 from forecast.series.panel import Floats
 
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
+# Days of a year: no longer period reaches further back.
+REACH = 366
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,8 @@ def _whole(outlook: Outlook, node: int, unit: str) -> list[tuple[date, slice, fl
     """Give each longer period that ends within the outlook: its day, the steps in it, and what history holds of it."""
     calendar, end, horizon = outlook.panel.calendar, int(outlook.panel.ends[node]), outlook.mean.shape[1]
     values = outlook.panel.history[node]
-    keys = [_key(calendar.span(end + step)[1], unit) for step in range(1 - min(len(values), 366), horizon + 2)]
+    reach = min(len(values), REACH if calendar.unit != "month" else MONTHS["year"])
+    keys = [_key(calendar.span(end + step)[1], unit) for step in range(1 - reach, horizon + 2)]
     past = len(keys) - horizon - 1
     found = []
     for key in sorted(set(keys[past:-1]) - {keys[-1]}):
