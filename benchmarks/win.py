@@ -17,9 +17,9 @@ from benchmarks.product import CommandFailedError, Scored, score_win_set, walk_f
 from benchmarks.sets import WinSet
 
 PRODUCT = "Forecast"
-WALKED = {"uci_bank": "1mo"}
+WALKED = {"uci_bank": "1q"}
 """Sets whose level drifts, and how often the product is trained again on them."""
-WALK_TRIALS = 3
+WALK_TRIALS = 2
 SHUFFLED_ROWS = 4_000
 SHUFFLED_TRIALS = 3
 SHUFFLE_SEED = 7
