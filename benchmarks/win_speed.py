@@ -67,10 +67,11 @@ def scoring_speed(rows: int) -> list[dict[str, Any]]:
     """Score open opportunities from records to the score table, with reasons for a tenth of them."""
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
         home = Path(folder)
-        _store(home, CLOSED, opened=rows)
+        _store(home, closed=CLOSED)
         run_forecast(home, "train", "win_probability", "--trials", str(TRIALS), "--as-of", NOW.isoformat())
         if not is_promoted(home):
             raise RuntimeError("no version was promoted, so that no trees would be measured")
+        _store(home, opened=rows)
         whole = run_forecast(home, "score", "--as-of", NOW.isoformat(), "--reasons", "0.1")
         steps = _steps("score", home)
     own = steps.pop("lightgbm")
@@ -95,7 +96,7 @@ def training_speed(rows: int) -> list[dict[str, Any]]:
     """Train on so many rows, each an opportunity at one of several moments; LightGBM fits the last model and the trials."""
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
         home = Path(folder)
-        _store(home, rows // MOMENTS_EACH, opened=0)
+        _store(home, closed=rows // MOMENTS_EACH)
         steps = _steps("train", home)
     fits, peak, taught = (steps.pop(name) for name in ("lightgbm", "peak_mib", "rows"))
     features, whole = steps["features"], sum(steps.values())
@@ -142,15 +143,16 @@ def _timed(task: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - begun, found
 
 
-def _store(home: Path, closed: int, *, opened: int) -> None:
-    """Fill a database with opportunities, changes of their stages, and activities."""
+def _store(home: Path, *, closed: int = 0, opened: int = 0) -> None:
+    """Add opportunities to a database, with changes of their stages, and activities."""
     engine = open_engine(Settings(home=home))
     migrate(engine)
     random = np.random.default_rng(1)
     opportunities = _opportunities(random, closed, opened)
     with unit_of_work(engine) as session:
-        copy_frame(session, Table.metadata.tables["stage"], _stages())
-        copy_frame(session, Table.metadata.tables["custom_field"], _custom_fields())
+        if closed:
+            copy_frame(session, Table.metadata.tables["stage"], _stages())
+            copy_frame(session, Table.metadata.tables["custom_field"], _custom_fields())
         copy_frame(session, Table.metadata.tables["opportunity"], opportunities.drop("good"))
         copy_frame(session, Table.metadata.tables["change"], _changes(random, opportunities))
         copy_frame(session, Table.metadata.tables["activity"], _activities(random, opportunities))
@@ -186,7 +188,7 @@ def _opportunities(random: np.random.Generator, closed: int, opened: int) -> pl.
     names = {"owner": 60, "account": 20_000, "product": 40}
     return pl.DataFrame(
         {
-            "id": "O" + pl.int_range(count, eager=True).cast(pl.String).str.zfill(8),
+            "id": ("C" if closed else "O") + pl.int_range(count, eager=True).cast(pl.String).str.zfill(8),
             "created_at": _before_now(age),
             "closed_at": _before_now(np.maximum(age - took, 0.5)),
             "status": np.where(is_open, "open", np.where(won, "won", "lost")),
@@ -237,8 +239,8 @@ def _activities(random: np.random.Generator, opportunities: pl.DataFrame) -> pl.
     place = pl.Series(random.random(each.height))
     kinds = pl.Series(random.choice(["call", "meeting", "email"], each.height))
     return each.with_columns(place.alias("place")).select(
-        pl.format("A{}", pl.int_range(pl.len())).alias("id"),
-        pl.format("A{}", pl.int_range(pl.len())).alias("external_id"),
+        pl.format("{}-{}", "id", pl.int_range(pl.len())).alias("id"),
+        pl.format("{}-{}", "id", pl.int_range(pl.len())).alias("external_id"),
         pl.col("id").alias("opportunity_id"),
         kinds.alias("type"),
         _during(pl.col("place")).alias("occurred_at"),

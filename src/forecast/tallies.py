@@ -46,20 +46,33 @@ def totals_before(rows: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         `count, amount` (0 where nothing was) and `last_at`, rows in the order of `row`.
     """
     ordered = events.sort("happened_at", "opportunity_id", "amount", "count")
-    every = _summed_before(rows, ordered, ["account_id"])
-    own = _summed_before(rows, ordered.filter(pl.col("opportunity_id").is_not_null()), ["account_id", "opportunity_id"])
+    every, own = _of_accounts(rows, ordered), _of_own_opportunities(rows, ordered)
     return pl.DataFrame([every["count"] - own["count"], every["amount"] - own["amount"], every["last_at"]])
 
 
-def _summed_before(rows: pl.DataFrame, ordered: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+def _of_accounts(rows: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
     running = ordered.select(
-        *by,
+        "account_id",
         "happened_at",
         pl.col("happened_at").alias("last_at"),
-        pl.col("count", "amount").cum_sum().over(by),
+        pl.col("count", "amount").cum_sum().over("account_id"),
     )
-    found = _latest_before(rows.select("row", "as_of", *by), running, by=by, moment="happened_at").sort("row")
+    asked = rows.select("row", "account_id", "as_of")
+    found = _latest_before(asked, running, by=["account_id"], moment="happened_at").sort("row")
     return found.select(pl.col("count", "amount").fill_null(0), "last_at")
+
+
+def _of_own_opportunities(rows: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
+    """Sum by a join rather than running totals: opportunities are many, and each has a few events only."""
+    asked = rows.select("row", "account_id", "opportunity_id", "as_of")
+    sums = (
+        asked.join(ordered, on=["opportunity_id", "account_id"], maintain_order="left_right")
+        .filter(pl.col("happened_at") < pl.col("as_of"))
+        .group_by("row")
+        .agg(pl.col("count", "amount").sum())
+    )
+    joined = asked.select("row").join(sums, on="row", how="left", maintain_order="left")
+    return joined.select(pl.col("count", "amount").fill_null(0))
 
 
 def _latest_before(rows: pl.DataFrame, running: pl.DataFrame, *, by: list[str], moment: str) -> pl.DataFrame:
