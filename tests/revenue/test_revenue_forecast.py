@@ -134,3 +134,12 @@ def test_what_is_taken_back_draws_nothing_below_zero(records_of):
     company = forecast_at(records_of(*orders), START + 330 * DAY).cells.filter(pl.col("level") == "company")
     assert company["mean"][1:].to_numpy() == pytest.approx(np.full(5, 400 / 330 * 30.4 * 50), rel=0.35)
     assert draws_of(company)[1:].min() >= 0
+
+
+def test_a_pipeline_that_has_won_nothing_yet_is_counted(records_of):
+    """Before the first sale, open opportunities are expected at the usual chance, and it is said what is not known."""
+    forecast = forecast_at(records_of(*steady_pipeline(days=20)), START + 20 * DAY)
+    company = forecast.cells.filter(pl.col("level") == "company")
+    assert 0 < company["open"].sum() < 40 * 100
+    assert company["mean"].to_list() == company["open"].to_list()
+    assert any("nothing was booked yet" in remark for remark in forecast.remarks)

@@ -5,7 +5,7 @@ import pytest
 from conftest import DAY, START, steady_pipeline
 
 from forecast.errors import InputError, TooLittleHistoryError
-from forecast.records import Opportunity, Order, Person, Team
+from forecast.records import Opportunity, Order, OrderLine, Person, Product, Team
 from forecast.revenue.amounts import expected_amounts
 from forecast.revenue.arrivals import new_deals
 from forecast.revenue.closing import ConstantHazard, fit_hazard, won_by_days
@@ -55,6 +55,17 @@ def test_only_what_was_known_is_read(records_of):
     sales = read_sales(records_of(won("O1", day=3), won("O2", day=5), order("R1", day=5)), START + 5 * DAY)
     assert sales.booked["amount"].to_list() == [100.0]
     assert sales.open_deals["opportunity_id"].to_list() == ["O2"]
+
+
+def test_an_order_without_an_amount_is_worth_its_lines(records_of):
+    """Lines say what an order brought where it does not itself, and which product line it belongs to."""
+    products = [Product(id=name, name=name, line=f"line {name}") for name in ("A", "B")]
+    lines = [
+        OrderLine(id="L1", order_id="R1", product_id="A", quantity=2, unit_price=10, discount_share=0.5),
+        OrderLine(id="L2", order_id="R1", product_id="B", amount=30),
+    ]
+    booked = read_sales(records_of(*products, order("R1", day=3, amount=None), *lines), START + 10 * DAY).booked
+    assert booked.select("amount", "product").rows() == [(40.0, "line B")]
 
 
 def test_units_come_from_owner_team_and_account(records_of):

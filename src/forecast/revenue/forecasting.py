@@ -152,6 +152,10 @@ def _remarks(views: Views, version: str | None) -> list[str]:
         found.append(
             f"only {ended} opportunities have ended, so that open ones are taken to end as often and be won as often as all"
         )
-    if views.series is None:
+    if sales.booked.is_empty():
+        found.append(
+            "nothing was booked yet: open opportunities are counted, and what those to come bring is not known"
+        )
+    elif views.series is None:
         found.append("too few months were booked for a time series: the forecast is that of its parts")
     return found
