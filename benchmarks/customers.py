@@ -103,6 +103,7 @@ def _accuracy(customer_set: CustomerSet, scores: pl.DataFrame) -> dict[str, Any]
         "capture_20": _capture(judged, round(TOP_SHARE * judged.height)),
         "auc": auc((actual > 0).cast(pl.Float64).to_numpy(), judged["probability_active"].to_numpy()),
         "absolute_error": float(np.abs((actual - expected).to_numpy()).mean()),
+        "median_absolute_error": float(np.abs((actual - judged["median_revenue"]).to_numpy()).mean()),
         "total_ratio": float(expected.sum() / actual.sum()),
         "coverage_80": float(inside.to_numpy().mean()),
         "level": scores["level"][0],

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL, print_forecast_accuracy
 from forecast.cli.screen import ModelName, Models, console, moment_of, now, opened, output
+from forecast.cli.tiers import TIER_MODEL, print_tier_accuracy
 from forecast.settings import read_settings
 from forecast.store import unit_of_work
 
@@ -32,6 +33,9 @@ def accuracy(
     settings = read_settings()
     if model == REVENUE_MODEL:
         print_forecast_accuracy(settings, now=moment_of(as_of, settings), out=out)
+        return
+    if model == TIER_MODEL:
+        print_tier_accuracy(settings, as_of=as_of, out=out)
         return
     population = population_of(get_live_version(settings.models_folder, model).bundle["config"])
     with opened(settings) as engine, unit_of_work(engine) as session:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
@@ -88,3 +89,29 @@ def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | N
             "[yellow]level not learnable:[/yellow] less than a year is stored, so the season ahead was never seen; "
             "ranks and tiers stand, the total is carried on from the recent past"
         )
+
+
+def print_tier_accuracy(settings: Settings, *, as_of: str | None, out: Path | None) -> None:
+    """Compare past scores of accounts with what they bought since; as a table, and as CSV where asked."""
+    from forecast.insight.tier_accuracy import measure_tier_accuracy
+    from forecast.registry import versions_until
+
+    known_until = versions_until(settings.models_folder, TIER_MODEL)
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        found = measure_tier_accuracy(session, known_until=known_until, now=moment_of(as_of, settings))
+    for row in found.iter_rows(named=True):
+        output.print(
+            f"{row['accounts']} accounts as of {row['as_of']:%Y-%m-%d} by {row['version']}, until {row['until']:%Y-%m-%d}"
+        )
+        table = Table("capture 20 %", "tier A", "AUC", "error", "of median", "expected/actual", "in 80 %", box=SIMPLE)
+        shares = (row["capture_20"], row["tier_a_share"], row["auc"])
+        errors = (row["absolute_error"], row["median_absolute_error"])
+        table.add_row(
+            *(f"{share:.3f}" for share in shares),
+            *(f"{error:,.2f}" for error in errors),
+            f"{row['total_ratio']:.2f}",
+            f"{row['coverage_80']:.0%}",
+        )
+        output.print(table)
+    if out is not None:
+        found.write_csv(out)
