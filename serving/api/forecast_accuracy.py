@@ -9,7 +9,7 @@ from pydantic import Field
 
 from forecast.errors import TooLittleHistoryError
 from forecast.registry import versions_until
-from forecast.revenue_records import read_sales_records
+from forecast.revenue_records import read_deal_records
 from forecast.runs.accuracy import measure_forecasts
 from forecast.runs.habits import Verdict, judge_habits
 from serving.deps import DeskDep, SessionDep
@@ -76,7 +76,7 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep) -> ForecastAccura
     All opportunities and orders are read, which takes a while where there are many.
     """
     now, timezone = desk.clock(), desk.settings.timezone
-    habits = judge_habits(read_sales_records(session, timezone=timezone), now)
+    habits = judge_habits(read_deal_records(session, timezone=timezone), now)
     until = versions_until(desk.settings.models_folder, REVENUE_MODEL)
     people = [HabitOut(**asdict(habit)) for habit in habits.people]
     remarks = list(habits.remarks)

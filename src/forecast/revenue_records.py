@@ -20,7 +20,7 @@ def read_sales_records(session: Session, *, timezone: str) -> SalesRecords:
 
 
 def read_deal_records(session: Session, *, timezone: str) -> SalesRecords:
-    """Read the same without activities, which takes half the time and is enough for telling what was when."""
+    """Read the same without activities, which is quicker and enough for telling what was when."""
     return _with_orders(session, read_pipeline(session), timezone)
 
 

@@ -4,7 +4,7 @@ import pytest
 from forecasts import PEOPLE, opportunity, store
 
 from forecast.records import Change, Person
-from forecast.revenue_records import read_sales_records
+from forecast.revenue_records import read_deal_records
 from forecast.runs.habits import judge_habits
 from forecast.store import unit_of_work
 
@@ -44,7 +44,7 @@ def judge(engine, *records):
     people = [Person(id=name, external_id=name, name=f"Seller {name}", team_id=team) for name, team in PEOPLE.items()]
     store(engine, *people, *records)
     with unit_of_work(engine) as session:
-        return judge_habits(read_sales_records(session, timezone="UTC"), NOW)
+        return judge_habits(read_deal_records(session, timezone="UTC"), NOW)
 
 
 @pytest.fixture

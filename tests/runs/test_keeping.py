@@ -8,7 +8,7 @@ from forecasts import AS_OF, KEPT_AT, day, forecast_of, keep, opportunity, rando
 
 from forecast.errors import NotFoundError
 from forecast.records import Change, ForecastOpportunity, Opportunity, Person, Score
-from forecast.revenue_records import read_sales_records
+from forecast.revenue_records import read_deal_records
 from forecast.runs import find_run, get_newest_run, get_run, keep_forecast, list_runs, read_cells
 from forecast.runs.deals import read_deals, read_kept_deals
 from forecast.store import unit_of_work
@@ -91,7 +91,7 @@ def test_open_opportunities_are_kept_as_they_were_seen(sellers):
         session.execute(sa.update(Opportunity).where(Opportunity.id == "open").values(amount=500))
     with unit_of_work(sellers) as session:
         kept = read_kept_deals(session, run_id)
-        again = read_deals(session, read_sales_records(session, timezone="UTC"), AS_OF).filter(
+        again = read_deals(session, read_deal_records(session, timezone="UTC"), AS_OF).filter(
             pl.col("status") == "open"
         )
     assert kept["opportunity_id"].to_list() == ["lost after", "open"]

@@ -25,13 +25,13 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
     """Print how right kept forecasts were by level and horizon, and whose announcements come true."""
     from forecast.errors import TooLittleHistoryError
     from forecast.registry import versions_until
-    from forecast.revenue_records import read_sales_records
+    from forecast.revenue_records import read_deal_records
     from forecast.runs.accuracy import measure_forecasts
     from forecast.runs.habits import judge_habits
 
     until = versions_until(settings.models_folder, REVENUE_MODEL)
     with opened(settings) as engine, unit_of_work(engine) as session:
-        habits = judge_habits(read_sales_records(session, timezone=settings.timezone), now)
+        habits = judge_habits(read_deal_records(session, timezone=settings.timezone), now)
         try:
             found = measure_forecasts(session, now=now, timezone=settings.timezone, known_until=until)
         except TooLittleHistoryError as error:

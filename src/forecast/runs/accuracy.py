@@ -12,7 +12,7 @@ from forecast.errors import TooLittleHistoryError
 from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.records import Sales, SalesRecords, months_ahead, read_sales
 from forecast.revenue.yardsticks import seasonal_naive, weighted_pipeline
-from forecast.revenue_records import read_sales_records
+from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import find_bookings, sum_bookings
 from forecast.runs.keeping import Run, list_runs, read_cells
 
@@ -75,7 +75,7 @@ def measure_forecasts(
     """
     kept = list_runs(session, until=now)
     honest = [run for run in kept if _is_honest(run, known_until)]
-    records = read_sales_records(session, timezone=timezone)
+    records = read_deal_records(session, timezone=timezone)
     this_month = now.astimezone(ZoneInfo(timezone)).date().replace(day=1)
     frames = [_judge(session, records, run, now, this_month) for run in _first_of_months(honest, timezone)]
     judged = [frame for frame in frames if frame.height]

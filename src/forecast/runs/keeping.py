@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from forecast.errors import NotFoundError
 from forecast.records import ForecastCell, ForecastOpportunity, ForecastRun, Table
 from forecast.revenue.cells import BOUNDS, CELL_TYPES, RevenueForecast
-from forecast.revenue_records import read_sales_records
+from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import find_bookings, sum_bookings
 from forecast.runs.deals import KEPT, read_deals
 from forecast.store import as_csv, copy_frame, read_frame, unit_of_work
@@ -57,7 +57,7 @@ def keep_forecast(
         The run's number.
     """
     with unit_of_work(engine) as session:
-        records = read_sales_records(session, timezone=timezone)
+        records = read_deal_records(session, timezone=timezone)
         booked = sum_bookings(find_bookings(records, forecast.as_of, currency=forecast.currency))
         rows = _as_rows(pl.concat([_months_before(forecast.cells, booked), forecast.cells]))
         digest = hashlib.sha256(as_csv(rows)).hexdigest()

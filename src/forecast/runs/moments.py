@@ -10,7 +10,7 @@ from forecast.errors import InputError
 from forecast.moments import read_moment
 from forecast.revenue.cells import COMPANY
 from forecast.revenue.records import SalesRecords
-from forecast.revenue_records import read_sales_records
+from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import UNIT_COLUMNS
 from forecast.runs.changes import Changes, Scope, compare
 from forecast.runs.deals import read_deals, read_kept_deals
@@ -73,7 +73,7 @@ def compare_moments(
         raise InputError(f"from {before.moment.isoformat()} is not before to {after.moment.isoformat()}; swap them")
     if scope.level != COMPANY and UNIT_COLUMNS.get(scope.level) not in {"owner_id", "team_id"}:
         raise InputError(f'changes are told of a company, team or person; found level "{scope.level}"')
-    records = read_sales_records(session, timezone=timezone)
+    records = read_deal_records(session, timezone=timezone)
     named = currency or next((sight.run.currency for sight in (after, before) if sight.run), None)
     sides = [_deals(session, records, sight) for sight in (before, after)]
     kept = [_of_one_currency(deals, named) for deals in sides]
