@@ -106,19 +106,7 @@ def _common(found: list[_RawPattern], panel: Panel) -> Floats:
     chosen = [index for index, raw in enumerate(found) if raw.multiplicative and np.isfinite(raw.noise)]
     if len(chosen) < SIBLINGS_MIN:
         return np.zeros(panel.season)
-    last, span = int(panel.ends[chosen].max()), max(len(found[index].rest) for index in chosen)
-    total, weights = np.zeros(span), np.zeros(span)
-    usual = float(np.median([found[index].noise for index in chosen]))
-    for index in chosen:
-        rest, late = found[index].rest, last - int(panel.ends[index])
-        place = slice(max(0, span - late - len(rest)), max(0, span - late))
-        size = place.stop - place.start
-        weight = 1 / (found[index].noise + usual + 1e-12)
-        total[place] += weight * rest[len(rest) - size :]
-        weights[place] += weight
-    begin = int(np.argmax(weights > 0))
-    mean = total[begin:] / np.maximum(weights[begin:], 1e-12)
-    positions = (last - len(mean) + 1 + np.arange(len(mean))) % panel.season
+    mean, positions = _mean_rest(found, chosen, panel)
     if len(mean) < CYCLES_MIN * panel.season:
         return np.zeros(panel.season)
     pattern, noise = _repetition(mean, positions, panel.season)
@@ -126,6 +114,23 @@ def _common(found: list[_RawPattern], panel: Panel) -> Floats:
     own = float(np.mean([(found[index].pattern - shared).var(ddof=1) - found[index].noise for index in chosen]))
     alike = float(shared.var(ddof=1)) / max(float(shared.var(ddof=1)) + max(own, 0.0), 1e-12)
     return alike * shared
+
+
+def _mean_rest(found: list[_RawPattern], chosen: list[int], panel: Panel) -> tuple[Floats, Ints]:
+    """Give the weighed mean of what trends leave of the chosen series, by period, and the places of these periods."""
+    last, span = int(panel.ends[chosen].max()), max(len(found[index].rest) for index in chosen)
+    total, weights = np.zeros(span), np.zeros(span)
+    usual = float(np.median([found[index].noise for index in chosen]))
+    for index in chosen:
+        stop = max(0, span - (last - int(panel.ends[index])))
+        rest = found[index].rest[-stop:] if stop else np.empty(0)
+        weight = 1 / (found[index].noise + usual + 1e-12)
+        total[stop - len(rest) : stop] += weight * rest
+        weights[stop - len(rest) : stop] += weight
+    begin = int(np.argmax(weights > 0))
+    mean: Floats = total[begin:] / np.maximum(weights[begin:], 1e-12)
+    places: Ints = (last - len(mean) + 1 + np.arange(len(mean))) % panel.season
+    return mean, places
 
 
 def _leaning(raw: _RawPattern, common: Floats) -> Profile:
