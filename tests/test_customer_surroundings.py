@@ -1,0 +1,141 @@
+"""Costs, products, satisfaction and pipeline of customers: as stored, and as known at a moment."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from buyers import FIRST, history_of
+from polars.testing import assert_frame_equal
+from sqlalchemy import insert
+
+from forecast.customer_records import read_customers
+from forecast.customers import (
+    LINE_TYPES,
+    PIPELINE_TYPES,
+    RATING_TYPES,
+    WIN_SCORE_TYPES,
+    cut_customers,
+    margin_shares,
+    open_pipeline,
+)
+from forecast.features.customers import customer_features
+from forecast.records import Feedback, Order, OrderLine, Product
+from forecast.store import unit_of_work
+
+AS_OF = FIRST + timedelta(days=100)
+
+
+def day(number):
+    """Give a moment so many days after the first."""
+    return FIRST + timedelta(days=number)
+
+
+def frame(rows, types):
+    """Give a frame of rows of Python values."""
+    return pl.DataFrame(rows, schema=types, orient="row")
+
+
+@pytest.fixture
+def world():
+    """One customer with products, ratings and opportunities before and after AS_OF."""
+    return replace(
+        history_of([("a", day(10), 100.0), ("a", day(50), 100.0)]),
+        lines=frame([("a", day(10), "p"), ("a", day(50), "p"), ("a", day(50), "q"), ("a", AS_OF, "r")], LINE_TYPES),
+        ratings=frame([("a", day(20), 0.5), ("a", day(30), 1.0), ("a", AS_OF, 0.0)], RATING_TYPES),
+        pipeline=frame(
+            [
+                ("a", "o1", day(1), day(5), "won", 50.0),
+                ("a", "o2", day(60), None, "open", 400.0),
+                ("a", "o3", day(70), day(150), "lost", 100.0),
+                ("a", "o4", AS_OF, None, "open", 900.0),
+            ],
+            PIPELINE_TYPES,
+        ),
+        win_scores=frame([("o2", day(70), 0.1), ("o2", day(90), 0.4), ("o2", AS_OF, 0.9)], WIN_SCORE_TYPES),
+    )
+
+
+def test_surroundings_count_as_known_at_the_moment(world):
+    """Different products, mean satisfaction and expected wins are those before the moment."""
+    found = customer_features(world, AS_OF, horizon_days=90).row(0, named=True)
+    assert (found["product_count"], found["satisfaction"], found["gap_max_days"]) == (2, 0.75, 40)
+    assert found["open_wins"] == pytest.approx(0.4 + 2 / 3)
+
+
+def test_the_open_pipeline_is_weighed_by_the_newest_score_before_the_moment(world):
+    """What closed later is open; without a score, the share won by then counts, with one won and one lost added."""
+    found = open_pipeline(world, AS_OF).row(0, named=True)
+    assert found["open_count"] == 2
+    assert found["open_value"] == pytest.approx(0.4 * 400 + 2 / 3 * 100)
+
+
+def test_cutting_the_history_changes_no_surrounding(world):
+    """What is stored later might as well not be there."""
+    cut = cut_customers(world, AS_OF)
+    assert_frame_equal(open_pipeline(world, AS_OF), open_pipeline(cut, AS_OF))
+    whole, known = (customer_features(history, AS_OF, horizon_days=90) for history in (world, cut))
+    assert_frame_equal(whole, known)
+
+
+def test_margins_are_drawn_to_that_of_all():
+    """A customer's own margin counts against two orders of usual revenue; costs of later orders don't count."""
+    orders = history_of([("a", day(1), 100.0), ("a", day(2), 100.0), ("b", day(3), 100.0), ("b", AS_OF, 100.0)]).orders
+    history = replace(history_of([]), orders=orders.with_columns(cost=pl.Series([50.0, 50.0, 80.0, 0.0])))
+    found = margin_shares(history, AS_OF)
+    usual = 1 - 180 / 300
+    assert dict(found.select("account_id", "margin_share").iter_rows()) == pytest.approx(
+        {"a": (100 + 200 * usual) / 400, "b": (20 + 200 * usual) / 300}
+    )
+    assert margin_shares(history, day(1)) is None
+    assert margin_shares(history_of([("a", day(1), 1.0)]), AS_OF) is None
+
+
+def test_costs_and_satisfaction_are_read_from_records(engine):
+    """An order without a cost has that of its lines, if all are known; satisfaction is its place on its scale."""
+    costs = {"own": 7, "lines": None, "partly": None}
+    lines = [("lines", "p", 2), ("lines", "q", 1), ("partly", "p", 1), ("partly", "unknown", 1)]
+    with unit_of_work(engine) as session:
+        session.execute(insert(Product), [{"id": name, "external_id": name, "unit_cost": 5} for name in "pq"])
+        session.execute(
+            insert(Order),
+            [
+                {"id": name, "external_id": name, "account_id": name, "ordered_at": day(1), "amount": 100, "cost": cost}
+                for name, cost in costs.items()
+            ],
+        )
+        session.execute(
+            insert(OrderLine),
+            [
+                {
+                    "id": str(place),
+                    "external_id": str(place),
+                    "order_id": order,
+                    "product_id": product,
+                    "quantity": count,
+                }
+                for place, (order, product, count) in enumerate(lines)
+            ],
+        )
+        given = {"s1": (4, "1-5"), "s2": (4, "10"), "s3": (4, "stars"), "s4": (9, "1-5")}
+        session.execute(
+            insert(Feedback),
+            [
+                {
+                    "id": name,
+                    "external_id": name,
+                    "account_id": name,
+                    "created_at": day(1),
+                    "satisfaction": value,
+                    "scale": scale,
+                }
+                for name, (value, scale) in given.items()
+            ],
+        )
+    with unit_of_work(engine) as session:
+        found = read_customers(session)
+    assert dict(found.orders.select("account_id", "cost").iter_rows()) == {"own": 7, "lines": 15, "partly": None}
+    assert dict(found.ratings.select("account_id", "satisfaction").iter_rows()) == {"s1": 0.75, "s2": 0.4}
+    assert sorted(found.lines.select("account_id", "product_id").rows()) == [
+        ("lines", "p"), ("lines", "q"), ("partly", "p"), ("partly", "unknown"),
+    ]  # fmt: skip
