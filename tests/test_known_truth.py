@@ -56,7 +56,9 @@ def served(company, history, run):
     """Score the opportunities of the nine months after, at their creation, and join the truth."""
     new = history.opportunities.filter(pl.col("created_at") >= CUT).select("opportunity_id", as_of="created_at")
     scores = score_opportunities(history, run.candidate, new, policies=GradePolicies(default=DEFAULT_THRESHOLDS))
-    return scores.join(company.truth, on="opportunity_id", validate="1:1").select("probability", "p_true")
+    return scores.join(company.truth, on="opportunity_id", validate="1:1").select(
+        "probability", "probability_low", "probability_high", "p_true"
+    )
 
 
 def log_loss(p_true, probability):
@@ -79,6 +81,13 @@ def test_probabilities_mean_what_they_say(served):
     assert abs(probability.mean() - p_true.mean()) < 0.05
     for part in np.array_split(np.argsort(probability), 10):
         assert abs(probability[part].mean() - p_true[part].mean()) < 0.1
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say(served):
+    """About four in five of the true probabilities lie between the ends, and the ends are not those of knowing nothing."""
+    inside = served["p_true"].is_between(served["probability_low"], served["probability_high"])
+    assert 0.7 < inside.mean() < 0.95
+    assert (served["probability_high"] - served["probability_low"]).mean() < 0.45
 
 
 def test_most_of_what_can_be_known_is_known(served, run):

@@ -88,6 +88,7 @@ def test_a_posted_opportunity_scores_as_the_stored_one(client, stored, live, clo
     for score, row in zip(scores, expected.iter_rows(named=True), strict=True):
         for side in ("reasons_for", "reasons_against"):
             assert [reason["contribution"] for reason in score[side]] == [r["contribution"] for r in row[side]]
+        assert score["interval"] == {"low": row["probability_low"], "high": row["probability_high"]}
         assert all("do not count" in warning for warning in score["warnings"])
     assert len({score["probability"] for score in scores}) > 10
 
