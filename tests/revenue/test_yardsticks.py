@@ -1,0 +1,38 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from conftest import DAY, START
+
+from forecast.records import Opportunity, Order
+from forecast.revenue.records import months_ahead, read_sales
+from forecast.revenue.yardsticks import seasonal_naive, weighted_pipeline
+
+AS_OF = datetime(2024, 6, 11, tzinfo=UTC)
+
+
+def test_the_weighted_pipeline_is_amount_times_probability_at_the_close_date(records_of):
+    """Deals count in the month they are expected to close, at the seller's probability, else at the share won so far."""
+    created = {"created_at": AS_OF - 40 * DAY, "status": "open", "amount": 100}
+    ended = {"created_at": START, "closed_at": START + 20 * DAY, "amount": 50}
+    records = records_of(
+        Opportunity(id="A", **created, expected_close_on=date(2024, 7, 20), seller_probability=0.25),
+        Opportunity(id="B", **created, expected_close_on=date(2024, 8, 1)),
+        Opportunity(id="C", **created, expected_close_on=date(2024, 6, 1)),
+        Opportunity(id="D", **ended, status="won"),
+        Opportunity(id="E", **ended, status="lost"),
+    )
+    found = weighted_pipeline(read_sales(records, AS_OF), months_ahead(AS_OF, 3, "UTC"))
+    assert found == pytest.approx([50, 25, 50])
+
+
+def test_the_naive_forecast_is_last_year(records_of):
+    """Months of last year are repeated; before there are any, the last whole month is; what is booked is the least."""
+    moments = [datetime(2023, month, 5, tzinfo=UTC) for month in range(5, 13)] + [AS_OF - timedelta(days=2)]
+    records = records_of(
+        *(Order(id=f"R{n}", ordered_at=at, amount=100 * (n + 1)) for n, at in enumerate(moments)),
+        Order(id="S", ordered_at=datetime(2024, 5, 31, tzinfo=UTC), amount=7),
+    )
+    sales = read_sales(records, AS_OF)
+    assert seasonal_naive(sales, months_ahead(AS_OF, 3, "UTC")).tolist() == [900, 300, 400]
+    early = read_sales(records, datetime(2023, 9, 10, tzinfo=UTC))
+    assert seasonal_naive(early, months_ahead(early.as_of, 2, "UTC")).tolist() == [500, 400]
