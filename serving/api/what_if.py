@@ -12,7 +12,7 @@ from forecast.grades import Grade
 from forecast.policies import read_policies
 from forecast.records import Opportunity
 from forecast.what_if import Supposition, WhatIf, what_if
-from forecast.wording import Language, theme_label, warning_sentence
+from forecast.wording import Language, moved_sentence, theme_label, warning_sentence
 from serving.deps import DeskDep, LanguageDep, LiveDep, SessionDep
 from serving.listing import get_stored
 from serving.posted import utc
@@ -52,13 +52,19 @@ class SupposedScore(Schema):
     reasons_against: list[Reason]
 
 
+class MovedPart(ThemePart):
+    """How far a theme moved the log-odds, and the same in words."""
+
+    sentence: str
+
+
 class WhatIfAnswer(Schema):
     """Both scores, and the themes that moved, in log-odds, the most first. Grades are without regard to the last one."""
 
     id: str
     before: SupposedScore
     after: SupposedScore
-    moved: list[ThemePart]
+    moved: list[MovedPart]
     note: str
 
 
@@ -106,7 +112,12 @@ def _answer(found: WhatIf, stored: Opportunity, session: Session, language: Lang
         before=_score(found.before, stored.currency, speaker),
         after=_score(found.after, stored.currency, speaker),
         moved=[
-            ThemePart(theme=theme, label=theme_label(theme, language), contribution=moved)
+            MovedPart(
+                theme=theme,
+                label=theme_label(theme, language),
+                contribution=moved,
+                sentence=moved_sentence(theme, moved, language),
+            )
             for theme, moved in found.moved.items()
         ],
         note=warning_sentence("association", language),

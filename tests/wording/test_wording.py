@@ -1,5 +1,6 @@
 """Features and reasons in words."""
 
+import math
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from forecast.changes import CHANGE_TYPES
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.features.attributes import CATEGORIES
 from forecast.snapshot import History, take_snapshot
-from forecast.wording import CustomFeature, feature_label, reason_sentence, warning_sentence
+from forecast.wording import CustomFeature, feature_label, moved_sentence, reason_sentence, warning_sentence
 from forecast.wording.labels import word_list
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -215,3 +216,9 @@ def test_words_need_no_database():
     script = "import sys, forecast.wording; print({'sqlalchemy', 'forecast.settings', 'polars'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_what_moved_is_said_as_odds():
+    """A manager is told how many times as high the odds are, not a logarithm."""
+    assert moved_sentence("stage", math.log(2.5), "en") == "Stage: odds of winning 2.50 times as high"
+    assert moved_sentence("stage", math.log(0.5), "zh") == "阶段：胜算为原来的 0.50 倍"

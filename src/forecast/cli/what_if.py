@@ -29,7 +29,7 @@ def what_if(
     from forecast.policies import read_policies
     from forecast.reasons import REASON_LOG_ODDS_MIN
     from forecast.registry import get_live_version
-    from forecast.wording import theme_label, warning_sentence
+    from forecast.wording import moved_sentence, warning_sentence
 
     settings = read_settings()
     language: Language = "zh" if settings.language == "zh" else "en"
@@ -60,5 +60,5 @@ def what_if(
     for theme, moved in found.moved.items():
         if abs(moved) < REASON_LOG_ODDS_MIN:
             continue
-        output.print(f"{escape(theme_label(theme, language))}: {moved:+.2f} log-odds")
+        output.print(escape(moved_sentence(theme, moved, language)))
     output.print(escape(warning_sentence("association", language)))

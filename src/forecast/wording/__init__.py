@@ -1,6 +1,14 @@
 """Features and reasons in words, English and Chinese."""
 
 from forecast.wording.labels import CustomFeature, Language, feature_label, theme_label, warning_sentence
-from forecast.wording.sentences import reason_sentence
+from forecast.wording.sentences import moved_sentence, reason_sentence
 
-__all__ = ["CustomFeature", "Language", "feature_label", "reason_sentence", "theme_label", "warning_sentence"]
+__all__ = [
+    "CustomFeature",
+    "Language",
+    "feature_label",
+    "moved_sentence",
+    "reason_sentence",
+    "theme_label",
+    "warning_sentence",
+]

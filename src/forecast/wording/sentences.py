@@ -1,11 +1,20 @@
 """Reasons as sentences: a value, and what is usual among won opportunities."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from forecast.wording.labels import NO_CUSTOM, CustomFeature, Language, feature_wording, word_list
+from forecast.wording.labels import (
+    NO_CUSTOM,
+    CustomFeature,
+    Language,
+    feature_wording,
+    phrase,
+    theme_label,
+    word_list,
+)
 
 _VALUE_AFTER_HAN = re.compile(r"(?<=[\u4e00-\u9fff])(?=\{value\})")
 
@@ -32,6 +41,11 @@ def reason_sentence(
         template = word_list()["phrases"][f"usual_{reason.get('usual_of') or 'won'}"][language]
         sentence = _spaced(template, usual).format(sentence=sentence, value=usual)
     return sentence
+
+
+def moved_sentence(theme: str, log_odds: float, language: Language) -> str:
+    """Say how far a theme moved a score, such as "Stage: odds of winning 2.50 times as high"."""
+    return phrase("moved", language, label=theme_label(theme, language), factor=f"{math.exp(log_odds):.2f}")
 
 
 def _spaced(template: str, value: str) -> str:
