@@ -1,6 +1,8 @@
 """The database: engine, embedded server, transactions, and frames in and out by COPY."""
 
 import io
+import subprocess
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +32,7 @@ Headings = Literal["names", "none"]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _DATABASE = "forecast"  # on the embedded server
 _MIGRATION_LOCK = 7_305_001
+_STOPPING_SECONDS = 2
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -64,9 +67,14 @@ def _start_embedded_server(folder: Path) -> str:
         server = get_server(folder, cleanup_mode="stop", start=False)
         if " " in str(server.pgdata):
             # pg_ctl can't quote the path of its socket; a plain file in its place sends the socket elsewhere.
-            server.ensure_pgdata_inited()
-            (server.pgdata / ".s.PGSQL.5432").touch()
-        server.start()
+            with server._lock:  # noqa: SLF001  # what start() holds: two programs must not make the folder at once
+                server.ensure_pgdata_inited()
+                (server.pgdata / ".s.PGSQL.5432").touch()
+        try:
+            server.start()
+        except subprocess.SubprocessError:
+            time.sleep(_STOPPING_SECONDS)  # the last program that used it was stopping it just then
+            server.start()
         return server.get_uri(database=_own_database(server.get_uri()))
     except Exception as error:
         raise StoreError(
