@@ -82,8 +82,12 @@ def _persons(origin: Origin, said: Blended) -> pl.DataFrame:
 
 
 def measure_revenue(judged: JudgedMonths, judged_months: int) -> dict[str, float]:
-    """Measure each method's absolute error as a share of revenue over the first months ahead, and how often ranges held."""
-    months = judged.months.filter(pl.col("ahead") < judged_months)
+    """Measure each method's absolute error as a share of revenue over the first months ahead, and how often ranges held.
+
+    All methods are measured on the same months: those that the time series spoke of, where it spoke of any.
+    """
+    near = judged.months.filter(pl.col("ahead") < judged_months)
+    months = near.drop_nulls("series") if near["series"].null_count() < near.height else near
     found = {}
     for name in METHODS:
         both = months.drop_nulls(name)

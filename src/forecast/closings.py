@@ -75,6 +75,16 @@ def won_by_month_ends(history: History, version: Version[Any], subjects: pl.Data
     return _month_ends(_read_curves(history, version, subjects), months)
 
 
+def won_by_days(history: History, version: Version[Any], subjects: pl.DataFrame, days: Floats) -> Floats:
+    """Give the probability that each subject is won within so many days, subjects × days, in the order of subjects.
+
+    Raises:
+        TooLittleHistoryError: the version has no win curve.
+    """
+    curves = _read_curves(history, version, subjects)
+    return at_days(curves.won, curves.edges_days, days)
+
+
 def expected_closings(history: History, version: Version[Any], subjects: pl.DataFrame) -> pl.DataFrame:
     """Tell when each subject is expected to end, if it ends within the curve's horizon.
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from learning import UNTIL
 
-from forecast.closings import expected_closings, won_by_month_ends
+from forecast.closings import expected_closings, won_by_days, won_by_month_ends
 from forecast.errors import TooLittleHistoryError
 from forecast.snapshot import known_opportunities
 
@@ -60,3 +60,10 @@ def test_a_version_without_a_curve_says_so(history, run, subjects):
     for version in (run.prior, bare):
         with pytest.raises(TooLittleHistoryError, match="has no win curve"):
             expected_closings(history, version, subjects)
+
+
+def test_wins_by_days_are_those_by_the_month_ends_that_lie_there(history, run, subjects):
+    """Asked for by days, the curve says what it says of the month ends so many days ahead."""
+    by_month = won_by_month_ends(history, run.candidate, subjects, months=2)["won_by"].to_numpy().reshape(-1, 2)
+    found = won_by_days(history, run.candidate, subjects, np.array([30.0, 61.0]))
+    np.testing.assert_allclose(found, by_month)

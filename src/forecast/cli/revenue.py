@@ -1,6 +1,7 @@
 """forecast outlook from the records, and forecast train revenue_forecast."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,15 @@ from forecast.revenue.cells import LEVELS, RevenueForecast, draws_of
 from forecast.settings import Settings
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import sqlalchemy as sa
 
+    from forecast.metrics import Floats
+    from forecast.revenue.records import Sales
     from training.release import Release
     from training.revenue import RevenueRun
 
 REVENUE_MODEL = "revenue_forecast"
+WIN_MODEL = "win_probability"
 UNITS_SHOWN = 15
 WHO = {
     "blend": "the forecast",
@@ -63,9 +65,13 @@ def outlook_of_records(
 
 
 def forecast_records(
-    engine: "sa.Engine", settings: Settings, moment: "datetime", *, horizon: int, currency: str | None
+    engine: "sa.Engine", settings: Settings, moment: datetime, *, horizon: int, currency: str | None
 ) -> RevenueForecast:
-    """Forecast by the live version of revenue_forecast; by the usual weights where none is live."""
+    """Forecast by the live version of revenue_forecast; by the usual weights where none is live.
+
+    Where a version of win_probability is live that knew nothing later than the moment, its win curve says by when open
+    opportunities are won.
+    """
     from forecast.registry import find_live, get_live_version
     from forecast.revenue.forecasting import forecast_revenue
     from forecast.revenue.records import read_sales
@@ -84,7 +90,25 @@ def forecast_records(
         version=None if version is None else version.version,
         names=records.names,
         horizon=horizon,
+        won_by=_won_by(sales, settings, horizon),
     )
+
+
+def _won_by(sales: "Sales", settings: Settings, horizon: int) -> "Floats | None":
+    """Ask the live win curve; None where there is none, or where it was learnt later than the moment."""
+    from forecast.closings import has_win_curve, won_by_days
+    from forecast.registry import find_live, get_live_version
+    from forecast.revenue.records import months_ahead
+
+    if find_live(settings.models_folder, WIN_MODEL) is None:
+        return None
+    version = get_live_version(settings.models_folder, WIN_MODEL)
+    later = datetime.fromisoformat(version.bundle["until"]) > sales.as_of
+    if version.basis != "own" or later or not has_win_curve(version):
+        return None
+    moment = pl.lit(sales.as_of).cast(pl.Datetime("us", "UTC"))
+    subjects = sales.open_deals.select("opportunity_id", moment.alias("as_of"))
+    return won_by_days(sales.history, version, subjects, months_ahead(sales.as_of, horizon, sales.timezone).ends_days)
 
 
 def _asked(cells: pl.DataFrame, unit: str | None) -> pl.DataFrame:
