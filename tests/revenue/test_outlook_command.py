@@ -1,6 +1,6 @@
 import polars as pl
 import pytest
-from conftest import DAY, START, steady_pipeline
+from pipelines import DAY, START, steady_pipeline
 from typer.testing import CliRunner
 
 from forecast.cli import app

@@ -4,8 +4,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from conftest import DAY, START, steady_pipeline
 from learning import UNTIL
+from pipelines import DAY, START, steady_pipeline
 
 from forecast.estimators.revenue import USUAL, RevenueModel
 from forecast.records import Order

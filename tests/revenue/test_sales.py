@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from conftest import DAY, START, steady_pipeline
+from pipelines import DAY, START, steady_pipeline
 
 from forecast.errors import InputError, TooLittleHistoryError
 from forecast.records import Opportunity, Order, OrderLine, Person, Product, Team

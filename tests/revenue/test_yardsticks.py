@@ -1,7 +1,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from conftest import DAY, START
+from pipelines import DAY, START
 
 from forecast.records import Opportunity, Order
 from forecast.revenue.records import months_ahead, read_sales
