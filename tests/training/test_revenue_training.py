@@ -137,6 +137,7 @@ def records(company_engine):
         return read_sales_records(session, timezone="UTC")
 
 
+@pytest.mark.filterwarnings("ignore:::mlflow")
 def test_a_run_is_released_and_served(settings, company_engine):
     """A version that passed its gates goes live as text alone, and is read back as it was fitted."""
     release = train_and_register_revenue(
