@@ -20,7 +20,7 @@ from forecast.features import FeaturePlan
 
 BUNDLE_FILE = "bundle.json"
 CARD_FILE = "card.md"
-FORMAT = 2
+FORMAT = 3
 
 
 class Estimator(Protocol):

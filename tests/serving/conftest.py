@@ -110,9 +110,7 @@ def fit_version(history, name, model_name=MODEL, ages=(0.0, 30.0, 90.0)):
     encoding = fit_encoding(known)
     data = training_set(encoding, encoding.matrix(known), labels, labels * 0 + 1)
     trees = Boosting.of(fit_boosting(data, {"num_leaves": 15, "learning_rate": 0.1}, rounds=120, seed=1))
-    model = WinModel(
-        encoding=encoding, mix=Mix(boosting=trees, logistic=None, boosting_share=1.0, shift=0.1)
-    )
+    model = WinModel(encoding=encoding, mix=Mix(boosting=trees, logistic=None, boosting_share=1.0, shift=0.1))
     usual = {
         name: float(value)
         for name in encoding.numbers

@@ -26,7 +26,9 @@ _MEASURED = ("auc", "log_loss", "brier", "calibration_error", "calibration_slope
 def train(
     model: ModelName = "win_probability",
     as_of: AsOf = None,
-    trials: Annotated[int | None, typer.Option(help="Trials of the search, or earlier moments tried; default as in config.toml.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Trials of the search, or earlier moments tried; default as in config.toml.")
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds of the search; default as in config.toml.")] = None,
     promote_passed: Annotated[
         bool, typer.Option("--promote/--no-promote", help="Serve the version at once when it passes its gates.")
