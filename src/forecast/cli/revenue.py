@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.screen import console, moment_of, now, opened, output
 from forecast.errors import InputError
-from forecast.revenue.cells import LEVELS, RevenueForecast, draws_of
+from forecast.revenue.cells import BOUNDS, LEVELS, RevenueForecast, draws_of
 from forecast.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 REVENUE_MODEL = "revenue_forecast"
 WIN_MODEL = "win_probability"
 UNITS_SHOWN = 15
+WIDEST_SUM = 10_000_000
+"""From which sum on tables are in thousands, so that they fit a terminal of 80 columns; in millions from its thousandfold."""
 WHO = {
     "blend": "the forecast",
     "parts": "its parts alone",
@@ -126,7 +129,7 @@ def _asked(cells: pl.DataFrame, unit: str | None) -> pl.DataFrame:
 
 def print_forecast(forecast: RevenueForecast, cells: pl.DataFrame) -> None:
     """Print months of the company, or of the units that were asked for by name; then each unit's sum over the months."""
-    money = f" ({forecast.currency})" if forecast.currency else ""
+    cells, money = _fitting(cells, forecast.currency or "")
     for unit in cells.partition_by("level", "unit_id", maintain_order=True):
         alone = cells.filter(pl.col("level") == unit["level"][0])["unit_id"].n_unique() == 1
         if alone:
@@ -137,8 +140,20 @@ def print_forecast(forecast: RevenueForecast, cells: pl.DataFrame) -> None:
             output.print(_units(part, f"by {level}, {part['month'].n_unique()} months{money}"))
 
 
+def _fitting(cells: pl.DataFrame, currency: str) -> tuple[pl.DataFrame, str]:
+    """Give the cells in a unit that fits a table, and how the title names it."""
+    largest = max((float(part["mean"].sum()) for part in cells.partition_by("level", "unit_id")), default=0.0)
+    scale, name = (1.0, "")
+    if largest >= WIDEST_SUM:
+        scale, name = (1e3, "thousands") if largest < 1_000 * WIDEST_SUM else (1e6, "millions")
+    money = " of ".join(word for word in (name, currency) if word)
+    amounts = pl.col("won", "open", "new", "series", "mean", *BOUNDS) / scale
+    scaled = cells.with_columns(amounts, pl.col("draws").list.eval(pl.element() / scale))
+    return scaled, f", {money}" if money else ""
+
+
 def _months(cells: pl.DataFrame, title: str) -> Table:
-    table = Table("month", *_columns("won", "open", "new", "series", "forecast", "80 % range"), title=title)
+    table = _table("month", "won", "open", "new", "series", "forecast", "80 % range", title=title)
     for row in cells.iter_rows(named=True):
         series = "" if row["series"] is None else _money(row["series"])
         parts = (_money(row[name]) for name in ("won", "open", "new"))
@@ -150,7 +165,7 @@ def _months(cells: pl.DataFrame, title: str) -> Table:
 
 
 def _units(cells: pl.DataFrame, title: str) -> Table:
-    table = Table(cells["level"][0], *_columns("won", "open", "new", "forecast", "80 % range"), title=title)
+    table = _table(cells["level"][0], "won", "open", "new", "forecast", "80 % range", title=title)
     parts = cells.partition_by("unit_id", maintain_order=True)
     parts.sort(key=lambda part: -float(part["mean"].sum()))
     for part in parts[:UNITS_SHOWN]:
@@ -170,8 +185,9 @@ def _sums(cells: pl.DataFrame, *, series: bool) -> list[str]:
     return [*sums, f"[bold]{_money(float(cells['mean'].sum()))}[/bold]", f"{_money(low)} – {_money(high)}"]
 
 
-def _columns(*names: str) -> list[Column]:
-    return [Column(name, justify="right", no_wrap=True) for name in names]
+def _table(first: str, *names: str, title: str) -> Table:
+    numbers = (Column(name, justify="right", no_wrap=True) for name in names)
+    return Table(first, *numbers, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
 
 
 def _money(value: float) -> str:

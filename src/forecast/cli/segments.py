@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.screen import console, opened, output
+from forecast.cli.screen import console, opened, output, short_money
 from forecast.errors import InputError, TooLittleHistoryError
 from forecast.settings import read_settings
 from forecast.store import unit_of_work
@@ -41,15 +41,15 @@ def _print(found: "list[Segment]", market: "Segment", by: str, language: str) ->
 
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for name in (by, "accounts", "past year", "growth", "expected", "A/B/C", "top 10", "Gini"):
-        table.add_column(name, no_wrap=True, justify="left" if name == by else "right")
+        table.add_column(name, no_wrap=name != by, justify="left" if name == by else "right")
     for one in [*found, market]:
         name = "all" if one is market else one.name or "unknown"
         table.add_row(
             escape(name),
             str(one.accounts),
-            f"{one.revenue:,.0f}",
+            short_money(one.revenue),
             "" if one.growth is None else f"{one.growth:+.0%}",
-            f"{one.expected_revenue:,.0f}",
+            short_money(one.expected_revenue),
             "/".join(str(count) for count in one.tiers.values()),
             f"{one.top_share:.0%}",
             f"{one.gini:.2f}",

@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.screen import AsOf, console, moment_of, now, opened, output
+from forecast.cli.screen import AsOf, console, moment_of, now, opened, output, short_money
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
 from forecast.store import unit_of_work
@@ -158,20 +158,6 @@ def _period(first: date | None, last: date | None) -> str:
     if not whole or months not in {1, 3, 12} or (first.month - 1) % months:
         return f"{first} – {last}"
     return {1: f"{first:%Y-%m}", 3: f"{first.year} Q{(first.month + 2) // 3}", 12: str(first.year)}[months]
-
-
-def short_money(amount: float | None) -> str:
-    """Write an amount with three digits or so."""
-    if amount is None:
-        return ""
-    for divisor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(amount) >= divisor * 0.9995:
-            return (
-                f"{amount / divisor:.3g}{letter}"
-                if abs(amount) < divisor * 999.5
-                else f"{amount / divisor:.0f}{letter}"
-            )
-    return f"{amount:.0f}"
 
 
 def _print_failed_checks(attainments: Iterable["Attainment"], settings: Settings) -> None:
