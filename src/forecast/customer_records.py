@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.customers import ATTRIBUTES, CustomerHistory, cut_customers
-from forecast.records import Account, Activity, Case, Feedback, Opportunity, Order, OrderLine, Product, Score
+from forecast.dealings import read_ratings
+from forecast.records import Account, Activity, Case, Opportunity, Order, OrderLine, Product, Score
 from forecast.store import read_frame
 
 
@@ -28,7 +29,7 @@ def read_customers(session: Session, *, until: datetime | None = None) -> Custom
         accounts=read_frame(session, accounts).sort("account_id"),
         events=read_frame(session, _events()),
         lines=read_frame(session, _lines()),
-        ratings=_ratings(session),
+        ratings=read_ratings(session),
         pipeline=read_frame(session, _pipeline()),
         win_scores=read_frame(session, _win_scores()),
         warnings=_warnings(session),
@@ -73,25 +74,6 @@ def _lines() -> sa.Select[str | None, datetime | None, str | None]:
             sa.func.coalesce(OrderLine.quantity, 1) > 0,
         )
     )
-
-
-def _ratings(session: Session) -> pl.DataFrame:
-    """Read satisfaction as its place on its scale, such as 1-5 or 10 (from 0); on another scale it is left out."""
-    statement = sa.select(
-        Feedback.account_id, Feedback.created_at.label("happened_at"), Feedback.satisfaction, Feedback.scale
-    ).where(
-        Feedback.account_id.is_not(None),
-        Feedback.created_at.is_not(None),
-        Feedback.satisfaction.is_not(None),
-        Feedback.deleted_at.is_(None),
-    )
-    ends = pl.col("scale").str.extract_all(r"\d+").cast(pl.List(pl.Float64))
-    low = pl.when(ends.list.len() > 1).then(ends.list.first()).otherwise(0.0)
-    share = (pl.col("satisfaction") - low) / (ends.list.last() - low)
-    found = read_frame(session, statement).with_columns(
-        pl.when(share.is_between(0, 1)).then(share).alias("satisfaction")
-    )
-    return found.drop_nulls("satisfaction").select("account_id", "happened_at", "satisfaction")
 
 
 def _pipeline() -> sa.Select[str | None, str, datetime | None, datetime | None, str, Decimal | None]:

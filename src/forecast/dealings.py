@@ -61,16 +61,18 @@ def _orders(session: Session) -> pl.DataFrame:
     return read_frame(session, statement).with_columns(pl.col("amount").fill_null(0))
 
 
-def _feedback(session: Session) -> pl.DataFrame:
-    """Read satisfaction as its place on its scale, such as 1-5, or 10 (from 0); on any other scale it is left out."""
+def read_ratings(session: Session) -> pl.DataFrame:
+    """Read `account_id, happened_at, satisfaction`: a place on its scale, such as 1-5 or 10 (from 0); on another it is left out."""
     statement = _dated(Feedback, "feedback").add_columns(Feedback.satisfaction, Feedback.scale)
     ends = pl.col("scale").str.extract_all(r"\d+").cast(pl.List(pl.Float64))
     low = pl.when(ends.list.len() > 1).then(ends.list.first()).otherwise(0.0)
     share = (pl.col("satisfaction") - low) / (ends.list.last() - low)
-    found = read_frame(session, statement).with_columns(share.alias("share"))
-    return found.filter(pl.col("share").is_between(0, 1)).select(
-        "account_id", "kind", "happened_at", pl.col("share").alias("amount")
-    )
+    found = read_frame(session, statement).with_columns(share.alias("satisfaction"))
+    return found.filter(pl.col("satisfaction").is_between(0, 1)).select("account_id", "happened_at", "satisfaction")
+
+
+def _feedback(session: Session) -> pl.DataFrame:
+    return read_ratings(session).with_columns(pl.lit("feedback").alias("kind"), pl.col("satisfaction").alias("amount"))
 
 
 def _dated(table: type[Any], kind: str) -> Statement:
