@@ -91,6 +91,14 @@ def test_several_currencies_need_a_name(records_of):
         read_sales(records, AS_OF, currency="USD")
 
 
+def test_amounts_without_a_currency_are_in_the_only_one(records_of):
+    """Naming the only currency there is leaves out nothing; of two, only what names the one asked for counts."""
+    rows = [won("O1", day=3, currency="EUR"), won("O2", day=4)]
+    records = records_of(*rows)
+    assert [read_sales(records, AS_OF, currency=asked).booked.height for asked in (None, "EUR")] == [2, 2]
+    assert read_sales(records_of(won("O3", day=5, currency="CNY")), AS_OF, currency="EUR").booked.height == 1
+
+
 def test_no_history_is_said(records_of):
     """Without orders or opportunities there is nothing to forecast from."""
     with pytest.raises(TooLittleHistoryError, match="import some"):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -105,6 +106,12 @@ def test_a_quota_is_held_against_sales_in_its_currency(company, service):
     assert read(company, currency="EUR")["N"]["attained"] == 40
 
 
+def test_a_forecast_without_a_currency_is_in_that_of_every_quota(company, service):
+    """Where the records named no currency when it was made, it projects a quota that names one."""
+    keep(service.engine, replace(forecast_of(DRAWS), currency=None, as_of=AS_OF + timedelta(minutes=1)))
+    assert read(company)["Q1"]["outlook"] is not None
+
+
 def propose(api, **asked):
     """Ask for a proposal for 2027."""
     return api.post("/v1/targets/proposal", json={"amount": 1200, "year": 2027, "period": "quarter", **asked})
@@ -121,6 +128,17 @@ def test_a_proposal_divides_and_stores_nothing(company, service):
     assert [unit["target"]["unit_id"] for unit in answer["units"]][:3] == ["", "T1", "T2"]
     with unit_of_work(service.engine) as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Quota)) == 4
+
+
+def test_a_proposal_is_of_one_currency(company, service):
+    """Who sells in another currency only has no part, and what is usually won there is not counted."""
+    before = propose(company).json()
+    store(
+        service.engine,
+        opportunity("open-euro", status="open", owner_id="U04", amount=5, currency="EUR"),
+        opportunity("euro", status="won", owner_id="U01", closed_at=day(9, 2), won_amount=9e6, currency="EUR"),
+    )
+    assert propose(company).json()["units"] == before["units"]
 
 
 def test_a_proposal_is_adopted_by_writing_its_quotas(company, service):

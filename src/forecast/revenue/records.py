@@ -101,7 +101,7 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
     """Give what was known at a moment.
 
     Args:
-        currency: whose amounts count; may be None where there is one only.
+        currency: whose amounts count; may be None where there is one only. Amounts that name none count where there is one only.
 
     Raises:
         TooLittleHistoryError: nothing was booked and nothing was open.
@@ -109,8 +109,9 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
     """
     history = cut_history(records.history, as_of)
     known, orders = _deals(records, history), _orders(records, as_of)
-    money = _currency(pl.concat([known["currency"], orders["currency"]]), currency)
-    if currency is not None:
+    currencies = pl.concat([known["currency"], orders["currency"]]).drop_nulls()
+    money = _currency(currencies, currency)
+    if currencies.n_unique() > 1:
         known, orders = (frame.filter(pl.col("currency") == currency) for frame in (known, orders))
     booked, remarks = _booked(known, orders)
     deals = known.filter(pl.col("created_at").is_not_null())
@@ -204,7 +205,7 @@ def _booked(deals: pl.DataFrame, orders: pl.DataFrame) -> tuple[pl.DataFrame, tu
 
 
 def _currency(found: pl.Series, asked: str | None) -> str | None:
-    counts = found.drop_nulls().value_counts(sort=True)
+    counts = found.value_counts(sort=True)
     if asked is not None:
         if asked not in counts["currency"]:
             raise InputError(f'no amount is in "{asked}"; found {", ".join(counts["currency"]) or "none"}')

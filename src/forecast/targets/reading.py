@@ -62,8 +62,8 @@ def read_attainments(
         named: Ground(
             today=as_of.astimezone(ZoneInfo(timezone)).date(),
             bookings=find_bookings(records, as_of, currency=named),
-            cells=cells if run and named in {run.currency, None} else cells.clear(),
-            deals=deals.filter(pl.col("currency").is_null() | (pl.col("currency") == named)) if named else deals,
+            cells=cells if run and run.currency in {named, None} else cells.clear(),
+            deals=_in_currency(deals, named),
         )
         for named in {target.currency or usual for target in targets}
     }
@@ -73,6 +73,10 @@ def read_attainments(
         attainments=tuple(attain(target, grounds[target.currency or usual]) for target in targets),
         remarks=tuple(_remarks(targets, run)),
     )
+
+
+def _in_currency(deals: pl.DataFrame, named: str | None) -> pl.DataFrame:
+    return deals.filter(pl.col("currency").is_null() | (pl.col("currency") == named)) if named else deals
 
 
 def _remarks(targets: Sequence[Target], run: Run | None) -> list[str]:
@@ -106,7 +110,7 @@ def read_adviser(session: Session, *, as_of: datetime, currency: str | None, tim
         cells=pl.DataFrame(schema=CELL_TYPES)
         if run is None or run.currency not in {named, None}
         else read_cells(session, run.id),
-        deals=read_deals(session, records, as_of),
+        deals=_in_currency(read_deals(session, records, as_of), named),
     )
     sellers = Sellers(
         people=_active(_people(session, ground)),
