@@ -25,6 +25,14 @@ def test_the_weighted_pipeline_is_amount_times_probability_at_the_close_date(rec
     assert found == pytest.approx([50, 25, 50])
 
 
+def test_where_every_deal_was_lost_the_weighted_pipeline_is_empty(records_of):
+    """A share won of nothing is zero, and not unknown."""
+    lost = Opportunity(id="A", created_at=START, closed_at=START + DAY, status="lost", amount=50)
+    due = Opportunity(id="B", created_at=START, status="open", amount=100, expected_close_on=date(2024, 7, 20))
+    found = weighted_pipeline(read_sales(records_of(lost, due), AS_OF), months_ahead(AS_OF, 2, "UTC"))
+    assert found.tolist() == [0, 0]
+
+
 def test_the_naive_forecast_is_last_year(records_of):
     """Months of last year are repeated; before there are any, the last whole month is; what is booked is the least."""
     moments = [datetime(2023, month, 5, tzinfo=UTC) for month in range(5, 13)] + [AS_OF - timedelta(days=2)]

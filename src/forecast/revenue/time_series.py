@@ -40,7 +40,7 @@ def forecast_series(sales: Sales, units: Units, months: Months) -> Floats | None
 
 
 def _whole_months(sales: Sales, months: Months) -> int:
-    first = sales.booked["booked_at"].min()
+    first = sales.booked["booked_at"].dt.convert_time_zone(sales.timezone).min()
     if first is None:
         raise InputError("nothing is booked")
     return (months.starts[0].year - first.year) * 12 + months.starts[0].month - first.month  # type: ignore[union-attr]

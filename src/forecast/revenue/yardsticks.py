@@ -39,7 +39,7 @@ def _with_stage(sales: Sales) -> pl.DataFrame:
 def _share_won(sales: Sales) -> tuple[float, pl.DataFrame]:
     """Give the share won of deals that ended, and of those that ever were in each stage, shrunk to it."""
     ended = sales.deals.filter(pl.col("status") != "open").select("opportunity_id", pl.col("status") == "won")
-    every = float(ended["status"].mean() or 0.5)  # type: ignore[arg-type]
+    every = int(ended["status"].sum()) / ended.height if ended.height else 0.5
     entered = sales.history.changes.filter(pl.col("field") == "stage")
     passed = (
         pl.concat([entered.select("record_id", stage=name) for name in ("old_value", "new_value")])
