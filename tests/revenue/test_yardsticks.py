@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -23,6 +24,18 @@ def test_the_weighted_pipeline_is_amount_times_probability_at_the_close_date(rec
     )
     found = weighted_pipeline(read_sales(records, AS_OF), months_ahead(AS_OF, 3, "UTC"))
     assert found == pytest.approx([50, 25, 50])
+
+
+def test_close_dates_are_local_days(records_of):
+    """What is due today is not over yet, and the first of a month belongs to it west of Greenwich, too."""
+    usual = {"created_at": AS_OF - DAY, "status": "open", "seller_probability": 0.5}
+    records = records_of(
+        Opportunity(id="A", **usual, amount=10, expected_close_on=AS_OF.date()),
+        Opportunity(id="B", **usual, amount=100, expected_close_on=date(2024, 7, 1)),
+    )
+    now, zone = AS_OF + timedelta(hours=22), "America/New_York"
+    sales = read_sales(replace(records, timezone=zone), now)
+    assert weighted_pipeline(sales, months_ahead(now, 2, zone)).tolist() == [5, 50]
 
 
 def test_where_every_deal_was_lost_the_weighted_pipeline_is_empty(records_of):

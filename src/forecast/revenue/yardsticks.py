@@ -1,5 +1,7 @@
 """What a revenue forecast must beat: the weighted pipeline that CRMs show, and the same month of last year."""
 
+from datetime import timedelta
+
 import numpy as np
 import polars as pl
 
@@ -8,6 +10,7 @@ from forecast.revenue.records import Months, Sales, days_since
 
 STAGE_DEALS = 5.0
 USUAL_DAYS = 60.0
+HALF_DAY = timedelta(hours=12)
 
 
 def weighted_pipeline(sales: Sales, months: Months) -> Floats:
@@ -52,13 +55,13 @@ def _share_won(sales: Sales) -> tuple[float, pl.DataFrame]:
 
 
 def _due_days(sales: Sales, deals: pl.DataFrame) -> Floats:
-    stated = deals["expected_close_on"].cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    due = -days_since(stated, sales.as_of)
+    noon = (deals["expected_close_on"].cast(pl.Datetime("us")) + HALF_DAY).dt.replace_time_zone(sales.timezone)
+    due = -days_since(noon.dt.convert_time_zone("UTC"), sales.as_of)
     won = sales.deals.filter(pl.col("status") == "won")
     took = days_since(won["created_at"], sales.as_of) - days_since(won["closed_at"], sales.as_of)
     usual = float(np.nanmedian(took)) if np.isfinite(took).any() else USUAL_DAYS
     by_age = usual - days_since(deals["created_at"], sales.as_of)
-    return np.maximum(np.where(due >= 0, due, by_age), 0)
+    return np.maximum(np.where(due > -0.5, due, by_age), 0)
 
 
 def seasonal_naive(sales: Sales, months: Months) -> Floats:

@@ -16,7 +16,6 @@ from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import find_bookings, sum_bookings
 from forecast.runs.keeping import Run, list_runs, read_cells
 
-PEERS = ("weighted pipeline", "seasonal naive")
 _UNITS = (TEAM, PERSON, REGION, PRODUCT)
 _COVERED = (50, 80, 95)
 
