@@ -124,9 +124,10 @@ def test_decisions_on_what_is_no_part_are_refused(edit, match):
 
 
 def test_what_cannot_be_divided_is_refused():
-    """No amount, no history and no seller are errors that say so, not even shares."""
-    with pytest.raises(InputError, match="above 0"):
-        propose(0, 2027, EVEN, period="month")
+    """No amount, none that cents hold, no history and no seller are errors that say so, not even shares."""
+    for amount in (0, -5, float("nan"), float("inf"), 1e18):
+        with pytest.raises(InputError, match="above 0 and up to 1,000,000,000,000,000"):
+            propose(amount, 2027, EVEN, period="month")
     with pytest.raises(TooLittleHistoryError, match="nothing was booked"):
         propose(100, 2027, sellers(history({})), period="month")
     nobody = Sellers(people=PEOPLE.clear(), bookings=EVEN.bookings, cells=EVEN.cells, today=TODAY)

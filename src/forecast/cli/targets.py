@@ -30,7 +30,11 @@ PERIODS = ("month", "quarter", "year")
 def targets(
     year: Annotated[
         int | None,
-        typer.Option(help="Calendar year. Default: quotas that are running; to propose for, that of the moment."),
+        typer.Option(
+            min=1970,
+            max=2200,
+            help="Calendar year. Default: quotas that are running; to propose for, that of the moment.",
+        ),
     ] = None,
     propose: Annotated[
         float | None, typer.Option(metavar="AMOUNT", help="Divide this target of the company for the year.")

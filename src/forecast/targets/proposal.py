@@ -18,6 +18,7 @@ from forecast.targets.spreading import MONTHS_A_YEAR, Decided, credible_rates, i
 
 HISTORY_MONTHS = 36
 RATE_MONTHS = 24
+LARGEST_TARGET = 1e15
 PART_TYPES = pl.Schema(
     {
         "level": pl.String(),
@@ -85,12 +86,12 @@ def propose(total: float, year: int, sellers: Sellers, *, period: Period, edits:
     """Divide a company's target by seasonal shares and by what each person can be expected to book.
 
     Raises:
-        InputError: the target is not positive, there is nobody to share it, or decisions contradict one another.
+        InputError: the target is not positive or too large, there is nobody to share it, or decisions contradict one another.
         TooLittleHistoryError: nothing was booked yet.
     """
     total = round(total, 2)
-    if total <= 0:
-        raise InputError(f"the target is {total:,.2f}; give an amount above 0")
+    if not 0 < total <= LARGEST_TARGET:
+        raise InputError(f"the target is {total:,.2f}; give an amount above 0 and up to {LARGEST_TARGET:,.0f}")
     people = sellers.people.sort("owner_id")
     if people.is_empty():
         raise InputError(
