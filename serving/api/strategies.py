@@ -6,16 +6,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
+from forecast.errors import InputError
 from forecast.policies import Strategy, decide_strategy, read_strategies
 from forecast.tiers import Potential, Tier
 from serving.deps import SessionDep, require_key
-from serving.schemas import Schema
+from serving.schemas import Posted, Schema
 
 router = APIRouter()
 Text = Annotated[str | None, Field(max_length=2000, description="Left out: as it is. Empty: the product's own text.")]
 
 
-class StrategyTexts(Schema):
+class StrategyTexts(Posted):
     """A follow-up in English and Chinese."""
 
     text_en: Text = None
@@ -54,7 +55,13 @@ def put_strategy(
     session: SessionDep,
     caller: Annotated[str, Depends(require_key)],
 ) -> StrategyOut:
-    """Put a follow-up in force at once; earlier ones are kept, with who decided them."""
+    """Put a follow-up in force at once; earlier ones are kept, with who decided them.
+
+    Raises:
+        InputError: neither text is given.
+    """
+    if texts == StrategyTexts():
+        raise InputError("neither text_en nor text_zh is given; give one or both")
     return _out(decide_strategy(session, tier, potential, decided_by=caller, **texts.model_dump()))
 
 

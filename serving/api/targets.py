@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from forecast.errors import NotFoundError
+from forecast.records import Person, Team
 from forecast.revenue.questions import Period
 from forecast.targets.attainment import Attainment
 from forecast.targets.proposal import Edit, Proposal, propose
@@ -153,12 +155,17 @@ def read_targets(
     """Give quotas with what is attained, projected and missing, judged by the newest kept forecast.
 
     All opportunities and orders are read, which takes a while where there are many.
+
+    Raises:
+        NotFoundError: the unit is unknown.
     """
     moment = utc(as_of, desk.zone) if as_of else desk.clock()
     today = moment.astimezone(desk.zone).date()
     first, last = (date(year, 1, 1), date(year, 12, 31)) if year else (today, today)
     found = read_attainments(session, first, last, as_of=moment, timezone=desk.settings.timezone, currency=currency)
     wanted = "" if unit == "company" else unit
+    if wanted and session.get(Person, wanted) is None and session.get(Team, wanted) is None:
+        raise NotFoundError(f'"{unit}" is the id of no team or person, and not "company"')
     return TargetsAnswer(
         as_of=moment,
         run_id=found.run.id if found.run else None,

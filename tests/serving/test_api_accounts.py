@@ -206,9 +206,10 @@ def test_a_strategy_that_a_manager_decides_is_given_with_the_account(scores, cli
 
 
 def test_a_strategy_of_no_tier_is_refused(client):
-    """What is neither a tier nor a potential is said."""
-    assert client.put("/v1/strategies/D/new", json={}).status_code == 422
-    assert client.put("/v1/strategies/A/happy", json={}).status_code == 422
+    """What is neither a tier nor a potential, or decides nothing, is said."""
+    assert client.put("/v1/strategies/A/new", json={}).status_code == 422
+    assert client.put("/v1/strategies/D/new", json={"text_en": "Call."}).status_code == 422
+    assert client.put("/v1/strategies/A/happy", json={"text_en": "Call."}).status_code == 422
 
 
 def test_segments_profile_all_scored_accounts(scores, client):

@@ -75,6 +75,13 @@ def test_a_year_has_all_its_targets(company):
     assert team["Q2"]["outlook"]["probability"] == pytest.approx(np.mean(sums >= 500))
 
 
+def test_an_unknown_unit_has_no_empty_answer(company):
+    """Whoever asks for a team or person that isn't there is told so."""
+    answer = company.get("/v1/targets", params={"unit": "T9"})
+    assert (answer.status_code, '"T9"' in answer.json()["detail"]) == (404, True)
+    assert read(company, unit="company").keys() <= read(company).keys()
+
+
 def test_checks_are_said_in_the_callers_language(company):
     """A target that is not of revenue and belongs to nobody who is stored fails, in English and in Chinese."""
     failed = {check["criterion"] for check in read(company)["Q4"]["checks"] if check["passed"] is False}

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from training.pipeline import Run
     from training.release import Release
 
+_DESCRIBED = ("basis", "until", "AUC", "log loss", "gates")
 _MEASURED = ("auc", "log_loss", "brier", "calibration_error", "calibration_slope", "lift_10")
 
 
@@ -126,19 +128,22 @@ def list_models() -> None:
     from forecast.registry import find_live, list_versions, read_version, version_folder
 
     settings = read_settings()
-    table = Table("model", Column("version", no_wrap=True), "basis", "known until", "AUC", "log loss", "gates", "live")
     for folder in sorted(settings.models_folder.glob("*")):
         live = find_live(settings.models_folder, folder.name)
+        measured = (Column(name, no_wrap=True) for name in ("version", *_DESCRIBED, "live since"))
+        table = Table(
+            *measured, title=folder.name, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False
+        )
         for identity in reversed(list_versions(settings.models_folder, folder.name)):
-            since = f"since {live['since'][:16]}" if live and live["version"] == identity else ""
+            since = live["since"][:10] if live and live["version"] == identity else ""
             try:
                 version = read_version(version_folder(settings.models_folder, folder.name, identity))
             except ConflictError as error:
                 console.print(f"[yellow]can't be read:[/yellow] {escape(str(error))}")
-                table.add_row(folder.name, identity, "?", "", "", "", "", since)
+                table.add_row(identity, "?", *("" for _ in _DESCRIBED[1:]), since)
                 continue
-            table.add_row(folder.name, identity, *_described(version), since)
-    output.print(table)
+            table.add_row(identity, *_described(version), since)
+        output.print(table)
 
 
 def _described(version: "Version[Any]") -> tuple[str, ...]:
@@ -146,10 +151,10 @@ def _described(version: "Version[Any]") -> tuple[str, ...]:
     passed = sum(gate["passed"] for gate in gates)
     return (
         version.basis,
-        version.bundle["until"][:16],
+        version.bundle["until"][:10],
         f"{metrics['model_auc']:.3f}" if "model_auc" in metrics else "",
         f"{metrics['model_log_loss']:.4f}" if "model_log_loss" in metrics else "",
-        f"{passed} of {len(gates)}" if gates else "",
+        f"{passed}/{len(gates)}" if gates else "",
     )
 
 
