@@ -1,19 +1,14 @@
 """Notebooks run from their first cell to their last, and hold no logic of their own."""
 
 import ast
-import os
-import shutil
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from forecast.registry import find_live
 from forecast.settings import Settings
+from tests.notebooks import FOLDER, run_notebook
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LOGIC = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.If, ast.Try)
 
@@ -45,21 +40,15 @@ def test_notebooks_hold_no_logic(path):
 @pytest.mark.filterwarnings("ignore")
 def test_win_probability_goes_from_an_export_to_a_version_that_serves(server, empty_mlflow, tmp_path, monkeypatch):
     """Ten cells import a small company, train, judge and score; what is live afterwards is what the gates decided."""
-    notebook = read(FOLDER / "01_win_probability.ipynb")
+    notebook = run_notebook(
+        "01_win_probability",
+        {"OPPORTUNITIES, TRIALS = 4000, 10": "OPPORTUNITIES, TRIALS = 400, 1"},
+        server=server,
+        empty_mlflow=empty_mlflow,
+        home=tmp_path,
+        monkeypatch=monkeypatch,
+    )
     assert len(code_cells(notebook)) == 10
-    small = notebook.cells[1].source.replace("OPPORTUNITIES, TRIALS = 4000, 10", "OPPORTUNITIES, TRIALS = 400, 1")
-    assert small != notebook.cells[1].source
-    notebook.cells[1].source = small
-    with server.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE notebook")
-    url = server.url.set(database="notebook").render_as_string(hide_password=False)
-    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
-    monkeypatch.setenv("FORECAST_HOME", str(tmp_path))
-    monkeypatch.setenv("FORECAST_DATABASE_URL", url)
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(part for part in sys.path if part))
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}})
-    client.execute()
     live = find_live(Settings(home=tmp_path).models_folder, "win_probability")
     (verdict,) = [
         out.data["text/plain"]

@@ -6,7 +6,7 @@ from dataclasses import field
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -19,6 +19,7 @@ Scale = Literal["linear", "log", "log-int"]
 Share = Annotated[float, Field(ge=0, le=1)]
 AboveZero = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+T = TypeVar("T")
 
 _NO_OTHER_KEYS = ConfigDict(extra="forbid")
 _SAID = {"missing": "is missing", "unexpected_keyword_argument": "is unknown"}
@@ -109,6 +110,26 @@ class Experiment:
         except ValidationError as error:
             found = "; ".join(_sentence(detail) for detail in error.errors())
             raise InputError(f"config.toml: {found}; compare it with models/win_probability/config.toml") from error
+
+
+def read_config_file(path: Path, kind: type[T]) -> T:
+    """Read a config.toml as a dataclass of pydantic's that keeps the file's `text`.
+
+    Raises:
+        InputError: there is none, or it is not as it must be.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return TypeAdapter(kind).validate_python({**tomllib.loads(text), "text": text})
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} is not there; start in the folder that holds models/, or name it with --models"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise InputError(f"{path}: {found}; compare it with the one that came with forecast") from error
 
 
 def _sentence(error: ErrorDetails) -> str:

@@ -1,15 +1,14 @@
 """The experiment of customer tiers, as written in models/customer_tier/config.toml."""
 
-import tomllib
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from forecast.errors import InputError
 from forecast.tiers import TierPolicy
+from training.config import read_config_file
 from training.value_fit import Choice, ValueRecipe
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -92,16 +91,4 @@ def read_tier_experiment(models: Path, name: str) -> TierExperiment:
     Raises:
         InputError: there is none, or it is not as it must be.
     """
-    path = models / name / "config.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-        return TypeAdapter(TierExperiment).validate_python({**tomllib.loads(text), "text": text})
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path} is not there; start in the folder that holds models/, or name it with --models"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise InputError(f"{path}: {found}; compare it with the one that came with forecast") from error
+    return read_config_file(models / name / "config.toml", TierExperiment)

@@ -4,7 +4,7 @@ import io
 import subprocess
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, LiteralString
@@ -216,14 +216,6 @@ def read_frame(session: Session, statement: Statement) -> pl.DataFrame:
         *(pl.from_epoch(pl.col(name), time_unit="us").dt.replace_time_zone("UTC") for name in moments),
         *(pl.col(name).eq("t") for name, kind in types.items() if isinstance(kind, pl.Boolean)),
     )
-
-
-def copy_rows(session: Session, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows into a table by COPY; values are Python's own, None is NULL."""
-    names = ", ".join(f'"{column}"' for column in columns)
-    with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
-        for row in rows:
-            copy.write_row(row)
 
 
 def copy_frame(session: Session, table: sa.TableClause, frame: pl.DataFrame) -> None:
