@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from forecast.errors import InputError
 from forecast.metrics import Floats
 from forecast.revenue.cells import PERSON, TEAM
 from forecast.revenue.futures import Units
@@ -24,7 +23,7 @@ EVEN_MONTHS = 2.0
 def forecast_series(sales: Sales, units: Units, months: Months) -> Floats | None:
     """Give what each person is still expected to book in each month, persons × months; None of too short a history."""
     booked = sales.booked.select(pl.col(PERSON).alias("owner_id"), "booked_at", "amount", TEAM)
-    if booked.is_empty() or _whole_months(sales, months) < MONTHS_MIN:
+    if _whole_months(sales, months) < MONTHS_MIN:
         return None
     people = booked.group_by(pl.col("owner_id").alias("id")).agg(pl.col(TEAM).mode().sort().first().alias("team_id"))
     rows = monthly_revenue(booked, people, as_of=sales.as_of, timezone=sales.timezone)
@@ -40,9 +39,10 @@ def forecast_series(sales: Sales, units: Units, months: Months) -> Floats | None
 
 
 def _whole_months(sales: Sales, months: Months) -> int:
+    """Count the months that are over since the first booking."""
     first = sales.booked["booked_at"].dt.convert_time_zone(sales.timezone).min()
     if first is None:
-        raise InputError("nothing is booked")
+        return 0
     return (months.starts[0].year - first.year) * 12 + months.starts[0].month - first.month  # type: ignore[union-attr]
 
 
