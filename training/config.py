@@ -6,7 +6,7 @@ from dataclasses import field
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -21,11 +21,11 @@ AboveZero = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 T = TypeVar("T")
 
-_NO_OTHER_KEYS = ConfigDict(extra="forbid")
+NO_OTHER_KEYS = ConfigDict(extra="forbid")
 _SAID = {"missing": "is missing", "unexpected_keyword_argument": "is unknown"}
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class Range:
     """What a searched parameter may be."""
 
@@ -40,7 +40,7 @@ class Range:
             raise ValueError(f"low is {self.low}; on a logarithmic scale it must be above 0")
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class DataRules:
     """How much data is needed, and how it is cut; see the comments in config.toml."""
 
@@ -51,7 +51,7 @@ class DataRules:
     gap_days: Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class SearchRules:
     """The budget and the space of the search."""
 
@@ -61,7 +61,7 @@ class SearchRules:
     space: Mapping[str, Range]
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class GateRules:
     """Bounds that a version must keep to be served."""
 
@@ -73,7 +73,7 @@ class GateRules:
     auc_max: Share
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class Experiment:
     """The whole of config.toml; `text` is the file itself."""
 
@@ -96,40 +96,36 @@ class Experiment:
         if any(later <= earlier for earlier, later in pairwise(self.ages_days)):
             raise ValueError(f"ages_days is {list(self.ages_days)}; the ages must ascend")
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read the text of a config.toml.
 
-        Raises:
-            InputError: it is not TOML, a key is missing or unknown, or a value is not what it may be.
-        """
-        try:
-            return TypeAdapter(cls).validate_python({**tomllib.loads(text), "text": text})
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"config.toml is not TOML: {error}") from error
-        except ValidationError as error:
-            found = "; ".join(_sentence(detail) for detail in error.errors())
-            raise InputError(f"config.toml: {found}; compare it with models/win_probability/config.toml") from error
-
-
-def read_config_file(path: Path, kind: type[T]) -> T:
-    """Read a config.toml as a dataclass of pydantic's that keeps the file's `text`.
+def read_config(models: Path, name: str, kind: type[T]) -> T:
+    """Read `models/<name>/config.toml` as a dataclass of pydantic's that keeps the file's `text`.
 
     Raises:
         InputError: there is none, or it is not as it must be.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        return TypeAdapter(kind).validate_python({**tomllib.loads(text), "text": text})
-    except FileNotFoundError as error:
+    path = models / name / "config.toml"
+    if not path.exists():
+        known = ", ".join(sorted(folder.parent.name for folder in models.glob("*/config.toml"))) or "none"
         raise InputError(
-            f"{path} is not there; start in the folder that holds models/, or name it with --models"
-        ) from error
+            f'there is no model "{name}" in {models}; there are: {known}; start in the folder that holds models/, '
+            "or name it with --models"
+        )
+    return parse_config(path.read_text(encoding="utf-8"), kind)
+
+
+def parse_config(text: str, kind: type[T]) -> T:
+    """Read the text of a config.toml.
+
+    Raises:
+        InputError: it is not TOML, a key is missing or unknown, or a value is not what it may be.
+    """
+    try:
+        return TypeAdapter(kind).validate_python({**tomllib.loads(text), "text": text})
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
+        raise InputError(f"config.toml is not TOML: {error}") from error
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise InputError(f"{path}: {found}; compare it with the one that came with forecast") from error
+        found = "; ".join(_sentence(detail) for detail in error.errors())
+        raise InputError(f"config.toml: {found}; compare it with the one that came with forecast") from error
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -140,13 +136,9 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def read_experiment(models: Path, name: str) -> Experiment:
-    """Read `models/<name>/config.toml`.
+    """Read the experiment of a model of win probability or lead conversion.
 
     Raises:
-        InputError: there is none, or it can't be read.
+        InputError: there is none, or it is not as it must be.
     """
-    path = models / name / "config.toml"
-    if not path.exists():
-        known = ", ".join(sorted(folder.parent.name for folder in models.glob("*/config.toml"))) or "none"
-        raise InputError(f'there is no model "{name}" in {models}; there are: {known}')
-    return Experiment.parse(path.read_text(encoding="utf-8"))
+    return read_config(models, name, Experiment)

@@ -4,18 +4,13 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from training.config import read_config_file
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
-_NO_OTHER_KEYS = ConfigDict(extra="forbid")
+from training.config import NO_OTHER_KEYS, Count, Share, read_config
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class RevenueData:
     """How many trials are made, and are needed; see the comments in config.toml."""
 
@@ -23,7 +18,7 @@ class RevenueData:
     origins_min: Count
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class RevenueGates:
     """Bounds that a version must keep to be served."""
 
@@ -33,7 +28,7 @@ class RevenueGates:
     coverage_max: Share
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class RevenueExperiment:
     """The whole of config.toml; `text` is the file itself."""
 
@@ -52,4 +47,4 @@ def read_revenue_experiment(models: Path, name: str) -> RevenueExperiment:
     Raises:
         InputError: there is none, or it is not as it must be.
     """
-    return read_config_file(models / name / "config.toml", RevenueExperiment)
+    return read_config(models, name, RevenueExperiment)

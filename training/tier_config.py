@@ -4,22 +4,18 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from forecast.tiers import TierPolicy
-from training.config import read_config_file
+from training.config import NO_OTHER_KEYS, Count, Share, read_config
 from training.value_fit import Choice, ValueRecipe
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 Days = Annotated[int, Field(ge=7, le=3650)]
 
-_NO_OTHER_KEYS = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class TierData:
     """How much data is needed, and how it is cut; see the comments in config.toml."""
 
@@ -28,7 +24,7 @@ class TierData:
     held_out: Inside
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class TierFit:
     """How the model is fitted."""
 
@@ -40,7 +36,7 @@ class TierFit:
     learning_rate: Inside
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class TierGates:
     """Bounds that a version must keep to be served."""
 
@@ -49,7 +45,7 @@ class TierGates:
     auc_max: Share
 
 
-@dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
+@dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
 class TierExperiment:
     """The whole of config.toml; `text` is the file itself."""
 
@@ -91,4 +87,4 @@ def read_tier_experiment(models: Path, name: str) -> TierExperiment:
     Raises:
         InputError: there is none, or it is not as it must be.
     """
-    return read_config_file(models / name / "config.toml", TierExperiment)
+    return read_config(models, name, TierExperiment)

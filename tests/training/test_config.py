@@ -4,7 +4,7 @@ import pytest
 from learning import EXPERIMENT, MODELS
 
 from forecast.errors import InputError
-from training.config import Experiment, Range, read_experiment
+from training.config import Experiment, Range, parse_config, read_experiment
 
 TEXT = EXPERIMENT.text
 
@@ -25,14 +25,14 @@ def test_the_file_is_the_whole_experiment():
 def test_what_is_not_toml_is_refused_with_a_sentence(text):
     """A half-written file is named as such, with the place where TOML ends or the key that is missing."""
     with pytest.raises(InputError, match=r"^config\.toml"):
-        Experiment.parse(text)
+        parse_config(text, Experiment)
 
 
 def test_a_direction_is_one_up_or_one_down():
     """Features may be told to only raise or lower the probability; anything else is refused with its name."""
-    assert Experiment.parse(TEXT + "[monotone]\nstage_days = -1\n").monotone == {"stage_days": -1}
+    assert parse_config(TEXT + "[monotone]\nstage_days = -1\n", Experiment).monotone == {"stage_days": -1}
     with pytest.raises(InputError, match=r"monotone.stage_days"):
-        Experiment.parse(TEXT + "[monotone]\nstage_days = 2\n")
+        parse_config(TEXT + "[monotone]\nstage_days = 2\n", Experiment)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_missing_key_is_named(key):
     without = re.sub(rf"^{key} = .*$", "", TEXT, flags=re.MULTILINE)
     assert without != TEXT
     with pytest.raises(InputError, match=rf"config.toml.*{key}"):
-        Experiment.parse(without)
+        parse_config(without, Experiment)
 
 
 @pytest.mark.parametrize("section", ["data", "search", "search.space", "gates"])
@@ -64,7 +64,7 @@ def test_a_missing_section_is_named(section):
     without = re.sub(rf"^\[{re.escape(section)}\].*?(?=^\[|\Z)", "", TEXT, flags=re.MULTILINE | re.DOTALL)
     assert f"[{section}]" not in without
     with pytest.raises(InputError, match=section.rpartition(".")[2]):
-        Experiment.parse(without)
+        parse_config(without, Experiment)
 
 
 @pytest.mark.parametrize("line", ["seeds = 1", "[data]\nclosed_most = 3", "[gates]\nauc_min = 0.1", "[extra]\nx = 1"])
@@ -74,7 +74,7 @@ def test_an_unknown_key_is_named(line):
     text = TEXT.replace(section, line, 1) if section in {"[data]", "[gates]"} else line + "\n" + TEXT
     name = key.partition(" ")[0] if section != "[extra]" else "extra"
     with pytest.raises(InputError, match=rf"config.toml.*{name}"):
-        Experiment.parse(text if section != "[extra]" else TEXT + line)
+        parse_config(text if section != "[extra]" else TEXT + line, Experiment)
 
 
 def test_an_unknown_model_is_answered_with_those_there_are(tmp_path):
@@ -111,4 +111,4 @@ def test_a_value_that_can_not_be_is_refused_before_anything_is_trained(written, 
     text = re.sub(written, wrong, TEXT, count=1)
     assert text != TEXT
     with pytest.raises(InputError, match=f"^config.toml: .*{re.escape(sentence)}.*compare it with"):
-        Experiment.parse(text)
+        parse_config(text, Experiment)

@@ -150,9 +150,9 @@ def test_a_config_that_is_wrong_says_where(tmp_path):
     folder = tmp_path / "customer_tier"
     folder.mkdir()
     (folder / "config.toml").write_text(EXPERIMENT.text.replace("horizon_days = 365", "horizon_days = 0"))
-    with pytest.raises(InputError, match="horizon_days: Input should be greater than or equal to 7"):
+    with pytest.raises(InputError, match="horizon_days is 0: input should be greater than or equal to 7"):
         read_tier_experiment(tmp_path, "customer_tier")
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match=r'no model "other".*there are: customer_tier; start in the folder'):
         read_tier_experiment(tmp_path, "other")
 
 
