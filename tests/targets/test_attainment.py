@@ -165,13 +165,16 @@ def test_how_many_usual_wins_come_in_time_is_said():
 
 
 def test_quotas_of_a_unit_that_share_days_are_named():
-    """A year's quota beside its quarters is said; quarters beside one another are not."""
+    """A year's quota beside each of its quarters is said; quarters beside one another are not."""
     year = target(quota_id="Y", starts_on=date(2026, 1, 1), ends_on=date(2026, 12, 31))
     third, fourth = (
         target(quota_id="Q3"),
         target(quota_id="Q4", starts_on=date(2026, 10, 1), ends_on=date(2026, 12, 31)),
     )
-    assert [(one.quota_id, other.quota_id) for one, other in overlapping([year, third, fourth])] == [("Y", "Q3")]
+    assert [(one.quota_id, other.quota_id) for one, other in overlapping([year, third, fourth])] == [
+        ("Y", "Q3"),
+        ("Y", "Q4"),
+    ]
     assert list(overlapping([third, fourth, replace(third, unit_id="U02")])) == []
 
 

@@ -54,6 +54,14 @@ def test_running_targets_are_printed_with_what_fails(command):
     assert "no quota has a day in 2031" in command("targets", "--year", "2031", "--as-of", NOW).stdout
 
 
+def test_a_moment_before_the_first_forecast_is_answered_so(command):
+    """What no forecast was kept for is not projected, and the note says of which moment one is missing."""
+    done = command("targets", "--as-of", day(8, 1).isoformat())
+    assert done.exit_code == 0, done.exception
+    assert "no revenue forecast as of 2026-08-01 or before is kept" in done.stderr
+    assert "Seller U01" in done.stdout
+
+
 def test_a_proposal_is_printed_and_nothing_is_stored(command, engine):
     """Without --adopt, what is proposed is only shown."""
     done = command("targets", "--propose", "4800", "--year", "2027", "--period", "quarter", "--as-of", NOW)
@@ -92,6 +100,8 @@ def test_the_file_of_a_proposal_imports(command, engine, tmp_path):
         (["--adopt"], "--propose AMOUNT"),
         (["--propose", "100", "--period", "week"], "month, quarter, year"),
         (["--propose", "100", "--edit", "U99=1"], "U01, U02, U03"),
+        (["--propose", "100", "--edit", "T1=nan"], "team T1 is to have nan; give an amount from 0"),
+        (["--propose", "100", "--edit", "T1=-5"], "team T1 is to have -5.00; give an amount from 0"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(command, words, said):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -148,8 +147,15 @@ def _month(row: dict[str, Any], booked: pl.DataFrame, starts: date, ends: date) 
 
 
 def overlapping(targets: Sequence[Target]) -> Iterator[tuple[Target, Target]]:
-    """Give neighbours of one unit and metric that share days: they are counted each by itself."""
-    for first, second in pairwise(targets):
-        same = (first.level, first.unit_id, first.metric) == (second.level, second.unit_id, second.metric)
-        if same and first.ends_on and second.starts_on and second.starts_on <= first.ends_on:
-            yield first, second
+    """Give pairs of one unit and metric that share days: they are counted each by itself; the earlier of `targets` first."""
+    same: dict[tuple[str, str, str], list[Target]] = {}
+    for second in targets:
+        before = same.setdefault((second.level, second.unit_id, second.metric), [])
+        yield from ((first, second) for first in before if _share_days(first, second))
+        before.append(second)
+
+
+def _share_days(one: Target, other: Target) -> bool:
+    if not (one.starts_on and one.ends_on and other.starts_on and other.ends_on):
+        return False
+    return one.starts_on <= other.ends_on and other.starts_on <= one.ends_on

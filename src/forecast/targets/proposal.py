@@ -182,6 +182,8 @@ def _decided(edit: Edit, people: pl.DataFrame, starts: Sequence[date]) -> Decide
     periods = np.array([edit.starts_on in {None, start} for start in starts])
     when = "" if edit.starts_on is None else f" from {edit.starts_on}"
     what = f"{edit.level} {edit.unit_id}".strip() + when
+    if not 0 <= edit.amount <= LARGEST_TARGET:
+        raise InputError(f"{what} is to have {edit.amount:,.2f}; give an amount from 0 to {LARGEST_TARGET:,.0f}")
     if not rows.any() or not periods.any():
         known = ", ".join(sorted(set(people[column]))) if column else ""
         periods_known = ", ".join(str(start) for start in starts)

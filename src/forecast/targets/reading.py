@@ -71,7 +71,7 @@ def read_attainments(
         as_of=as_of,
         run=run,
         attainments=tuple(attain(target, grounds[target.currency or usual]) for target in targets),
-        remarks=tuple(_remarks(targets, run)),
+        remarks=tuple(_remarks(targets, run, as_of.astimezone(ZoneInfo(timezone)))),
     )
 
 
@@ -79,17 +79,18 @@ def _in_currency(deals: pl.DataFrame, named: str | None) -> pl.DataFrame:
     return deals.filter(pl.col("currency").is_null() | (pl.col("currency") == named)) if named else deals
 
 
-def _remarks(targets: Sequence[Target], run: Run | None) -> list[str]:
+def _remarks(targets: Sequence[Target], run: Run | None, as_of: datetime) -> list[str]:
     found = []
     if run is None:
         found.append(
-            "no revenue forecast is kept, so that nothing is projected; `forecast outlook` makes and keeps one"
+            f"no revenue forecast as of {as_of:%Y-%m-%d} or before is kept, so that nothing is projected; "
+            "`forecast outlook --as-of MOMENT` makes and keeps one"
         )
     pairs = list(overlapping(targets))
     if pairs:
-        first, second = pairs[0]
+        (first, second), count = pairs[0], len({one.quota_id for pair in pairs for one in pair})
         found.append(
-            f"{len(pairs)} quotas share days with another of the same unit, such as {first.quota_id} and {second.quota_id}; "
+            f"{count} quotas share days with another of the same unit, such as {first.quota_id} and {second.quota_id}; "
             "each counts by itself"
         )
     return found
