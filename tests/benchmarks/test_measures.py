@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from benchmarks.measures import difference, expected_calibration_error, lift, log_losses, measure
+from benchmarks.measures import (
+    calibration_error_by_chance,
+    difference,
+    expected_calibration_error,
+    lift,
+    log_losses,
+    measure,
+)
 
 WON = np.array([1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0])
 
@@ -44,3 +51,10 @@ def test_difference_is_negative_where_ours_is_better():
     sure, coin = np.where(WON == 1, 0.9, 0.1), np.full(10, 0.5)
     assert difference(WON, sure, coin)[0] == pytest.approx(np.log(0.5 / 0.9))
     assert difference(WON, coin, coin) == (0, 0)
+
+
+def test_few_rows_show_a_calibration_error_by_chance():
+    """A bin of n outcomes that come half the time is off by sqrt(2 / pi) * .5 / sqrt(n); a certain one never."""
+    half = np.linspace(0.499, 0.501, 15 * 60)
+    assert calibration_error_by_chance(half) == pytest.approx(np.sqrt(2 / np.pi) * 0.5 / np.sqrt(60), rel=0.05)
+    assert calibration_error_by_chance(np.ones(30)) == 0

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from benchmarks.report import failures, markdown, show
 
-METHOD = {"auc": 0.7, "log_loss": 0.58, "brier": 0.2, "ece": 0.04, "lift": 2.0, "seconds": 1.0}
+METHOD = {"auc": 0.7, "log_loss": 0.58, "brier": 0.2, "ece": 0.04, "ece_by_chance": 0.01, "lift": 2.0, "seconds": 1.0}
 RESULTS = {
     "started_at": "2026-11-21T12:00:00+00:00",
     "machine": {"cores": 2, "python": "3.11.7", "packages": {"polars": "2.1.0", "optuna": None}},
