@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from databases import open_database
+from hypothesis import settings
 
 from forecast.settings import Settings
 from forecast.store import migrate, open_engine
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine breaks no rule
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

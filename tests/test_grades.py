@@ -78,7 +78,7 @@ def test_without_an_amount_the_probability_decides():
     assert graded(alone, [(p, 1e9) for p, _ in rows]) == ["high", "medium", "medium", "low"]
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, max_examples=60)
 @given(shares, shares, values)
 def test_more_probable_is_never_graded_lower(left, right, value):
     """With the same expected value the grade rises with the probability."""

@@ -21,7 +21,7 @@ from forecast.metrics import (
 )
 
 rows = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=40)
-several = settings(derandomize=True, deadline=None, max_examples=50)
+several = settings(derandomize=True, max_examples=50)
 
 
 def arrays(given_rows):

@@ -93,5 +93,5 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep) -> ForecastAccura
         horizons=[HorizonOut(**asdict(row)) for row in found.horizons],
         since=habits.since,
         people=people,
-        remarks=remarks,
+        remarks=[*found.remarks, *remarks],
     )

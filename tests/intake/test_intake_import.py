@@ -395,7 +395,7 @@ BROKEN = st.sampled_from(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(*[BROKEN] * 6, st.integers(5, 8)), min_size=1, max_size=15))
 def test_each_row_is_one_record_or_one_reject(engine, tmp_path, rows):
     """Whatever stands in the cells, the counts add up and agree with what is stored and what is written out."""

@@ -18,7 +18,7 @@ from forecast.intake.sqldumps import unpack_dump
 from forecast.records import Change, CustomField, Opportunity
 from forecast.store import unit_of_work
 
-ENOUGH = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ENOUGH = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LETTERS = {
     "utf-8": st.characters(codec="utf-8", exclude_characters="\x00"),
     "gb18030": st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5)
@@ -124,7 +124,6 @@ def test_texts_survive_their_encoding(fresh, data):
     assert stored == {row["id"]: row["name"] for row in rows}
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.text(st.characters(codec="utf-8"), max_size=8), st.none() | st.integers()), min_size=1, max_size=6

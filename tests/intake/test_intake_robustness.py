@@ -23,7 +23,7 @@ HOSTILE = [
 PIECES = st.sampled_from(
     ["a", "7", ",", '"', "\n", "\r\n", '""', " ", "é", "\x00", "\r", '"x"', ",,", "x,y\n", "中", "\u2028", "\x0b"]
 )
-ENOUGH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ENOUGH = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def import_text(engine, data: bytes):
@@ -47,7 +47,7 @@ def import_text(engine, data: bytes):
         )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(PIECES, max_size=25).map("".join), st.sampled_from([5, 1000]))
 def test_blocks_and_single_records_are_read_alike(text, block_bytes):
     """However the bytes are cut into blocks, each record has the cells and the number that reading one by one gives."""
@@ -60,7 +60,6 @@ def test_blocks_and_single_records_are_read_alike(text, block_bytes):
     assert found == expected
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=2, max_size=3), min_size=1, max_size=12

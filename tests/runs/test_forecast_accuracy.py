@@ -58,6 +58,16 @@ def test_months_that_are_over_are_judged_by_what_landed(company):
     assert (rows["person", 1].cells, rows["person", 1].runs) == (3, 1)
 
 
+def test_who_was_in_no_forecast_is_not_judged_and_said(company):
+    """What somebody new sold is in the company's line, and named where units are judged."""
+    store(company, won("newcomer", day(10, 22), 100, owner="U09"))
+    found, rows = measure(company)
+    assert rows["person", 1].cells == 3
+    assert rows["company", 1].bias == pytest.approx((sum(DRAWS.values())[1].mean() - 500) / 500)
+    (said,) = [remark for remark in found.remarks if remark.startswith("by person")]
+    assert said.startswith("by person: 1 person with 14% of what landed")
+
+
 def test_ranges_are_judged_by_how_often_they_held(company):
     """Coverage is the share of units and months that landed within their range, bounds included."""
     _, rows = measure(company)

@@ -102,7 +102,7 @@ FIELDS = st.sampled_from([*fields_of("opportunity"), "source_system", "external_
         max_size=40,
     )
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_that_is_sent_breaks_the_call(api, lines):
     """Each line is stored or refused by itself, whatever it holds, and what is stored reads back."""
     sent = [{**line, "id": f"L{number}"} if isinstance(line, dict) else line for number, line in enumerate(lines)]

@@ -37,6 +37,8 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
         except TooLittleHistoryError as error:
             console.print(f"[yellow]note:[/yellow] {escape(str(error))}")
         else:
+            for remark in found.remarks:
+                console.print(f"[yellow]note:[/yellow] {escape(remark)}")
             _print_horizons(found)
             if out is not None:
                 _write(found.horizons, out)

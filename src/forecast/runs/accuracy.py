@@ -51,11 +51,13 @@ class ForecastAccuracy:
     Attributes:
         runs: forecasts that were judged: the first of each calendar month, of which a month is over.
         hindsight: forecasts left out, as their version knew what came after their moment, or is not on this host.
+        remarks: what is not judged, in sentences.
     """
 
     runs: int
     hindsight: int
     horizons: tuple[HorizonAccuracy, ...]
+    remarks: tuple[str, ...]
 
 
 def measure_forecasts(
@@ -83,8 +85,12 @@ def measure_forecasts(
             f"of {len(kept)} kept forecasts no month is over yet, so that nothing can be said of them; "
             "`forecast outlook --as-of MOMENT` keeps forecasts of past moments"
         )
+    rows = pl.concat(judged)
     return ForecastAccuracy(
-        runs=len(judged), hindsight=len(kept) - len(honest), horizons=tuple(_horizons(pl.concat(judged)))
+        runs=len(judged),
+        hindsight=len(kept) - len(honest),
+        horizons=tuple(_horizons(rows.drop_nulls("mean"))),
+        remarks=tuple(_remarks(rows)),
     )
 
 
@@ -102,15 +108,22 @@ def _first_of_months(runs: Sequence[Run], timezone: str) -> list[Run]:
 
 
 def _judge(session: Session, records: SalesRecords, run: Run, now: datetime, this_month: date) -> pl.DataFrame:
-    """Give the cells of a run whose months are over, with what landed and what the peers said."""
+    """Give the cells of a run whose months are over, with what landed and what the peers said.
+
+    What landed of a unit that the run did not know has a row besides, in which nothing was forecast.
+    """
     cells = read_cells(session, run.id).filter(pl.col("draws").list.len() > 0).drop("draws")
     ahead = pl.col("month").rank("dense").cast(pl.Int64) - 1
     over = cells.with_columns(horizon=ahead).filter(pl.col("month") < this_month)
     if over.is_empty():
         return over
     landed = sum_bookings(find_bookings(records, now, currency=run.currency)).rename({"won": "landed"})
+    foreseen = over.select("level", "month", "horizon").unique()
+    here = landed.filter(pl.col("landed") != 0).join(foreseen, on=["level", "month"], how="semi")
     return (
-        over.join(landed, on=["level", "unit_id", "month"], how="left", maintain_order="left")
+        over.drop("horizon")
+        .join(here, on=["level", "unit_id", "month"], how="full", coalesce=True)
+        .join(foreseen, on=["level", "month"], how="left")
         .join(_peers(records, run, cells), on=["level", "unit_id", "month"], how="left", maintain_order="left")
         .with_columns(pl.col("landed").fill_null(0), pl.lit(run.id).alias("run_id"))
     )
@@ -143,6 +156,23 @@ def _of_unit(sales: Sales, level: str, unit_id: str) -> Sales:
         return sales
     own = pl.col(level) == unit_id
     return replace(sales, deals=sales.deals.filter(own), booked=sales.booked.filter(own))
+
+
+def _remarks(rows: pl.DataFrame) -> Iterator[str]:
+    """Say of each level how many units sold that no forecast of the month had."""
+    unknown = pl.col("mean").is_null()
+    share = pl.col("landed").filter(unknown).abs().sum() / pl.col("landed").abs().sum()
+    counts = rows.group_by("level").agg(
+        pl.col("unit_id").filter(unknown).n_unique().alias("units"), share.alias("share")
+    )
+    found = {level: (units, share) for level, units, share in counts.iter_rows()}
+    for level in _UNITS:
+        units, share = found.get(level, (0, 0.0))
+        if units:
+            said = f"1 {level}" if units == 1 else f"{units} units"
+            yield (
+                f"by {level}: {said} with {share:.0%} of what landed were in no forecast of that month yet, and are not judged"
+            )
 
 
 def _horizons(judged: pl.DataFrame) -> Iterator[HorizonAccuracy]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from forecast.errors import NotFoundError
 from forecast.records import ForecastCell, ForecastOpportunity, ForecastRun, Table
-from forecast.revenue.cells import BOUNDS, CELL_TYPES, RevenueForecast
+from forecast.revenue.cells import BOUNDS, CELL_TYPES, RevenueForecast, check_cells
 from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import find_bookings, sum_bookings
 from forecast.runs.deals import KEPT, read_deals
@@ -55,11 +55,14 @@ def keep_forecast(
 
     Returns:
         The run's number.
+
+    Raises:
+        InputError: the cells are not what a revenue forecast holds, such as parts that don't add up.
     """
     with unit_of_work(engine) as session:
         records = read_deal_records(session, timezone=timezone)
         booked = sum_bookings(find_bookings(records, forecast.as_of, currency=forecast.currency))
-        rows = _as_rows(pl.concat([_months_before(forecast.cells, booked), forecast.cells]))
+        rows = _as_rows(pl.concat([_months_before(forecast.cells, booked), check_cells(forecast.cells)]))
         digest = hashlib.sha256(as_csv(rows)).hexdigest()
         run_id = _add_run(session, forecast, digest=digest, now=now)
         if run_id is None:
