@@ -10,6 +10,7 @@ from forecast.revenue.amounts import expected_amounts
 from forecast.revenue.arrivals import new_deals
 from forecast.revenue.closing import ConstantHazard, fit_hazard, won_by_days
 from forecast.revenue.records import months_ahead, read_sales
+from forecast.runs.booked import find_bookings
 
 AS_OF = START + 300 * DAY
 
@@ -87,8 +88,18 @@ def test_several_currencies_need_a_name(records_of):
     with pytest.raises(InputError, match=r"CNY \(1\).*--currency|EUR \(1\).*--currency"):
         read_sales(records, AS_OF)
     assert read_sales(records, AS_OF, currency="EUR").booked.height == 1
-    with pytest.raises(InputError, match='no amount is in "USD"'):
+    with pytest.raises(TooLittleHistoryError, match=r'no amount is in "USD".*CNY'):
         read_sales(records, AS_OF, currency="USD")
+
+
+def test_before_the_first_amount_in_a_currency_nothing_is_booked_in_it(records_of):
+    """At a moment that knows other currencies only, nothing is booked, and no forecast is made, whatever came later."""
+    records = records_of(won("O1", day=3, currency="EUR"), order("R1", day=60, currency="CNY"))
+    early = START + 30 * DAY
+    assert find_bookings(records, early, currency="CNY").is_empty()
+    assert find_bookings(records, early, currency="EUR").height == 1
+    with pytest.raises(TooLittleHistoryError, match="EUR"):
+        read_sales(records, early, currency="CNY")
 
 
 def test_amounts_without_a_currency_are_in_the_only_one(records_of):
@@ -96,7 +107,9 @@ def test_amounts_without_a_currency_are_in_the_only_one(records_of):
     rows = [won("O1", day=3, currency="EUR"), won("O2", day=4)]
     records = records_of(*rows)
     assert [read_sales(records, AS_OF, currency=asked).booked.height for asked in (None, "EUR")] == [2, 2]
-    assert read_sales(records_of(won("O3", day=5, currency="CNY")), AS_OF, currency="EUR").booked.height == 1
+    several = read_sales(records_of(won("O3", day=5, currency="CNY")), AS_OF, currency="EUR")
+    assert several.booked.height == 1
+    assert any(remark.startswith("1 amounts name no currency") for remark in several.remarks)
 
 
 def test_no_history_is_said(records_of):

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from forecast.errors import InputError, TooLittleHistoryError
+from forecast.errors import TooLittleHistoryError
 from forecast.metrics import Floats
 from forecast.revenue.cells import NO_UNIT, PERSON, PRODUCT, REGION, TEAM
+from forecast.revenue.currencies import check_currency, of_currency
 from forecast.rollup import CANCELLED
 from forecast.snapshot import History, cut_history
 
@@ -101,23 +102,25 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
     """Give what was known at a moment.
 
     Args:
-        currency: whose amounts count; may be None where there is one only. Amounts that name none count where there is one only.
+        currency: whose amounts count, by `revenue.currencies`; may be None where one is known at most.
 
     Raises:
-        TooLittleHistoryError: nothing was booked and nothing was open.
+        TooLittleHistoryError: nothing was booked and nothing was open, or nothing in this currency.
         InputError: amounts are in several currencies, and none was named.
     """
     history = cut_history(records.history, as_of)
     known, orders = _deals(records, history), _orders(records, as_of)
-    currencies = pl.concat([known["currency"], orders["currency"]]).drop_nulls()
-    money = _currency(currencies, currency)
-    if currencies.n_unique() > 1:
-        known, orders = (frame.filter(pl.col("currency") == currency) for frame in (known, orders))
+    currencies = pl.concat([known["currency"], orders["currency"]])
+    money = check_currency(currency, currencies)
+    known, orders = (of_currency(frame, money, currencies) for frame in (known, orders))
     booked, remarks = _booked(known, orders)
     deals = known.filter(pl.col("created_at").is_not_null())
     undated = known.filter(pl.col("created_at").is_null(), pl.col("status") == "open").height
     if not orders.is_empty() and not orders["opportunity_id"].is_not_null().any():
         deals = deals.clear()
+    nameless = currencies.null_count() if currencies.drop_nulls().n_unique() > 1 else 0
+    if nameless:
+        remarks = (*remarks, f"{nameless} amounts name no currency and are left out: there are several")
     if undated:
         remarks = (*remarks, f"{undated} open opportunities without a creation date are left out")
     if booked.is_empty() and not (deals["status"] == "open").any():
@@ -158,15 +161,18 @@ def _deals(records: SalesRecords, history: History) -> pl.DataFrame:
 
 
 def _orders(records: SalesRecords, as_of: datetime) -> pl.DataFrame:
-    kept = ~pl.col("status").fill_null("").str.to_lowercase().is_in(CANCELLED)
-    known = records.orders.filter(pl.col("ordered_at") < as_of, kept).drop_nulls("amount")
-    return _with_units(records, known, own_team=pl.lit(None, pl.String)).select(
+    return _with_units(records, _orders_before(records, as_of), own_team=pl.lit(None, pl.String)).select(
         "opportunity_id",
         pl.col("ordered_at").alias("booked_at"),
         pl.col("amount").cast(pl.Float64),
         "currency",
         *UNITS,
     )
+
+
+def _orders_before(records: SalesRecords, moment: datetime) -> pl.DataFrame:
+    kept = ~pl.col("status").fill_null("").str.to_lowercase().is_in(CANCELLED)
+    return records.orders.filter(pl.col("ordered_at") < moment, kept).drop_nulls("amount")
 
 
 def _with_units(records: SalesRecords, rows: pl.DataFrame, *, own_team: pl.Expr) -> pl.DataFrame:
@@ -204,16 +210,12 @@ def _booked(deals: pl.DataFrame, orders: pl.DataFrame) -> tuple[pl.DataFrame, tu
     return loose, (remark,)
 
 
-def _currency(found: pl.Series, asked: str | None) -> str | None:
-    counts = found.value_counts(sort=True)
-    if asked is not None:
-        if asked not in counts["currency"]:
-            raise InputError(f'no amount is in "{asked}"; found {", ".join(counts["currency"]) or "none"}')
-        return asked
-    if counts.height > 1:
-        listed = ", ".join(f"{name} ({count})" for name, count in counts.iter_rows())
-        raise InputError(f"amounts are in several currencies, {listed}; name one with --currency")
-    return str(counts["currency"][0]) if counts.height else None
+def known_currencies(records: SalesRecords, moment: datetime) -> pl.Series:
+    """Give the currencies of all amounts that were known strictly before a moment, one an opportunity or order."""
+    opportunities = records.history.opportunities.filter(
+        pl.col("created_at").is_null() | (pl.col("created_at") < moment)
+    )
+    return pl.concat([opportunities["currency"], _orders_before(records, moment)["currency"]])
 
 
 def days_since(moments: pl.Series, as_of: datetime) -> Floats:

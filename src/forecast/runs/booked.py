@@ -26,18 +26,13 @@ UNIT_COLUMNS = MappingProxyType({TEAM: "team_id", PERSON: "owner_id", REGION: "r
 
 
 def find_bookings(records: SalesRecords, until: datetime, *, currency: str | None) -> pl.DataFrame:
-    """Give everything that was booked before a moment, as BOOKING_TYPES.
-
-    Amounts in other currencies than the one named are left out; where the records name no currency, all are in it.
+    """Give everything that was booked before a moment in a currency, as BOOKING_TYPES; by `revenue.currencies`.
 
     Raises:
         InputError: amounts are in several currencies, and none was named.
     """
-    named = _currencies(records)
-    if currency is not None and named and currency not in named:
-        return pl.DataFrame(schema=BOOKING_TYPES)
     try:
-        sales = read_sales(records, until, currency=currency if named else None)
+        sales = read_sales(records, until, currency=currency)
     except TooLittleHistoryError:
         return pl.DataFrame(schema=BOOKING_TYPES)
     day = pl.col("booked_at").dt.convert_time_zone(records.timezone).dt.date()
@@ -46,11 +41,6 @@ def find_bookings(records: SalesRecords, until: datetime, *, currency: str | Non
         .with_columns(day.alias("booked_on"), day.dt.truncate("1mo").alias("month"))
         .select(pl.col(name).cast(kind) for name, kind in BOOKING_TYPES.items())
     )
-
-
-def _currencies(records: SalesRecords) -> frozenset[str]:
-    found = (records.history.opportunities["currency"], records.orders["currency"])
-    return frozenset(name for series in found for name in series.drop_nulls())
 
 
 def sum_bookings(bookings: pl.DataFrame) -> pl.DataFrame:

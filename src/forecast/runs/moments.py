@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from forecast.errors import InputError
 from forecast.moments import read_moment
 from forecast.revenue.cells import COMPANY
-from forecast.revenue.records import SalesRecords
+from forecast.revenue.currencies import check_currency, of_currency
+from forecast.revenue.records import SalesRecords, known_currencies
 from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import UNIT_COLUMNS
 from forecast.runs.changes import Changes, Scope, compare
@@ -68,15 +69,17 @@ def compare_moments(
     Raises:
         InputError: the first moment is not before the second, the level is unknown, or amounts are in several currencies and
             none was named.
+        TooLittleHistoryError: no amount is in the currency that was named.
     """
     if before.moment >= after.moment:
         raise InputError(f"from {before.moment.isoformat()} is not before to {after.moment.isoformat()}; swap them")
     if scope.level != COMPANY and UNIT_COLUMNS.get(scope.level) not in {"owner_id", "team_id"}:
         raise InputError(f'changes are told of a company, team or person; found level "{scope.level}"')
     records = read_deal_records(session, timezone=timezone)
-    named = currency or next((sight.run.currency for sight in (after, before) if sight.run), None)
-    sides = [_deals(session, records, sight) for sight in (before, after)]
-    kept = [_of_one_currency(deals, named) for deals in sides]
+    asked = currency or next((sight.run.currency for sight in (after, before) if sight.run), None)
+    known = known_currencies(records, after.moment)
+    named = check_currency(asked, known)
+    kept = [of_currency(_deals(session, records, sight), named, known) for sight in (before, after)]
     return Comparison(
         before=_with_expected(session, before, scope),
         after=_with_expected(session, after, scope),
@@ -94,13 +97,6 @@ def _deals(session: Session, records: SalesRecords, sight: Sight) -> pl.DataFram
     kept = read_kept_deals(session, sight.run.id)
     closed = told.filter(pl.col("status") != "open").join(kept, on="opportunity_id", how="anti")
     return pl.concat([kept, closed])
-
-
-def _of_one_currency(deals: pl.DataFrame, currency: str | None) -> pl.DataFrame:
-    found = deals["currency"].drop_nulls().unique().sort()
-    if currency is None and len(found) > 1:
-        raise InputError(f"amounts are in several currencies, {', '.join(found)}; name one as currency")
-    return deals if currency is None else deals.filter(pl.col("currency").is_null() | (pl.col("currency") == currency))
 
 
 def _with_expected(session: Session, sight: Sight, scope: Scope) -> Sight:

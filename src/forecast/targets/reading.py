@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from forecast.records import Person, Team
 from forecast.revenue.cells import CELL_TYPES, NO_UNIT, PERSON, TEAM
+from forecast.revenue.currencies import of_currency
+from forecast.revenue.records import known_currencies
 from forecast.revenue_records import read_deal_records
 from forecast.runs import Run, find_run, read_cells
 from forecast.runs.booked import find_bookings
@@ -57,13 +59,14 @@ def read_attainments(
     targets = read_targets(session, starts_on, ends_on)
     records = read_deal_records(session, timezone=timezone)
     deals = read_deals(session, records, as_of)
+    known = known_currencies(records, as_of)
     usual = currency or (run.currency if run else None)
     grounds = {
         named: Ground(
             today=as_of.astimezone(ZoneInfo(timezone)).date(),
             bookings=find_bookings(records, as_of, currency=named),
             cells=cells if run and run.currency in {named, None} else cells.clear(),
-            deals=_in_currency(deals, named),
+            deals=of_currency(deals, named, known),
         )
         for named in {target.currency or usual for target in targets}
     }
@@ -73,10 +76,6 @@ def read_attainments(
         attainments=tuple(attain(target, grounds[target.currency or usual]) for target in targets),
         remarks=tuple(_remarks(targets, run, as_of.astimezone(ZoneInfo(timezone)))),
     )
-
-
-def _in_currency(deals: pl.DataFrame, named: str | None) -> pl.DataFrame:
-    return deals.filter(pl.col("currency").is_null() | (pl.col("currency") == named)) if named else deals
 
 
 def _remarks(targets: Sequence[Target], run: Run | None, as_of: datetime) -> list[str]:
@@ -111,7 +110,7 @@ def read_adviser(session: Session, *, as_of: datetime, currency: str | None, tim
         cells=pl.DataFrame(schema=CELL_TYPES)
         if run is None or run.currency not in {named, None}
         else read_cells(session, run.id),
-        deals=_in_currency(read_deals(session, records, as_of), named),
+        deals=of_currency(read_deals(session, records, as_of), named, known_currencies(records, as_of)),
     )
     sellers = Sellers(
         people=_active(_people(session, ground)),
