@@ -48,6 +48,7 @@ OPEN = {"amount": 100.0, "win_probability": 0.5, "expected_close_on": INSIDE}
         ([OPEN], [OPEN | {"amount": 140.0}], {"amount_up": 20}),
         ([OPEN], [OPEN | {"amount": 60.0}], {"amount_down": -20}),
         ([OPEN], [OPEN | {"win_probability": 0.7}], {"rescored": 20}),
+        ([OPEN | {"win_probability": None, "seller_probability": 0.2}], [OPEN], {"scored": 30}),
         ([OPEN], [OPEN | {"amount": 200.0, "win_probability": 0.1}], {"amount_up": 50, "rescored": -80}),
         ([OPEN], [OPEN], {}),
         ([OPEN | {"expected_close_on": LATER}], [OPEN | {"expected_close_on": LATER, "amount": 9.0}], {}),
@@ -202,8 +203,24 @@ def test_what_cannot_be_compared_is_refused(pipeline):
     with pytest.raises(InputError, match="company, team or person"):
         told(pipeline, "2026-09-15", "2026-10-10", Scope(level="region", unit_id="x", starts_on=INSIDE, ends_on=LATER))
     store(pipeline, opportunity("euro", currency="EUR"))
-    with pytest.raises(InputError, match="CNY, EUR"):
+    with pytest.raises(InputError, match=r"CNY \(3\), EUR \(1\)"):
         told(pipeline, "2026-09-15", "2026-10-10")
+
+
+def test_amounts_without_a_currency_change_in_the_only_one(pipeline):
+    """Of one currency, what names none counts as in it; of several, it is left out, as in the forecast."""
+    store(
+        pipeline,
+        opportunity(
+            "bare", amount=7, seller_probability=0.5, currency=None, created_at=day(10, 2), expected_close_on=INSIDE
+        ),
+    )
+    counts = [bar.count for bar in told(pipeline, "2026-09-15", "2026-10-10").changes.bars if bar.name == "new"]
+    store(pipeline, opportunity("euro", currency="EUR", created_at=day(10, 5)))
+    with unit_of_work(pipeline) as session:
+        sights = [find_sight(session, text, timezone="UTC") for text in ("2026-09-15", "2026-10-10")]
+        found = compare_moments(session, *sights, QUARTER, currency="CNY", timezone="UTC")
+    assert counts == [bar.count + 1 for bar in found.changes.bars if bar.name == "new"]
 
 
 def test_periods_are_read_as_written():

@@ -121,7 +121,7 @@ def test_changes_are_printed_and_written(command, engine, tmp_path):
     assert done.exit_code == 0, done.exception
     assert "East, 2026-07-01 to 2026-09-30" in done.stdout
     assert "amount up" in done.stdout
-    assert "100 → 300" in done.stdout
+    assert "100→300" in done.stdout
     assert pl.read_csv(file)["change"].to_list() == [100.0]
 
 

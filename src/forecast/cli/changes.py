@@ -1,5 +1,6 @@
 """forecast changes."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.screen import console, now, opened, output
+from forecast.cli.screen import console, now, opened, output, short_money
 from forecast.settings import read_settings
 from forecast.store import unit_of_work
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 RECORDS_SHOWN = 10
 _NAMES = {
-    "new": "new", "won": "won", "lost": "lost", "pulled_in": "pulled in", "slipped_in": "slipped in from before",
-    "pushed_out": "pushed out", "moved_earlier": "moved earlier, out of the period", "amount_up": "amount up",
-    "amount_down": "amount down", "rescored": "re-scored", "handed_over": "handed over", "reopened": "reopened",
+    "new": "new", "won": "won", "lost": "lost", "pulled_in": "pulled in", "slipped_in": "slipped in",
+    "pushed_out": "pushed out", "moved_earlier": "moved earlier", "amount_up": "amount up",
+    "amount_down": "amount down", "scored": "first score", "rescored": "re-scored", "handed_over": "handed over", "reopened": "reopened",
     "removed": "removed",
 }  # fmt: skip
 
@@ -77,20 +78,25 @@ def _bars_table(found: "Comparison", unit: str) -> Table:
 
 def _records_table(changed: "Changes") -> Table:
     """List the largest changes."""
-    columns = (Column("change", justify="right", no_wrap=True), Column("amount", no_wrap=True))
-    table = Table("deal", "what", *columns, "closes", "chance", box=SIMPLE, padding=(0, 1, 0, 0))
+    columns = (Column(name, no_wrap=True) for name in ("what", "change", "amount", "closes", "chance"))
+    deal = Column("deal", no_wrap=True, overflow="ellipsis")
+    table = Table(deal, *columns, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for row in changed.records.head(RECORDS_SHOWN).iter_rows(named=True):
         table.add_row(
             escape(row["name"] or row["opportunity_id"]),
             _NAMES[row["bar"]],
-            f"{row['change']:+,.0f}",
-            _from_to(row, "amount", "{:,.0f}"),
-            _from_to(row, "closes_on", "{}"),
-            _from_to(row, "probability", "{:.0%}"),
+            ("+" if row["change"] > 0 else "") + short_money(row["change"]),
+            _from_to(row, "amount", short_money),
+            _from_to(row, "closes_on", str),
+            _from_to(row, "probability", "{:.0%}".format),
         )
     return table
 
 
-def _from_to(row: dict[str, Any], name: str, form: str) -> str:
-    said = [form.format(row[f"{name}_{side}"]) for side in ("before", "after") if row[f"{name}_{side}"] is not None]
-    return " → ".join(dict.fromkeys(said))
+def _from_to(row: dict[str, Any], name: str, write: Callable[[Any], str]) -> str:
+    """Write both values, or the one where they look alike or one is missing; of a day later in the same year, no year."""
+    values = [row[f"{name}_{side}"] for side in ("before", "after") if row[f"{name}_{side}"] is not None]
+    said = list(dict.fromkeys(write(value) for value in values))
+    if name == "closes_on" and len(said) == 2 and said[0][:4] == said[1][:4]:
+        said[1] = said[1][5:]
+    return "→".join(said)

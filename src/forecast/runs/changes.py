@@ -9,8 +9,8 @@ from forecast.revenue.cells import COMPANY
 from forecast.runs.booked import UNIT_COLUMNS
 
 BARS = (
-    "new", "won", "lost", "pulled_in", "slipped_in", "pushed_out", "moved_earlier", "amount_up", "amount_down", "rescored",
-    "handed_over", "reopened", "removed",
+    "new", "won", "lost", "pulled_in", "slipped_in", "pushed_out", "moved_earlier", "amount_up", "amount_down", "scored",
+    "rescored", "handed_over", "reopened", "removed",
 )  # fmt: skip
 RECORD_TYPES = pl.Schema(
     {
@@ -121,6 +121,7 @@ def _side(deals: pl.DataFrame, scope: Scope, share: float) -> pl.DataFrame:
         closes_on.alias("closes_on"),
         pl.when(won).then(1.0).when(still_open).then(_probability(share)).otherwise(0.0).alias("probability"),
         in_unit.alias("in_unit"),
+        pl.col("win_probability").is_not_null().alias("scored"),
     ).with_columns(in_period=pl.col("closes_on").is_between(scope.starts_on, scope.ends_on).fill_null(value=False))
     counts = pl.col("in_unit") & pl.col("in_period")
     later = (pl.col("closes_on") > scope.ends_on).fill_null(value=True)
@@ -152,7 +153,11 @@ def _attributed(joined: pl.DataFrame) -> pl.DataFrame:
     by_amount = stayed.with_columns(cents=between - pl.col("cents_before")).with_columns(
         bar=pl.when(pl.col("cents") > 0).then(pl.lit("amount_up")).otherwise(pl.lit("amount_down"))
     )
-    by_score = stayed.with_columns(cents=pl.col("cents_after") - between, bar=pl.lit("rescored"))
+    first_score = ~pl.col("scored_before") & pl.col("scored_after")
+    by_score = stayed.with_columns(
+        cents=pl.col("cents_after") - between,
+        bar=pl.when(first_score).then(pl.lit("scored")).otherwise(pl.lit("rescored")),
+    )
     return pl.concat([moved, by_amount, by_score])
 
 
