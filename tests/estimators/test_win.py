@@ -113,6 +113,32 @@ def test_a_row_of_weight_two_teaches_like_two_rows():
     assert fitted.log_odds(matrix) == pytest.approx(other.decision_function(fitted.design.expand(matrix)), abs=0.01)
 
 
+def test_log_odds_are_the_design_matrix_times_the_coefficients():
+    """Adding up column by column gives what the product of matrix and line does, levels unseen and missing included."""
+    features = frame()
+    encoding = fit_encoding(features)
+    fitted = fit_logistic(encoding, encoding.matrix(features), outcomes(features), np.ones(600), 3.0)
+    matrix = encoding.matrix(UNSEEN)
+    product = fitted.design.expand(matrix).toarray() @ fitted.coefficients + fitted.intercept
+    assert fitted.log_odds(matrix) == pytest.approx(product, abs=1e-12)
+    assert fitted.contributions(matrix).sum(axis=1) == pytest.approx(product, abs=1e-12)
+
+
+def test_parts_are_one_newton_step_from_the_whole():
+    """Coefficients without a part are the whole's, less the inverse curvature of the kept rows times what the lacked ones pulled."""
+    features, won = frame(), outcomes(frame())
+    encoding = fit_encoding(features)
+    kept = np.arange(600) % 5 != 0
+    fitted = fit_logistic(encoding, encoding.matrix(features), won, np.ones(600), 3.0, kept=[kept])
+    columns = np.column_stack([fitted.design.expand(encoding.matrix(features)).toarray(), np.ones(600)])
+    line = np.append(fitted.coefficients, fitted.intercept)
+    expected = 1 / (1 + np.exp(-columns @ line))
+    curvature = (columns[kept].T * (expected * (1 - expected))[kept]) @ columns[kept]
+    curvature += np.diag([3.0] * (len(line) - 1) + [0.0])
+    step = np.linalg.solve(curvature, columns[~kept].T @ (won - expected)[~kept])
+    assert fitted.parts[0] == pytest.approx(line - step, abs=1e-6)
+
+
 def test_a_stronger_penalty_gives_smaller_coefficients():
     """The penalty counts in rows: more of it, less of the data."""
     features, won = frame(), outcomes(frame())

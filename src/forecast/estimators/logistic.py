@@ -1,12 +1,13 @@
 """Penalised logistic regression on one-hot categories and standardised numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array, hstack
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -45,15 +46,34 @@ class Design:
         levels = [np.full(count, self.number_count + i) for i, count in enumerate(self.level_counts)]
         return np.concatenate([numbers, numbers, *levels]).astype(np.int64)
 
-    def expand(self, matrix: Floats) -> Floats:
-        """Give the design matrix, of shape (rows, len(owners))."""
+    def expand(self, matrix: Floats) -> csr_array:
+        """Give the design matrix, of shape (rows, len(owners)); sparse, since of a category's columns at most one is not 0."""
+        scaled, missing = self._scaled(matrix)
+        rows, categories = np.nonzero(~np.isnan(matrix[:, self.number_count :]))
+        at = self._level_columns(matrix)[rows, categories] - 2 * self.number_count
+        levels = csr_array((np.ones(len(rows)), (rows, at)), shape=(len(matrix), sum(self.level_counts)))
+        return csr_array(hstack([csr_array(scaled), csr_array(missing.astype(np.float64)), levels]))
+
+    def terms(self, matrix: Floats, lines: Floats) -> Iterator[Floats]:
+        """Give, for each line of coefficients, what each encoded column adds, shape (rows, columns)."""
+        scaled, missing = self._scaled(matrix)
+        levels, count = self._level_columns(matrix), self.number_count
+        for line in lines:
+            padded = np.append(line, 0.0)
+            yield np.hstack([scaled * line[:count] + missing * line[count : 2 * count], padded[levels]])
+
+    def _scaled(self, matrix: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         numbers = matrix[:, : self.number_count]
         missing = np.isnan(numbers)
-        scaled = np.where(missing, 0.0, np.clip((_signed_log(numbers) - self.center) / self.scale, -FARTHEST, FARTHEST))
-        hot = [
-            matrix[:, [self.number_count + i]] == np.arange(count)[None, :] for i, count in enumerate(self.level_counts)
-        ]
-        return np.hstack([scaled, missing, *hot]).astype(np.float64)
+        spread = np.clip((_signed_log(numbers) - self.center) / self.scale, -FARTHEST, FARTHEST)
+        return np.where(missing, 0.0, spread), missing
+
+    def _level_columns(self, matrix: Floats) -> NDArray[np.int64]:
+        """Give the expanded column of each category's level, shape (rows, categories); one past the last where it is missing."""
+        starts = 2 * self.number_count + np.cumsum([0, *self.level_counts])
+        codes = matrix[:, self.number_count :]
+        known = np.nan_to_num(codes).astype(np.int64) + starts[:-1]
+        return np.asarray(np.where(np.isnan(codes), starts[-1], known))
 
 
 def _signed_log(values: Floats) -> Floats:
@@ -109,19 +129,15 @@ class Logistic:
         found = np.empty((len(lines), len(matrix)))
         for first in range(0, len(matrix), ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
-            expanded = self.design.expand(matrix[part])
-            for number, line in enumerate(lines):
-                found[number, part] = (expanded * line[:-1]).sum(axis=1) + line[-1]
+            for number, terms in enumerate(self.design.terms(matrix[part], lines[:, :-1])):
+                found[number, part] = terms.sum(axis=1) + lines[number, -1]
         return found
 
     def contributions(self, matrix: Floats) -> Floats:
-        """Give coefficient times deviation from the mean, summed by encoded column; the last column is the bias."""
-        parts = (self.design.expand(matrix) - self.means) * self.coefficients
-        summed = np.zeros((len(matrix), matrix.shape[1] + 1))
-        for column, owner in enumerate(self.design.owners):
-            summed[:, owner] += parts[:, column]
-        summed[:, -1] = self.intercept + self.means @ self.coefficients
-        return summed
+        """Give what each encoded column adds beyond its mean over the rows learnt from; the last column is the bias."""
+        (terms,) = self.design.terms(matrix, self.coefficients[None, :])
+        means = np.bincount(self.design.owners, weights=self.means * self.coefficients, minlength=matrix.shape[1])
+        return np.column_stack([terms - means, np.full(len(matrix), self.intercept + means.sum())])
 
     def to_json(self) -> dict[str, Any]:
         """Give the model as JSON values."""
@@ -174,7 +190,7 @@ def fit_logistic(
     directions = {encoding.numbers.index(name): sign for name, sign in monotone.items() if name in encoding.numbers}
     coefficients, intercept = _fit_line(expanded, won, weight, penalty)
     while against := [column for column, sign in directions.items() if coefficients[column] * sign < 0]:
-        expanded[:, against] = 0.0
+        expanded = expanded @ diags_array(np.where(np.isin(np.arange(expanded.shape[1]), against), 0.0, 1.0))
         coefficients, intercept = _fit_line(expanded, won, weight, penalty)
     return Logistic(
         design=design,
@@ -187,7 +203,7 @@ def fit_logistic(
 
 def _without_parts(
     line: Floats,
-    expanded: Floats,
+    expanded: csr_array,
     won: Floats,
     weight: Floats,
     *,
@@ -195,19 +211,24 @@ def _without_parts(
     kept: Sequence[NDArray[np.bool_]],
 ) -> Floats:
     """Give what fits on the kept rows would have found: one Newton step each from the fit on all, which is close to them."""
-    columns = np.column_stack([expanded, np.ones(len(expanded))])
+    columns = csr_array(hstack([expanded, np.ones((len(won), 1))]))
     expected = expit(columns @ line)
     missed, certainty = weight * (won - expected), weight * expected * (1 - expected)
     held = np.diag([*[penalty] * expanded.shape[1], CURVATURE_MIN])
 
+    def curvature(rows: NDArray[np.bool_]) -> Floats:
+        taken = columns[rows]
+        return np.asarray((taken.T @ (diags_array(certainty[rows]) @ taken)).todense())
+
+    everywhere = curvature(np.ones(len(won), bool)) + held if kept else held
+
     def step(rows: NDArray[np.bool_]) -> Floats:
-        curvature = (columns * np.where(rows, certainty, 0.0)[:, None]).T @ columns + held
-        return np.asarray(np.linalg.solve(curvature, columns.T @ np.where(rows, 0.0, missed)))
+        return np.asarray(np.linalg.solve(everywhere - curvature(~rows), columns.T @ np.where(rows, 0.0, missed)))
 
     return np.array([line - step(rows) for rows in kept])
 
 
-def _fit_line(expanded: Floats, won: Floats, weight: Floats, penalty: float) -> tuple[Floats, float]:
+def _fit_line(expanded: csr_array, won: Floats, weight: Floats, penalty: float) -> tuple[Floats, float]:
     with threadpool_limits(1):  # on matrices as narrow as these, more threads only wait for each other
         fitted = LogisticRegression(C=1 / penalty, max_iter=500).fit(expanded, won, sample_weight=weight)
     return fitted.coef_[0], float(fitted.intercept_[0])
