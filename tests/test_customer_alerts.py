@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from forecast.customer_alerts import ALERT_KINDS, find_alerts
-from forecast.customer_wording import alert_sentence
+from forecast.customer_wording import absent_sentence, alert_sentence, evidence_sentence, why_absent
 from forecast.tiers import TierPolicy, Yardsticks
 
 YARDSTICKS = Yardsticks(a=100.0, b=50.0, usual_probability=0.5, usual_pace=1.0)
@@ -56,3 +56,19 @@ def test_alerts_are_said_in_both_languages(language):
     assert "25%" in said
     assert "50%" in said
     assert "40" in alert_sentence({"kind": "overdue", "value": 40.0, "usual": 31.0}, language)
+
+
+@pytest.mark.parametrize("kind", [*ALERT_KINDS, "next_products", "prospects"])
+def test_findings_are_said_in_both_languages(kind):
+    """A finding names its figures, or how many there were to judge by; in Chinese it is Chinese."""
+    found = {"customers": 17, "ours": 0.7123, "simple": 0.5, "chance": 0.62, "passed": False, "enough": True}
+    for language, chinese in (("en", False), ("zh", True)):
+        compared, short = (evidence_sentence(kind, {**found, "enough": enough}, language) for enough in (True, False))
+        assert "0.7" in compared
+        assert "62%" in compared
+        assert "17" in short
+        assert [any("一" <= letter <= "鿿" for letter in said) for said in (compared, short)] == [chinese] * 2
+        assert why_absent({kind: found}, kind, language) == compared
+        assert compared in absent_sentence(kind, compared, language)
+    assert why_absent({kind: {**found, "passed": True}}, kind, "en") == ""
+    assert "留出" in why_absent({}, kind, "zh")

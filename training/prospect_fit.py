@@ -68,14 +68,12 @@ def train_prospects(
         count = sum(lesson.features.height for lesson in part)
         buyers = int(sum(lesson.outcomes["active"].sum() for lesson in part))
         if count < PROSPECTS_MIN or buyers < FIRST_BUYERS_MIN:
-            needed = f"{PROSPECTS_MIN} accounts without orders and {FIRST_BUYERS_MIN} first orders of them are needed"
-            return None, too_few(min(count, buyers), needed)
+            return None, too_few("prospects", min(count, buyers))
     earlier = fit_prospects(before, horizon_days=held_days, unit=unit)
     alike = without_differences(earlier, before)
     ours, simple = (_losses(model.predict(held.features), held, unit) for model in (earlier, alike))
     chance = chance_of_gain(ours, simple, np.arange(len(ours)), experiment.seed)
-    said = f"deviance {ours.mean():.4g} against {simple.mean():.4g} of all prospects alike"
-    finding = weighed(len(ours), (ours.mean(), simple.mean()), chance, experiment.gates, said)
+    finding = weighed("prospects", len(ours), (ours.mean(), simple.mean()), chance, experiment.gates)
     fitted = fit_prospects(lessons, horizon_days=horizon_days, unit=unit)
     model, judged = (fitted, earlier) if finding.passed else (without_differences(fitted, lessons), alike)
     predicted = judged.predict(held.features)

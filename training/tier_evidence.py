@@ -10,6 +10,7 @@ from scipy.stats import norm, rankdata
 
 from forecast.customer_alerts import AlertKind, alert_population
 from forecast.customer_scoring import NEXT_PRODUCTS, usual_gaps
+from forecast.customer_wording import evidence_sentence
 from forecast.customers import CustomerHistory
 from forecast.estimators.next_products import basket_matrix, best_places, fit_companions, next_products
 from forecast.metrics import Floats, chance_of_gain
@@ -29,15 +30,21 @@ class Evidence:
             against the rhythm of all; or how many of the products proposed each account bought, against those bought most.
         chance: that ours is better than what is simple.
         passed: whether it is given.
-        sentence: the finding.
+        enough: whether there was enough to judge by; the figures say nothing where not.
     """
 
+    kind: str
     customers: int
     ours: float
     simple: float
     chance: float
     passed: bool
-    sentence: str
+    enough: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """The finding."""
+        return finding_sentence(self.kind, self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Give the evidence as JSON values."""
@@ -69,10 +76,9 @@ def _leaving(kind: AlertKind, features: pl.DataFrame, held: Lesson, rules: TierG
     )
     lost, urgency, days = (judged[name].to_numpy() for name in judged.columns)
     if min(lost.sum(), len(lost) - lost.sum()) < CUSTOMERS_MIN:
-        return too_few(len(lost), f"{CUSTOMERS_MIN} customers each who bought and who did not are needed")
+        return too_few(kind, len(lost))
     ours, simple, chance = chance_of_higher_auc(lost, urgency, days)
-    said = f"AUC {ours:.3f} against {simple:.3f} of days since the last order"
-    return weighed(len(lost), (ours, simple), chance, rules, said)
+    return weighed(kind, len(lost), (ours, simple), chance, rules)
 
 
 def _placements(lost: Floats, urgency: Floats) -> tuple[Floats, Floats]:
@@ -106,14 +112,13 @@ def _overdue(past: CustomerHistory, held: Lesson, rules: TierGates, seed: int) -
     days = (pl.col("ordered_at").min() - pl.lit(held.as_of)).dt.total_days()
     ordered = judged.join(later.group_by("account_id").agg(ahead=days), on="account_id", maintain_order="left")
     if ordered.height < CUSTOMERS_MIN:
-        return too_few(ordered.height, f"{CUSTOMERS_MIN} customers with three orders who ordered again are needed")
+        return too_few("overdue", ordered.height)
     usual = judged["own"].median()
     recency, ahead = (ordered[name].cast(pl.Float64).to_numpy() for name in ("recency_days", "ahead"))
     expected = (ordered["own"].to_numpy(), np.full(ordered.height, usual))
     ours, simple = (np.abs(np.maximum(gap - recency, 0) - ahead) for gap in expected)
     chance = chance_of_gain(ours, simple, np.arange(len(ours)), seed)
-    said = f"next order {ours.mean():.1f} days off against {simple.mean():.1f} with the rhythm of all"
-    return weighed(len(ours), (ours.mean(), simple.mean()), chance, rules, said)
+    return weighed("overdue", len(ours), (ours.mean(), simple.mean()), chance, rules)
 
 
 def _next_products(past: CustomerHistory, held: Lesson, rules: TierGates, seed: int) -> Evidence:
@@ -124,7 +129,7 @@ def _next_products(past: CustomerHistory, held: Lesson, rules: TierGates, seed: 
     new = later.join(known, on=pair, how="anti").join(known.select("account_id").unique(), on="account_id", how="semi")
     accounts = new["account_id"].unique().sort()
     if len(accounts) < CUSTOMERS_MIN:
-        return too_few(len(accounts), f"{CUSTOMERS_MIN} accounts that bought a product for the first time are needed")
+        return too_few("next_products", len(accounts))
     companions = fit_companions(known)
     proposed = next_products(companions, known, count=NEXT_PRODUCTS).select(pair)
     baskets = basket_matrix(known, accounts, companions.products).toarray()
@@ -137,8 +142,7 @@ def _next_products(past: CustomerHistory, held: Lesson, rules: TierGates, seed: 
     )
     ours, simple = _hits(proposed, new, accounts), _hits(most, new, accounts)
     chance = chance_of_gain(-ours, -simple, np.arange(len(ours)), seed)
-    said = f"{ours.mean():.3f} of {NEXT_PRODUCTS} proposed were bought, {simple.mean():.3f} of those bought most"
-    return weighed(len(accounts), (ours.mean(), simple.mean()), chance, rules, said)
+    return weighed("next_products", len(accounts), (ours.mean(), simple.mean()), chance, rules)
 
 
 def _hits(proposed: pl.DataFrame, new: pl.DataFrame, accounts: pl.Series) -> Floats:
@@ -148,28 +152,26 @@ def _hits(proposed: pl.DataFrame, new: pl.DataFrame, accounts: pl.Series) -> Flo
     return joined["len"].fill_null(0).cast(pl.Float64).to_numpy()
 
 
-def weighed(count: int, figures: tuple[float, float], chance: float, rules: TierGates, said: str) -> Evidence:
+def weighed(kind: str, count: int, figures: tuple[float, float], chance: float, rules: TierGates) -> Evidence:
     """Decide by the chance of being better than what is simple; `figures` are ours and the simple one's."""
+    ours, simple = (float(figure) for figure in figures)
     passed = chance >= rules.confidence
-    return Evidence(
-        customers=count,
-        ours=float(figures[0]),
-        simple=float(figures[1]),
-        chance=chance,
-        passed=passed,
-        sentence=f"{said}, better with a chance of {chance:.0%}{'' if passed else '; not given'}",
-    )
+    return Evidence(kind=kind, customers=count, ours=ours, simple=simple, chance=chance, passed=passed)
 
 
-def too_few(count: int, needed: str) -> Evidence:
+def too_few(kind: str, count: int) -> Evidence:
     """Say that there is too little to judge by."""
-    told = f"{count} to judge by: {needed}; not given"
-    return Evidence(customers=count, ours=0.0, simple=0.0, chance=0.0, passed=False, sentence=told)
+    return Evidence(kind=kind, customers=count, ours=0.0, simple=0.0, chance=0.0, passed=False, enough=False)
+
+
+def finding_sentence(kind: str, found: Mapping[str, Any]) -> str:
+    """Say a finding in English, and whether it is given."""
+    return evidence_sentence(kind, found, "en") + ("" if found["passed"] else "; not given")
 
 
 def evidence_section(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     """Write the part of the card."""
     if not evidence:
         return ""
-    lines = [f"- {kind}: {found['sentence']}." for kind, found in evidence.items()]
+    lines = [f"- {kind}: {finding_sentence(kind, found)}." for kind, found in evidence.items()]
     return "## Alerts, next products and prospects, against what is simple\n\n" + "\n".join(lines)

@@ -12,9 +12,10 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from forecast.account_alerts import absent_because, list_alerts, scored_accounts
+from forecast.account_alerts import list_alerts, scored_accounts
 from forecast.customer_alerts import ALERT_KINDS, AlertKind
 from forecast.customer_scoring import score_customers
+from forecast.customer_wording import why_absent
 from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory
 from forecast.errors import InputError, NotFoundError
 from forecast.records import Account, AccountScore
@@ -187,7 +188,8 @@ def list_account_alerts(
     found = list_alerts(session, kind=kind, tier=tier, owner_id=owner_id, limit=limit)
     rows = [account_row(score, account, said) for score, account in found]
     evidence = _evidence(desk)
-    absent = [AbsentAlert(kind=one, why=absent_because(evidence, one)) for one in ALERT_KINDS if kind in (None, one)]
+    asked = [one for one in ALERT_KINDS if kind in (None, one)]
+    absent = [AbsentAlert(kind=one, why=why_absent(evidence, one, said.language)) for one in asked]
     return AlertsAnswer(accounts=rows, absent=[one for one in absent if one.why])
 
 

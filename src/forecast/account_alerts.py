@@ -1,8 +1,5 @@
 """Stored accounts with alerts: whom to call, the most valuable first."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -39,11 +36,3 @@ def list_alerts(
     if owner_id is not None:
         statement = statement.where(Account.owner_id == owner_id)
     return [(score, account) for score, account in session.execute(statement)]
-
-
-def absent_because(evidence: Mapping[str, Mapping[str, Any]], kind: str) -> str:
-    """Say why an alert or next products are not given; empty where they are."""
-    if kind not in evidence:
-        return "there was no held-out time to judge it by"
-    found = evidence[kind]
-    return "" if found["passed"] else str(found["sentence"]).removesuffix("; not given")

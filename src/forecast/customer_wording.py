@@ -23,6 +23,31 @@ def alert_sentence(alert: Mapping[str, Any], language: str) -> str:
     return str(_phrases()["alerts"][alert["kind"]][language].format(value=value, usual=usual))
 
 
+def evidence_sentence(kind: str, found: Mapping[str, Any], language: str) -> str:
+    """Say how an alert, next products or prospects did against what is simple on held-out time, or what is missing."""
+    phrases = _phrases()["evidence"]
+    if found.get("enough", True):
+        compared = phrases["compared"][kind][language].format(ours=found["ours"], simple=found["simple"])
+        return str(phrases["weighed"][language].format(compared=compared, chance=found["chance"]))
+    return str(
+        phrases["too_few"][language].format(customers=found["customers"], needed=phrases["needed"][kind][language])
+    )
+
+
+def why_absent(evidence: Mapping[str, Mapping[str, Any]], kind: str, language: str) -> str:
+    """Say why an alert or next products are not given; empty where they are."""
+    if kind not in evidence:
+        return str(_phrases()["evidence"]["no_time"][language])
+    found = evidence[kind]
+    return "" if found["passed"] else evidence_sentence(kind, found, language)
+
+
+def absent_sentence(kind: str, why: str, language: str) -> str:
+    """Say that an alert or next products are not given."""
+    phrases = _phrases()["evidence"]
+    return str(phrases["absent"][language].format(kind=phrases["kinds"][kind][language], why=why))
+
+
 class Compared(Protocol):
     """A figure of a segment against that of all other accounts."""
 

@@ -44,14 +44,14 @@ def alerts(
 
 
 def _say_what_is_absent(settings: Settings) -> None:
-    from forecast.account_alerts import absent_because
+    from forecast.customer_wording import absent_sentence, why_absent
     from forecast.registry import get_live_version
 
     evidence = get_live_version(settings.models_folder, TIER_MODEL).bundle.get("evidence", {})
     for kind in ALERT_KINDS:
-        why = absent_because(evidence, kind)
+        why = why_absent(evidence, kind, settings.language)
         if why:
-            console.print(f"[dim]{kind} is not given: {escape(why)}[/dim]")
+            console.print(f"[dim]{escape(absent_sentence(kind, why, settings.language))}[/dim]")
 
 
 def _kind(text: str | None) -> AlertKind | None:

@@ -53,6 +53,8 @@ def _days(text: str) -> int:
 
 
 def _print_figures(run: "TierRun") -> None:
+    from training.tier_evidence import finding_sentence
+
     for warning in run.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
     if run.metrics:
@@ -63,7 +65,7 @@ def _print_figures(run: "TierRun") -> None:
         output.print(table)
     given = run.candidate if run.promotable and run.candidate else run.prior
     for kind, found in given.bundle.get("evidence", {}).items():
-        output.print(f"{kind.replace('_', ' ')}: {found['sentence']}")
+        output.print(f"{kind.replace('_', ' ')}: {finding_sentence(kind, found)}")
 
 
 def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | None) -> None:
