@@ -14,7 +14,7 @@ from forecast.estimators.win import WinModel, occasions
 from forecast.features.plan import KEY_VALUES_MIN
 from forecast.metrics import level_shift, log_losses
 from training.dataset import Dataset, Lesson
-from training.fit import CLEARLY, Evidence, Recipe, faded, judge_on_folds, judged_rows, set_level
+from training.fit import CLEARLY, Evidence, Recipe, Unlevelled, faded, judge_on_folds, judged_rows
 from training.folds import Fold
 
 TIMES = ("month", "calendar")
@@ -206,12 +206,16 @@ def choose_level(
     A level that follows too slowly is as wrong as one that follows too fast, so that the lowest loss decides, if it is lower
     than that of a level which stays by more than a standard error. `models` are the recipe's, fitted on each fold.
     """
+    asked = [
+        Unlevelled.of(model, dataset, fold.fit.used | fold.judged.used)
+        for fold, model in zip(folds, models, strict=True)
+    ]
 
     def expected(half_life_days: float | None, ages: tuple[float, ...] | None) -> Choice:
         log_odds = np.full(dataset.keys.height, np.nan)
-        for fold, model in zip(folds, models, strict=True):
-            lesson, judged = faded(dataset, fold.fit, half_life_days), fold.judged.used
-            log_odds[judged] = set_level(model, dataset, lesson, ages).log_odds(dataset.features.filter(judged))
+        for fold, one in zip(folds, asked, strict=True):
+            levelled, judged = one.at(faded(dataset, fold.fit, half_life_days), ages), fold.judged.used
+            log_odds[judged] = one.log_odds_at(levelled)[judged[one.rows]]
         return Choice(
             recipe=replace(recipe, level_half_life_days=half_life_days, level_ages_days=ages),
             evidence=Evidence(log_odds=log_odds, judged=judged_rows(folds)),

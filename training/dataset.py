@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -41,12 +42,12 @@ class Dataset:
         closed = self.keys.filter(pl.col("won").is_not_null())
         return self.dated and closed["closed_at"].null_count() * 2 < closed.height
 
-    @property
+    @cached_property
     def won(self) -> Floats:
         """1, 0 or NaN while unknown."""
         return self.keys["won"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
-    @property
+    @cached_property
     def groups(self) -> NDArray[np.int64]:
         """Number of each row's opportunity."""
         return self.keys["opportunity_id"].rank("dense").cast(pl.Int64).to_numpy()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -226,7 +226,8 @@ def calibrate(model: WinModel, dataset: Dataset, lesson: Lesson, evidence: Evide
         return replace(mix, calibration=choose_calibration(dataset, evidence, evidence.judged.used & rows))
 
     level = faded(dataset, lesson, recipe.level_half_life_days)
-    return set_level(_each_mix(model, dataset, calibrated), dataset, level, recipe.level_ages_days)
+    divided = [rows for _, rows in model.divided(dataset.features)]
+    return set_level(_each_mix(model, divided, calibrated), dataset, level, recipe.level_ages_days)
 
 
 def choose_calibration(dataset: Dataset, evidence: Evidence, rows: NDArray[np.bool_]) -> Calibration:
@@ -265,31 +266,71 @@ def _earlier(dataset: Dataset, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def set_level(
     model: WinModel, dataset: Dataset, lesson: Lesson, ages_days: tuple[float, ...] | None = None
 ) -> WinModel:
-    """Shift a model so that its mean probability is a lesson's share won, for each of its mixes that the lesson speaks of.
+    """Shift a model as `Unlevelled.at` does."""
+    return Unlevelled.of(model, dataset, lesson.used).at(lesson, ages_days)
 
-    Where ages are given, each age band besides: like the prior's, its share counts as much as PRIOR_ROWS are outweighed.
+
+@dataclass(frozen=True, kw_only=True)
+class Unlevelled:
+    """What a model says of rows of a data set before any level is set, so that many levels can be tried on it.
+
+    Attributes:
+        model: without a level.
+        rows: which rows of the data set.
+        matrix, log_odds: of those rows.
+        divided: for each mix of the model, which of those rows it predicts.
     """
-    matrix = model.encoding.matrix(dataset.features)
 
-    def shifted(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
-        taught = lesson.used & rows
-        if not taught.any():
-            return mix
-        won, weight = lesson.won[taught], lesson.weight[taught]
-        log_odds = replace(mix, shift=0.0, by_age=None).log_odds(matrix[taught])
-        level = replace(mix, shift=level_shift(won, log_odds, weight), by_age=None)
-        if ages_days is None or "age_days" not in model.encoding.numbers:
-            return level
-        column = model.encoding.numbers.index("age_days")
-        nothing = AgeLevel(column=column, from_days=ages_days, shifts=(0.0,) * len(ages_days))
-        return replace(level, by_age=_age_level(level, nothing, matrix[taught], won, weight))
+    model: WinModel
+    rows: NDArray[np.bool_]
+    matrix: Floats
+    log_odds: Floats
+    divided: list[NDArray[np.bool_]]
 
-    return _each_mix(model, dataset, shifted)
+    @classmethod
+    def of(cls, model: WinModel, dataset: Dataset, rows: NDArray[np.bool_]) -> Self:
+        """Ask a model, whatever its level is now."""
+        features = dataset.features.filter(rows)
+        divided = [part for _, part in model.divided(features)]
+        plain = _each_mix(model, divided, lambda mix, _: replace(mix, shift=0.0, by_age=None))
+        matrix = model.encoding.matrix(features)
+        log_odds = np.zeros(len(matrix))
+        for mix, part in plain.divided(features):
+            log_odds[part] = mix.log_odds(matrix[part])
+        return cls(model=plain, rows=rows, matrix=matrix, log_odds=log_odds, divided=divided)
+
+    def at(self, lesson: Lesson, ages_days: tuple[float, ...] | None = None) -> WinModel:
+        """Shift the model so that its mean probability is a lesson's share won, for each mix that the lesson speaks of.
+
+        Where ages are given, each age band besides: like the prior's, its share counts as much as PRIOR_ROWS are outweighed.
+        """
+        won, weight = lesson.won[self.rows], lesson.weight[self.rows]
+        numbers = self.model.encoding.numbers
+
+        def shifted(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
+            taught = (weight > 0) & rows
+            if not taught.any():
+                return mix
+            shift = level_shift(won[taught], self.log_odds[taught], weight[taught])
+            level = replace(mix, shift=shift)
+            if ages_days is None or "age_days" not in numbers:
+                return level
+            nothing = AgeLevel(column=numbers.index("age_days"), from_days=ages_days, shifts=(0.0,) * len(ages_days))
+            band, log_odds = nothing.bands(self.matrix[taught]), self.log_odds[taught] + shift
+            return replace(level, by_age=_age_level(nothing, band, log_odds, won[taught], weight[taught]))
+
+        return _each_mix(self.model, self.divided, shifted)
+
+    def log_odds_at(self, levelled: WinModel) -> Floats:
+        """Give the rows' log-odds by the model that `at` gave."""
+        found = self.log_odds.copy()
+        for mix, part in zip([levelled.mix, *levelled.own.values()], self.divided, strict=True):
+            found[part] += mix.level(self.matrix[part])
+        return found
 
 
-def _age_level(mix: Mix, nothing: AgeLevel, matrix: Floats, won: Floats, weight: Floats) -> AgeLevel:
+def _age_level(nothing: AgeLevel, band: NDArray[np.int64], log_odds: Floats, won: Floats, weight: Floats) -> AgeLevel:
     """Find what each age band's log-odds lack to its share won, shrunk to nothing by PRIOR_ROWS."""
-    band, log_odds = nothing.bands(matrix), mix.log_odds(matrix)
 
     def shift(rows: NDArray[np.bool_]) -> float:
         if not rows.any():
@@ -305,9 +346,11 @@ def _age_level(mix: Mix, nothing: AgeLevel, matrix: Floats, won: Floats, weight:
     return replace(nothing, shifts=tuple(shift(band == number) for number in range(len(nothing.from_days))))
 
 
-def _each_mix(model: WinModel, dataset: Dataset, change: Callable[[Mix, NDArray[np.bool_]], Mix]) -> WinModel:
+def _each_mix(
+    model: WinModel, divided: list[NDArray[np.bool_]], change: Callable[[Mix, NDArray[np.bool_]], Mix]
+) -> WinModel:
     """Change each mix by the rows that it predicts."""
-    changed = [change(mix, rows) for mix, rows in model.divided(dataset.features)]
+    changed = [change(mix, rows) for mix, rows in zip([model.mix, *model.own.values()], divided, strict=True)]
     return replace(model, mix=changed[0], own=dict(zip(model.own, changed[1:], strict=True)))
 
 

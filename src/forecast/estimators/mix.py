@@ -92,7 +92,7 @@ class Mix:
         mixed = np.zeros(len(matrix))
         for member, share in self._members():
             mixed += share * member.log_odds(matrix)
-        return self.calibration.of(mixed) + self._level(matrix)
+        return self.calibration.of(mixed) + self.level(matrix)
 
     def log_odds_with_spread(self, matrix: Floats) -> tuple[Floats, Spread]:
         """Give the calibrated log-odds of each row, and how far they depend on which opportunities were learnt from."""
@@ -100,9 +100,10 @@ class Mix:
         for member, share in self._members():
             whole, without = member.log_odds_with_parts(matrix)
             mixed, parts = mixed + share * whole, parts + share * without
-        return self.calibration.of(mixed) + self._level(matrix), Spread.of(self.calibration.of(parts))
+        return self.calibration.of(mixed) + self.level(matrix), Spread.of(self.calibration.of(parts))
 
-    def _level(self, matrix: Floats) -> Floats:
+    def level(self, matrix: Floats) -> Floats:
+        """Give what is added to each row's log-odds for the level."""
         return self.shift + (np.zeros(len(matrix)) if self.by_age is None else self.by_age.of(matrix))
 
     def contributions(self, matrix: Floats) -> Floats:
