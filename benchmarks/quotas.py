@@ -1,4 +1,4 @@
-"""Judge chances of reaching a quota: the invented company whose quotas by rep and quarter are known."""
+"""Judge forecasts that know quotas, and chances of reaching them: the invented company of reps with quotas by quarter."""
 
 import tempfile
 from pathlib import Path
@@ -23,7 +23,7 @@ def judge_quotas(series_set: SeriesSet, folder: Path) -> dict[str, Any]:
         "rep", quota=pl.col("SalesAmountQuota").cast(pl.Float64), start=start
     )
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as home:
-        quarters = pl.concat([_quarter(series_set, origin, Path(home)) for origin in QUARTERS])
+        quarters = pl.concat([_quarter(series_set, origin, quotas, Path(home)) for origin in QUARTERS])
     rows = quarters.join(quotas, on=["rep", "start"], how="inner").filter(pl.col("quota") > 0)
     wape = {name: _wape(rows, name) for name in ("product", "quota", "seasonal_naive")}
     draws = np.stack(rows["draws"].to_list())
@@ -80,10 +80,15 @@ def _all_quarters(series_set: SeriesSet, quotas: pl.DataFrame) -> pl.DataFrame:
     return whole.join(quotas, on=["rep", "start"], how="inner")
 
 
-def _quarter(series_set: SeriesSet, origin: int, home: Path) -> pl.DataFrame:
+def _quarter(series_set: SeriesSet, origin: int, quotas: pl.DataFrame, home: Path) -> pl.DataFrame:
+    """Forecast one quarter from what was sold before it and the quotas set up to it."""
     known, asked = series_set.known(origin), series_set.asked(origin)
     known.write_parquet(home / "in.parquet")
-    run_outlook(home, series_set, ("--draws", str(home / "draws.parquet")))
+    first = known["ds"].max().replace(day=1)  # type: ignore[union-attr]
+    quotas.filter(pl.col("start") <= pl.lit(first).dt.offset_by("1mo")).select(
+        "quota", unique_id="rep", ds="start"
+    ).write_parquet(home / "quotas.parquet")
+    run_outlook(home, series_set, ("--draws", str(home / "draws.parquet"), "--future", str(home / "quotas.parquet")))
     outlook = pl.read_parquet(home / "out.parquet").filter(pl.col("level") == "bottom")
     draws = pl.read_parquet(home / "draws.parquet")
     rows = outlook.join(draws, on=["unique_id", "ds"]).join(

@@ -3,9 +3,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from forecast.errors import InputError
 from forecast.series.calendar import Calendar
-from forecast.series.known_ahead import Inputs, effects, read_inputs, with_effects, without_effects
+from forecast.series.inputs import Inputs
+from forecast.series.known_ahead import effects, with_effects, without_effects
 from forecast.series.outlook import outlook_of_series
 from forecast.series.panel import Panel
 
@@ -29,7 +29,12 @@ def split(values, promotion, *, ahead=6):
         calendar=MONTHLY,
         season=12,
     )
-    inputs = Inputs(names=("promotion",), past=tuple(promotion[:, :known, None]), future=promotion[:, known:, None])
+    inputs = Inputs(
+        names=("promotion",),
+        past=tuple(promotion[:, :known, None]),
+        future=promotion[:, known:, None],
+        blocks=(np.arange(known + ahead),) * len(values),
+    )
     return panel, inputs, values[:, known:]
 
 
@@ -48,26 +53,3 @@ def test_inputs_that_explain_nothing_are_not_used():
     """Promotions without an effect change no forecast."""
     panel, inputs, _ = split(*promoted(np.random.default_rng(3), effect=0.0))
     assert effects(panel, inputs) is None
-
-
-def test_a_period_without_its_input_is_refused(tmp_path):
-    """The error names the series and the period."""
-    panel, _, _ = split(*promoted(np.random.default_rng(3), effect=0.1, series=1))
-    path = tmp_path / "future.csv"
-    days = [MONTHLY.day(period) for period in range(41)]
-    path.write_text("ds,promotion\n" + "".join(f"{day},1\n" for day in days))
-    assert read_inputs(path, panel, 5).future.shape == (1, 5, 1)
-    with pytest.raises(InputError, match='promotion of series "s0" for 2023-06-01'):
-        read_inputs(path, panel, 6)
-
-
-def test_inputs_of_history_may_stand_with_the_series(tmp_path):
-    """The file of inputs may hold the periods ahead alone, where the series' own file has them for the past."""
-    panel, _, _ = split(*promoted(np.random.default_rng(3), effect=0.1, series=1))
-    past, ahead = tmp_path / "series.csv", tmp_path / "future.csv"
-    days = [MONTHLY.day(period) for period in range(38)]
-    past.write_text("unique_id,ds,y,promotion\n" + "".join(f"s0,{day},5,0\n" for day in days[:36]))
-    ahead.write_text("unique_id,ds,promotion\n" + "".join(f"s0,{day},1\n" for day in days[36:]))
-    found = read_inputs(ahead, panel, 2, history=past)
-    assert found.past[0].sum() == 0
-    assert found.future.ravel().tolist() == [1, 1]

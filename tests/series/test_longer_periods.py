@@ -23,7 +23,14 @@ def outlook_of(calendar, *, horizon=9):
         ids=("a", "b"), history=(np.ones(14), np.full(14, 2.0)), ends=np.array([13, 13]), calendar=calendar, season=12
     )
     return Outlook(
-        panel=panel, mean=draws.mean(axis=2), bounds=np.zeros((2, horizon, 6)), draws=draws, weights={}, trials_count=0
+        panel=panel,
+        mean=draws.mean(axis=2),
+        bounds=np.zeros((2, horizon, 6)),
+        draws=draws,
+        weights={},
+        shares={},
+        error=0.0,
+        trials_count=0,
     )
 
 

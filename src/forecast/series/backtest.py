@@ -22,6 +22,7 @@ class Trial:
     """Forecasts from one origin.
 
     Attributes:
+        cut: periods before the end.
         chosen: index of each tried series in the panel.
         forecasts: method to chosen series × steps; nan where the method does not suit.
         deviations: chosen series × steps, standard deviations before calibration.
@@ -30,7 +31,8 @@ class Trial:
         alike: one a chosen series, 0 to 1: how much its history then was like the one that is forecast from now.
     """
 
-    chosen: np.ndarray
+    cut: int
+    chosen: Ints
     forecasts: dict[str, Floats]
     deviations: Floats
     actual: Floats
@@ -73,11 +75,12 @@ def _needed(length: int, season: int) -> int:
     return max(2, min(season, int(0.6 * length)))
 
 
-def _trial(panel: Panel, chosen: np.ndarray, cut: int, steps: int, *, seed: int) -> Trial:
+def _trial(panel: Panel, chosen: Ints, cut: int, steps: int, *, seed: int) -> Trial:
     before = panel.before(cut, chosen)
     members = forecast_members(before, steps)
     ends = panel.lengths[chosen] - cut
     return Trial(
+        cut=cut,
         chosen=chosen,
         forecasts=members.forecasts | boosted(before, steps, seed=seed),
         deviations=members.deviations,

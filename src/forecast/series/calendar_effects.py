@@ -7,7 +7,7 @@ import holidays
 import numpy as np
 
 from forecast.errors import InputError
-from forecast.series.known_ahead import Inputs
+from forecast.series.inputs import Inputs
 from forecast.series.panel import Floats, Panel
 
 Holidays = Mapping[date, str]
@@ -102,4 +102,5 @@ def _laid_out(panel: Panel, horizon: int, names: tuple[str, ...], values: Floats
         names=names,
         past=tuple(values[end - length : end] for end, length in zip(ends, panel.lengths, strict=True)),
         future=np.stack([values[end : end + horizon] for end in ends]),
+        blocks=tuple(np.arange(end - length, end + horizon) for end, length in zip(ends, panel.lengths, strict=True)),
     )

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from forecast.errors import InputError
-from forecast.series.panel import Floats, Panel
+from forecast.series.inputs import Inputs
+from forecast.series.panel import Floats, Ints, Panel
 
 # How a total is written in a level column, in files that hold totals and in what is written.
 EVERY = "*"
@@ -65,22 +66,60 @@ def span_hierarchy(series: pl.DataFrame, columns: list[str], given: pl.DataFrame
 def sum_panel(panel: Panel, hierarchy: Hierarchy) -> Panel:
     """Add series up to the nodes; a series that has not begun, or has ended, counts as zero."""
     last = int(panel.ends.max())
-    span = int(max(panel.lengths + (last - panel.ends)))
-    grid = np.zeros((len(panel.ids), span))
-    starts = np.full(len(panel.ids), span)
-    for row, (values, end) in enumerate(zip(panel.history, panel.ends, strict=True)):
-        stop = span - (last - int(end))
-        grid[row, stop - len(values) : stop] = values
-        starts[row] = stop - len(values)
-    sums = hierarchy.parts @ grid
-    begins = [starts[members > 0].min() for members in hierarchy.parts]
+    sums = hierarchy.parts @ _grid(panel, list(panel.history))
     return Panel(
         ids=tuple(hierarchy.nodes["unique_id"]),
-        history=tuple(row[begin:] for row, begin in zip(sums, begins, strict=True)),
+        history=tuple(row[begin:] for row, begin in zip(sums, _begins(panel, hierarchy), strict=True)),
         ends=np.full(len(sums), last),
         calendar=panel.calendar,
         season=panel.season,
     )
+
+
+def sum_inputs(inputs: Inputs, panel: Panel, hierarchy: Hierarchy) -> Inputs:
+    """Add inputs up to the nodes; unknown where one of the node's series that sells then has none.
+
+    The series end together.
+    """
+    span, names = int(panel.lengths.max()), range(len(inputs.names))
+    sold = _grid(panel, [values != 0 for values in panel.history])
+    past = [_summed(_grid(panel, [x[:, name] for x in inputs.past]), sold, hierarchy) for name in names]
+    selling = np.array([np.isfinite(x[-1:]).any(axis=0) for x in inputs.past])
+    future = [
+        _summed(inputs.future[:, :, name], selling[:, name, None] | np.zeros(inputs.future.shape[1], bool), hierarchy)
+        for name in names
+    ]
+    numbers = inputs.blocks[int(panel.lengths.argmax())]
+    begins = _begins(panel, hierarchy)
+    return Inputs(
+        names=inputs.names,
+        past=tuple(np.stack([x[node, begin:] for x in past], axis=1) for node, begin in enumerate(begins)),
+        future=np.stack(future, axis=2),
+        blocks=tuple(numbers[begin : span + inputs.future.shape[1]] for begin in begins),
+    )
+
+
+def _summed(values: Floats, counted: np.ndarray, hierarchy: Hierarchy) -> Floats:
+    unknown = hierarchy.parts @ (np.isnan(values) & (counted > 0)) > 0
+    some = hierarchy.parts @ np.isfinite(values) > 0
+    return np.where(some & ~unknown, hierarchy.parts @ np.nan_to_num(values), np.nan)
+
+
+def _grid(panel: Panel, rows: list[np.ndarray]) -> Floats:
+    """Lay series × periods out up to the last period of all; zero before a series begins and after it ends."""
+    last = int(panel.ends.max())
+    span = int(max(panel.lengths + (last - panel.ends)))
+    grid = np.zeros((len(rows), span))
+    for row, (values, end) in enumerate(zip(rows, panel.ends, strict=True)):
+        stop = span - (last - int(end))
+        grid[row, stop - len(values) : stop] = values
+    return grid
+
+
+def _begins(panel: Panel, hierarchy: Hierarchy) -> Ints:
+    """Give the first period of each node, counted as in the grid."""
+    starts = panel.ends - panel.lengths
+    return np.array([(starts[members > 0] - starts.min()).min() for members in hierarchy.parts])
 
 
 def _total(series: pl.DataFrame, columns: list[str]) -> pl.DataFrame:

@@ -1,19 +1,16 @@
-"""What is known ahead of a period, such as promotions, prices or working days, and what it does to revenue."""
+"""Effects of what is known ahead, such as promotions, prices or working days: multiples, taken out and put back."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 
-from forecast.errors import InputError
 from forecast.series.hierarchy import Hierarchy
+from forecast.series.inputs import Inputs
 from forecast.series.outlook import SHARES, Outlook
 from forecast.series.panel import Floats, Panel, may_be_negative
 from forecast.series.seasonality import Profile, profiles, trend
-from forecast.series.tables import read_table, typed_day, typed_number
 
 # A series' own effect counts as much as all series' once it has seen so many periods.
 PRIOR_PERIODS = 24
@@ -24,85 +21,6 @@ GAIN_MIN = 0.02
 # A margin of so many standard errors takes as many times these periods to measure.
 PERIODS_MIN = 6
 EFFECT_MAX = 2.0
-EVERY_SERIES = ""
-
-Values = dict[tuple[str, int], tuple[float | None, ...]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Values that are known of each period.
-
-    Attributes:
-        names: of the inputs.
-        past: one a series, periods × inputs, as its history.
-        future: series × horizon × inputs.
-    """
-
-    names: tuple[str, ...]
-    past: tuple[Floats, ...]
-    future: Floats
-
-
-def read_inputs(path: Path, panel: Panel, horizon: int, *, history: Path | None = None) -> Inputs:
-    """Read `ds`, `unique_id` where inputs differ by series, and one column of numbers an input.
-
-    Args:
-        path: has the periods ahead, and may have those of history.
-        history: the file of the series, whose columns of the same names are taken for periods that `path` lacks.
-
-    Raises:
-        InputError: a period has no value.
-    """
-    table = read_table(path)
-    if "ds" not in table.columns:
-        raise InputError(f"{path} has no column ds; found {', '.join(table.columns)}")
-    names = tuple(name for name in table.columns if name not in {"ds", "unique_id", "y"})
-    if not names:
-        raise InputError(f"{path} has no input beside ds and unique_id; give a column of numbers, such as promotion")
-    values = _values(table, path, names, panel)
-    past = read_table(history) if history is not None else None
-    if history is not None and past is not None and {"ds", *names} <= set(past.columns):
-        values = _values(past, history, names, panel) | values
-    known = _Known(path, values, names, panel)
-    return Inputs(
-        names=names,
-        past=tuple(known.of(index, range(1 - len(values), 1)) for index, values in enumerate(panel.history)),
-        future=np.stack([known.of(index, range(1, horizon + 1)) for index in range(len(panel.ids))]),
-    )
-
-
-def _values(table: pl.DataFrame, path: Path, names: tuple[str, ...], panel: Panel) -> Values:
-    """Give inputs by series and period; a file without `unique_id` speaks of every series, named by nothing."""
-    table = typed_day(table.with_row_index("row", offset=2), path)
-    for name in names:
-        table = typed_number(table, path, name)
-    shared = "unique_id" not in table.columns
-    keys = [EVERY_SERIES] * table.height if shared else table["unique_id"].cast(pl.String).to_list()
-    periods = panel.calendar.ordinals(table["ds"].to_numpy()).tolist()
-    return {(key, period): row for key, period, row in zip(keys, periods, table.select(names).rows(), strict=True)}
-
-
-class _Known:
-    """The values of files by series and period."""
-
-    def __init__(self, path: Path, values: Values, names: tuple[str, ...], panel: Panel) -> None:
-        self._path, self._values, self._names, self._panel = path, values, names, panel
-
-    def of(self, index: int, steps: range) -> Floats:
-        """Give periods × inputs of a series; steps are counted from its last period."""
-        end = int(self._panel.ends[index])
-        return np.array([self._row(self._panel.ids[index], end + step) for step in steps], dtype=np.float64)
-
-    def _row(self, name: str, period: int) -> tuple[float | None, ...]:
-        row = self._values.get((name, period)) or self._values.get((EVERY_SERIES, period))
-        if row is None or any(value is None for value in row):
-            raise InputError(
-                f'{self._path} lacks {" or ".join(self._names)} of series "{name}" for '
-                f"{self._panel.calendar.day(period)}; inputs are needed for every period of history, here or in the file "
-                "of the series, and for every period ahead"
-            )
-        return row
 
 
 def effects(panel: Panel, inputs: Inputs, *, margin: float = 0.0) -> Floats | None:

@@ -8,10 +8,12 @@ import numpy as np
 from forecast.series.backtest import Trial, backtest
 from forecast.series.boosting import boosted
 from forecast.series.combination import combined, member_weights
-from forecast.series.hierarchy import Hierarchy, sum_panel
+from forecast.series.hierarchy import Hierarchy, sum_inputs, sum_panel
+from forecast.series.inputs import Inputs
 from forecast.series.members import Members, forecast_members
 from forecast.series.panel import Floats, Panel, may_be_negative
 from forecast.series.ranges import LEVELS, Spread, spreads
+from forecast.series.ratios import learn_shares, mixed
 from forecast.series.reconciliation import correlated_shares, correlation, projection, without_negatives
 
 DRAWS_MIN, DRAWS_MAX = 200, 1000
@@ -31,6 +33,8 @@ class Outlook:
         bounds: nodes × horizon × 6: lower and upper bound of the 50, 80 and 95 % ranges.
         draws: nodes × horizon × count of equally likely futures, each of which adds up; None without a hierarchy.
         weights: the weight of each member in the ensemble.
+        shares: of each amount known ahead, the share that its usual ratio has in the mean, 0 to 1.
+        error: mean absolute error from earlier origins, as a share of each series' level; nan where none could be tried.
         trials_count: series and origins that the ranges were measured on.
     """
 
@@ -39,6 +43,8 @@ class Outlook:
     bounds: Floats
     draws: Floats | None
     weights: dict[str, float]
+    shares: dict[str, float]
+    error: float
     trials_count: int
 
 
@@ -50,19 +56,28 @@ class _Base:
     members: Members
     spreads: list[Spread]
     weights: dict[str, float]
+    shares: dict[str, float]
     trials: list[Trial]
+    tried: list[Floats]
 
 
 def outlook_of_series(
-    panel: Panel, horizon: int, *, so_far: Floats | None = None, draws_count: int = 0, seed: int = SEED
+    panel: Panel,
+    horizon: int,
+    *,
+    so_far: Floats | None = None,
+    amounts: Inputs | None = None,
+    draws_count: int = 0,
+    seed: int = SEED,
 ) -> Outlook:
     """Forecast series that add up to nothing.
 
     Args:
+        amounts: what is known ahead and revenue comes to a usual share of, such as quotas.
         so_far: one a series, what the first period ahead holds already; nan where it isn't known.
         draws_count: futures to draw of each series, independently of the others.
     """
-    base = _base(panel, np.full(len(panel.ids), "all"), horizon, seed=seed)
+    base = _base(panel, np.full(len(panel.ids), "all"), horizon, amounts=amounts, seed=seed)
     floors = np.array([-np.inf if may_be_negative(values) else 0.0 for values in panel.history])[:, None, None]
     errors = np.stack([spread.growth[:, None] * spread.error(SHARES) for spread in base.spreads])
     bounds = np.maximum(base.mean[:, :, None] + errors * base.members.deviations[:, :, None], floors)
@@ -77,21 +92,29 @@ def outlook_of_series(
 
 
 def outlook_of_hierarchy(
-    series: Panel, hierarchy: Hierarchy, horizon: int, *, so_far: Floats | None = None, seed: int = SEED
+    series: Panel,
+    hierarchy: Hierarchy,
+    horizon: int,
+    *,
+    so_far: Floats | None = None,
+    amounts: Inputs | None = None,
+    seed: int = SEED,
 ) -> Outlook:
     """Forecast all nodes of a hierarchy so that parts equal wholes, in the mean and in every draw.
 
     Args:
+        amounts: what is known ahead of each series and revenue comes to a usual share of; totals have their sums.
         so_far: one a series, what the first period ahead holds already; nan where it isn't known.
     """
     panel = sum_panel(series, hierarchy)
-    base = _base(panel, hierarchy.nodes["level"].to_numpy(), horizon, seed=seed)
+    summed = None if amounts is None else sum_inputs(amounts, series, hierarchy)
+    base = _base(panel, hierarchy.nodes["level"].to_numpy(), horizon, amounts=summed, seed=seed)
     signed = np.array([may_be_negative(values) for values in panel.history[-hierarchy.series_count :]])
     count = int(np.clip(DRAWN_MAX // base.mean.size, DRAWS_MIN, DRAWS_MAX))
     drawn = _drawn(base, correlation(base.members.residuals), horizon, count=count, seed=seed)
     weights = projection(hierarchy.parts, base.members.residuals)
     gather = partial(_together, weights=weights, hierarchy=hierarchy, signed=signed, so_far=so_far)
-    keep = _keeps_total(base.trials, base.weights, weights)
+    keep = _keeps_total(base, weights)
     mean = gather(base.mean[:, :, None], keep=keep)[:, :, 0]
     draws = gather(drawn, keep=keep)
     return _outlook(panel, base, mean, np.moveaxis(np.quantile(draws, SHARES, axis=2), 0, 2), draws)
@@ -115,16 +138,16 @@ def _together(
     return np.tensordot(hierarchy.parts, bottom, axes=1)
 
 
-def _keeps_total(trials: list[Trial], member_weights: dict[str, float], weights: Floats) -> bool:
+def _keeps_total(base: _Base, weights: Floats) -> bool:
     """Say whether the grand total's own forecast was no worse than its parts' in the trials of all nodes.
 
     Where hierarchies are too large for such trials it is kept: the more parts, the more their small errors add up.
     """
     own, parts = 0.0, 0.0
-    for trial in (trial for trial in trials if len(trial.chosen) == weights.shape[1]):
-        forecast = combined(trial.forecasts, member_weights)
-        own += float(np.abs(forecast[0] - trial.actual[0]).sum())
-        parts += float(np.abs((weights @ forecast).sum(axis=0) - trial.actual[0]).sum())
+    for trial, forecast in zip(base.trials, base.tried, strict=True):
+        if len(trial.chosen) == weights.shape[1]:
+            own += float(np.abs(forecast[0] - trial.actual[0]).sum())
+            parts += float(np.abs((weights @ forecast).sum(axis=0) - trial.actual[0]).sum())
     return own <= parts
 
 
@@ -134,15 +157,37 @@ def _lift_first(values: Floats, so_far: Floats | None) -> None:
         values[:, 0] = np.maximum(values[:, 0], np.where(so_far > 0, so_far, -np.inf)[:, None])
 
 
-def _base(panel: Panel, groups: np.ndarray, horizon: int, *, seed: int) -> _Base:
+def _base(panel: Panel, groups: np.ndarray, horizon: int, *, amounts: Inputs | None, seed: int) -> _Base:
     trials = backtest(panel, horizon, seed=seed)
     weights = member_weights(trials)
+    tried = [combined(trial.forecasts, weights) for trial in trials]
+    shares: dict[str, float] = {}
     members = forecast_members(panel, horizon)
     mean = combined(members.forecasts | boosted(panel, horizon, seed=seed), weights)
-    by_group = spreads(trials, weights, groups, horizon)
+    if amounts is not None:
+        shares, tried = learn_shares(trials, tried, panel, amounts)
+        mean = mixed(mean, panel, amounts, shares)
+    by_group = spreads(trials, tried, groups, horizon)
     return _Base(
-        mean=mean, members=members, spreads=[by_group[group] for group in groups], weights=weights, trials=trials
+        mean=mean,
+        members=members,
+        spreads=[by_group[group] for group in groups],
+        weights=weights,
+        shares=shares,
+        trials=trials,
+        tried=tried,
     )
+
+
+def _error(panel: Panel, base: _Base) -> float:
+    """Give the mean absolute error of the trials, as a share of each series' level."""
+    levels = np.array([np.abs(values).mean() for values in panel.history])
+    errors = [
+        np.abs(trial.actual - mean).mean(axis=1) / np.where(levels[trial.chosen] > 0, levels[trial.chosen], np.nan)
+        for trial, mean in zip(base.trials, base.tried, strict=True)
+    ]
+    every = np.concatenate([*errors, [np.nan]])
+    return float(every[np.isfinite(every)].mean()) if np.isfinite(every).any() else float("nan")
 
 
 def _drawn(base: _Base, correlations: Floats, horizon: int, *, count: int, seed: int) -> Floats:
@@ -162,5 +207,7 @@ def _outlook(panel: Panel, base: _Base, mean: Floats, bounds: Floats, draws: Flo
         bounds=bounds,
         draws=draws,
         weights=base.weights,
+        shares=base.shares,
+        error=_error(panel, base),
         trials_count=sum(int((trial.alike > 0).sum()) for trial in base.trials),
     )

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.stats import t as student
 
 from forecast.series.backtest import Trial
-from forecast.series.combination import combined
 from forecast.series.panel import Floats
 
 LEVELS = (50, 80, 95)
@@ -38,13 +37,14 @@ class Spread:
         return np.interp(share, GRID, self.quantiles)
 
 
-def spreads(trials: list[Trial], weights: dict[str, float], groups: np.ndarray, horizon: int) -> dict[str, Spread]:
+def spreads(trials: list[Trial], means: list[Floats], groups: np.ndarray, horizon: int) -> dict[str, Spread]:
     """Measure the distribution of errors in each group of series.
 
     Args:
+        means: one a trial, what was forecast.
         groups: one name a series of the panel, such as its level.
     """
-    errors = [_standard_errors(trial, weights, horizon) for trial in trials]
+    errors = [_standard_errors(trial, mean, horizon) for trial, mean in zip(trials, means, strict=True)]
     every = np.concatenate(errors) if errors else np.empty((0, horizon))
     names = np.concatenate([groups[trial.chosen] for trial in trials]) if trials else np.empty(0, dtype=str)
     alike = np.concatenate([trial.alike for trial in trials]) if trials else np.empty(0)
@@ -57,9 +57,9 @@ def spreads(trials: list[Trial], weights: dict[str, float], groups: np.ndarray, 
     return {name: _spread(every[names == name], alike[names == name], like=whole) for name in np.unique(groups)}
 
 
-def _standard_errors(trial: Trial, weights: dict[str, float], horizon: int) -> Floats:
+def _standard_errors(trial: Trial, mean: Floats, horizon: int) -> Floats:
     """Give errors in standard deviations, trials × horizon; nan for steps that were not judged."""
-    error = trial.actual - combined(trial.forecasts, weights)
+    error = trial.actual - mean
     standard = np.full((len(error), horizon), np.nan)
     known = trial.deviations > 0
     standard[:, : error.shape[1]] = np.where(known, error / np.where(known, trial.deviations, 1), np.nan)
@@ -107,5 +107,5 @@ def _persistence(rows: Floats) -> float:
         return PERSISTENCE_USUAL
     bound = np.quantile(np.abs(before[both]), 0.95)
     return float(
-        np.clip(np.corrcoef(np.clip(before[both], -bound, bound), np.clip(after[both], -bound, bound))[0, 1], 0, 0.98)
+        np.clip(np.corrcoef(np.clip(before[both], -bound, bound), np.clip(after[both], -bound, bound))[0, 1], -0.5, 0.98)
     )

@@ -1,6 +1,6 @@
 """Read series from a file, and say what is wrong with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -158,7 +158,15 @@ def _panel(rows: pl.DataFrame, calendar: Calendar, season: int, *, align: bool) 
         ends.append(int(periods[-1]))
         remarks += [_gap_remark(str(name), gaps, len(filled))] if gaps else []
     panel = Panel(ids=tuple(ids), history=tuple(values), ends=np.array(ends), calendar=calendar, season=season)
-    return panel, (*_few(remarks), *_ended_early(panel, align=align))
+    notes = (*_few(remarks), *_ended_early(panel, align=align))
+    return _aligned(panel) if align else panel, notes
+
+
+def _aligned(panel: Panel) -> Panel:
+    """Let series that ended before the others be zero since."""
+    missing = panel.ends.max() - panel.ends
+    history = tuple(np.pad(values, (0, int(more))) for values, more in zip(panel.history, missing, strict=True))
+    return replace(panel, history=history, ends=panel.ends + missing)
 
 
 def _without_gaps(periods: np.ndarray, values: Floats) -> tuple[Floats, int]:
