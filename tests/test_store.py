@@ -32,12 +32,12 @@ def test_a_newer_database_is_refused(engine):
 
 
 def test_values_come_back_as_they_went_in(engine):
-    """COPY in and out keeps microseconds, quotes, newlines, Chinese, and tells an empty text from a missing one."""
+    """COPY in and out keeps microseconds, quotes, tabs, newlines, backslashes, Chinese, and tells an empty text from a missing one."""
     frame = pl.DataFrame(
         {
             "id": ["a", "b", "c"],
-            "external_id": ["", "x\ny", "\\N"],
-            "name": ['say "hi", 张三', "", None],
+            "external_id": ["", "x\ny\r\tz", "\\N"],
+            "name": ['say "hi", 张三 \\t', "", None],
             "created_at": [MOMENT, None, MOMENT],
             "expected_close_on": [date(2024, 2, 29), None, None],
             "amount": [0.25, None, -3.0],

@@ -34,6 +34,9 @@ _DATABASE = "forecast"  # on the embedded server
 _MIGRATION_LOCK = 7_305_001
 _STOPPING_SECONDS = 2
 _BLOCK_BYTES = 256 * 1024
+_NULL = "\\N"  # in COPY's text format
+_ESCAPED = r"[\\\t\n\r]"
+_ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
 
 def open_engine(settings: Settings) -> sa.Engine:
@@ -221,21 +224,53 @@ def read_frame(session: Session, statement: Statement) -> pl.DataFrame:
 def copy_frame(session: Session, table: sa.TableClause, frame: pl.DataFrame) -> None:
     """Write a frame into a table by COPY; its columns are the table's by name."""
     for part in frame.iter_slices(50_000):
-        copy_csv(session, table, part.columns, as_csv(part))
+        copy_lines(session, table, part.columns, as_lines(part))
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:
-    """Write a frame as COPY takes it."""
+    """Write a frame as CSV without headings."""
     buffer = io.BytesIO()
     frame.write_csv(buffer, include_header=False)
     return buffer.getvalue()
 
 
-def copy_csv(session: Session, table: sa.TableClause, columns: Sequence[str], rows: bytes) -> None:
-    """Write rows as `as_csv` gives them into columns of a table."""
+def as_lines(frame: pl.DataFrame) -> bytes:
+    """Write a frame as COPY reads it fastest: its text format."""
+    lines = _tab_separated(frame)
+    if _is_unescaped(lines, frame):
+        return lines
+    odd = [name for name in frame.select(pl.col(pl.String)).columns if frame[name].str.contains(_ESCAPED).any()]
+    escaped = (pl.col(name).str.replace_many(list(_ESCAPES), list(_ESCAPES.values())) for name in odd)
+    return _tab_separated(frame.with_columns(escaped))
+
+
+def _tab_separated(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_csv(
+        buffer,
+        include_header=False,
+        separator="\t",
+        quote_style="never",
+        null_value=_NULL,
+        datetime_format="%Y-%m-%d %H:%M:%S%.f%z",
+    )
+    return buffer.getvalue()
+
+
+def _is_unescaped(lines: bytes, frame: pl.DataFrame) -> bool:
+    """Tell whether no cell holds a letter that COPY takes for one of its own: counting is cheaper than looking for one."""
+    letters = np.frombuffer(lines, np.uint8)
+    nulls = sum(column.null_count() for column in frame)
+    marks = np.count_nonzero(letters == ord("\t")) + np.count_nonzero(letters == ord("\n"))
+    slashes = np.count_nonzero(letters == ord("\\"))
+    return marks == frame.height * frame.width and slashes == nulls and b"\r" not in lines
+
+
+def copy_lines(session: Session, table: sa.TableClause, columns: Sequence[str], lines: bytes) -> None:
+    """Write rows as `as_lines` gives them into columns of a table."""
     names = ", ".join(f'"{column}"' for column in columns)
-    with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)') as copy:
-        copy.write(rows)
+    with _cursor(session).copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
+        copy.write(lines)
 
 
 def read_integers(session: Session, statement: sa.Select[int]) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ from forecast.intake.staging import Counts, Staging
 from forecast.intake.upsert import create_staging, holds_source, lock_kind, of_version, stage, store_staged
 from forecast.merging import Redirects, read_redirects, redirect_changes, redirect_rows
 from forecast.records import CustomField
-from forecast.store import as_csv, copy_csv, read_integers, without_indexes
+from forecast.store import as_lines, copy_lines, read_integers, without_indexes
 
 T = TypeVar("T")
 
@@ -198,7 +198,7 @@ def _load_new(load: _Load, chunks: Iterable[Chunk], target: sa.Table) -> Loaded:
     with nullcontext() if len(few) < 2 else without_indexes(load.session, target):
         made = ((chunk, *_new_records(load, chunk)) for chunk in chain(few, chunks))
         for chunk, rows, columns, lines in _one_ahead(made):
-            copy_csv(load.session, target, columns, lines)
+            copy_lines(load.session, target, columns, lines)
             load.count(chunk, rows)
             new += rows.frame.height
     return load.loaded(Counts(new=new, changed=0, unchanged=0))
@@ -211,7 +211,7 @@ def _new_records(load: _Load, chunk: Chunk) -> tuple[TypedRows, Sequence[str], b
     if load.plan.source_system != "import":
         frame = frame.with_columns(source_system=pl.lit(load.plan.source_system))
     frame = frame.drop("row").with_columns(stored_at=pl.lit(f"{load.imported_at:%Y-%m-%d %H:%M:%S.%f%z}"))
-    return rows, frame.columns, as_csv(frame)
+    return rows, frame.columns, as_lines(frame)
 
 
 def _with_digest(frame: pl.DataFrame) -> pl.DataFrame:
