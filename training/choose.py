@@ -30,7 +30,6 @@ DEALINGS: Mapping[str, str] = MappingProxyType(
 )
 HALF_LIVES_DAYS = (730.0, 365.0, 180.0, 90.0, 45.0)
 OUTCOMES_MIN = 10
-OPPORTUNITIES_MAX = 60_000
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MONTH_SHARE_MAX = 0.8
 LIFT = "_win_lift"
@@ -58,7 +57,6 @@ def choose_inputs(dataset: Dataset, folds: list[Fold], start: Recipe) -> Recipe:
     Features of the calendar, features that tell the month a row is from, and earlier win rates each learn the past by heart
     where what they say does not come again, so that they have to show their worth.
     """
-    folds = thinned(dataset, folds)
     start = replace(start, left_out=start.left_out | few_levels(dataset))
     groups = {name: group - start.left_out for name, group in optional_features(dataset, folds).items()}
     groups = {name: group for name, group in groups.items() if group}
@@ -159,13 +157,6 @@ def together(evidence: Evidence, newer: Evidence) -> Evidence:
         log_odds=np.where(rows, newer.log_odds, evidence.log_odds),
         judged=Lesson(won=np.where(rows, other.won, judged.won), weight=np.where(rows, other.weight, judged.weight)),
     )
-
-
-def thinned(dataset: Dataset, folds: list[Fold]) -> list[Fold]:
-    """Keep every second, third … opportunity where there are more than OPPORTUNITIES_MAX: what pays shows on these too."""
-    groups = dataset.groups
-    step = -(-int(groups.max(initial=0)) // OPPORTUNITIES_MAX)
-    return folds if step < 2 else [_within(fold, groups % step == 0) for fold in folds]
 
 
 def _enough(fold: Fold) -> bool:

@@ -58,6 +58,7 @@ class SearchRules:
     trials: Count
     timeout_seconds: AboveZero
     rounds_max: Count
+    rows_max: Count
     space: Mapping[str, Range]
 
 

@@ -85,10 +85,23 @@ class Dataset:
                 weight = np.where(rows, weight * (first_sum / weight[rows].sum()), weight)
         return weight
 
+    @cached_property
     def digest(self) -> str:
-        """Give a SHA-256 of the rows, equal for equal data."""
-        csv = pl.concat([self.keys, self.features.drop("opportunity_id", "as_of")], how="horizontal").write_csv()
-        return hashlib.sha256(csv.encode()).hexdigest()
+        """A SHA-256 of the rows, equal for equal data."""
+        rows = pl.concat([self.keys, self.features.drop("opportunity_id", "as_of")], how="horizontal")
+        names = ",".join(rows.columns).encode()
+        return hashlib.sha256(names + rows.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
+
+    def part(self, rows: NDArray[np.bool_]) -> "Dataset":
+        """Give the data set of these rows only."""
+        if rows.all():
+            return self
+        kept = pl.Series(rows)
+        return Dataset(keys=self.keys.filter(kept), features=self.features.filter(kept), until=self.until)
+
+    def thinned(self, counted: NDArray[np.bool_], rows_max: int, seed: int) -> NDArray[np.bool_]:
+        """Mark the rows of as many opportunities, drawn at random, as have about `rows_max` of the counted rows; all where fewer are."""
+        return thinned(self.groups, int(counted.sum()), rows_max, seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +119,17 @@ class Lesson:
     def within(self, rows: NDArray[np.bool_]) -> "Lesson":
         """Give the same lesson from these rows only."""
         return Lesson(won=np.where(rows, self.won, np.nan), weight=np.where(rows, self.weight, 0.0))
+
+    def part(self, rows: NDArray[np.bool_]) -> "Lesson":
+        """Give the lesson of the data set of these rows only."""
+        return Lesson(won=self.won[rows], weight=self.weight[rows])
+
+
+def thinned(groups: NDArray[np.int64], rows: int, rows_max: int, seed: int) -> NDArray[np.bool_]:
+    """Mark what belongs to groups drawn at random, so many that of this number of rows about `rows_max` are left."""
+    count = int(groups.max(initial=-1)) + 1
+    drawn = np.random.default_rng(seed).permutation(count) < count * min(1.0, rows_max / max(1, rows))
+    return np.asarray(drawn[groups])
 
 
 def build_dataset(history: History, plan: FeaturePlan, ages_days: tuple[float, ...], until: datetime) -> Dataset:

@@ -12,17 +12,19 @@ from scipy.special import expit, logit
 from forecast.estimators.boosting import Boosting, column_rules, fit_boosting, training_set
 from forecast.estimators.calibration import CALIBRATORS, NOT_CALIBRATED, Calibration, calibrators_for
 from forecast.estimators.encoding import Encoding, fit_encoding
-from forecast.estimators.logistic import fit_logistic
+from forecast.estimators.logistic import Logistic, fit_logistic
 from forecast.estimators.mix import PARTS, AgeLevel, Mix
 from forecast.estimators.win import PriorModel, WinModel, occasions
 from forecast.metrics import Floats, level_shift, log_losses
-from training.dataset import Dataset, Lesson
+from training.dataset import Dataset, Lesson, thinned
 from training.folds import Fold
 
 CALIBRATION_SHARE = 2 / 3
 CLEARLY = 2.0
 """Standard errors: many choices are tried, and one error would be found by chance in every sixth."""
 PRIOR_ROWS = 20.0
+ROWS_ENOUGH = 200_000
+"""More rows tell a straight line, or a level, no better."""
 MEMBERS_MIN = 3
 MICROSECONDS_A_DAY = 86_400_000_000
 
@@ -114,20 +116,25 @@ class Sample:
 
 
 def _fit_mix(sample: Sample, recipe: Recipe) -> Mix:
-    boosting = logistic = None
-    if recipe.boosting_share > 0:
-        boosting = _fit_trees(sample, recipe)
-    if recipe.boosting_share < 1:
-        logistic = fit_logistic(
-            sample.encoding,
-            sample.matrix,
-            sample.won,
-            sample.weight,
-            recipe.penalty,
-            monotone=recipe.monotone,
-            kept=[rows for rows in parts_kept(sample, len(recipe.trees), recipe.seed) if not rows.all()],
-        )
-    return Mix(boosting=boosting, logistic=logistic, boosting_share=recipe.boosting_share)
+    return Mix(
+        boosting=_fit_trees(sample, recipe) if recipe.boosting_share > 0 else None,
+        logistic=_fit_line(sample, recipe) if recipe.boosting_share < 1 else None,
+        boosting_share=recipe.boosting_share,
+    )
+
+
+def _fit_line(sample: Sample, recipe: Recipe) -> Logistic:
+    taught = thinned(sample.groups, len(sample.won), ROWS_ENOUGH, recipe.seed)
+    kept = parts_kept(sample, len(recipe.trees), recipe.seed)
+    return fit_logistic(
+        sample.encoding,
+        sample.matrix[taught],
+        sample.won[taught],
+        sample.weight[taught],
+        recipe.penalty,
+        monotone=recipe.monotone,
+        kept=[rows[taught] for rows in kept if not rows.all()],
+    )
 
 
 def _fit_trees(sample: Sample, recipe: Recipe) -> Boosting:
@@ -225,7 +232,8 @@ def calibrate(model: WinModel, dataset: Dataset, lesson: Lesson, evidence: Evide
     def calibrated(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
         return replace(mix, calibration=choose_calibration(dataset, evidence, evidence.judged.used & rows))
 
-    level = faded(dataset, lesson, recipe.level_half_life_days)
+    enough = dataset.thinned(lesson.used, ROWS_ENOUGH, recipe.seed)
+    level = faded(dataset, lesson.within(enough), recipe.level_half_life_days)
     divided = [rows for _, rows in model.divided(dataset.features)]
     return set_level(_each_mix(model, divided, calibrated), dataset, level, recipe.level_ages_days)
 

@@ -5,30 +5,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.win import WinModel
-from forecast.features import FeaturePlan, opportunity_features, plan_features
-from forecast.metrics import Floats
+from forecast.features import FeaturePlan, plan_features
 from forecast.registry import Version
-from forecast.snapshot import History, take_snapshot
+from forecast.snapshot import History
 from training.cautions import data_warnings, drift_warnings, order_warnings, too_little
-from training.choose import together
 from training.config import Experiment
 from training.curve import fit_curve
-from training.dataset import Dataset, Lesson, build_dataset
-from training.fit import Recipe, calibrate, fit_prior, fit_recipe, judge_on_folds
-from training.folds import Fold, Folds, choosing_folds, newest_part
+from training.cut import cut_rows
+from training.dataset import Dataset, build_dataset
+from training.fit import Evidence, Recipe, calibrate, fit_prior, fit_recipe
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.guard import Suspicion, find_leaks
+from training.judging import judge
 from training.tune import Budget, Search, search_recipe
 from training.usual import usual_by_stage, usual_values
 
-SEGMENTS = ("pipeline_id", "account_region", "team_id", "source", "product_id")
-SEGMENT_RECORDS_MIN = 200
-CLOCK = frozenset({"age_days", "quarter_end_days", "moment_month", "created_weekday", "created_hour"})
 MOVING = frozenset({"age_days", "quarter_end_days", "moment_month", "stage_days", "expected_close_days"})
 """What goes on with the calendar; of records that are only seen at one moment, nothing can be learnt from it."""
 
@@ -113,19 +108,19 @@ def train_win_model(
     run = replace(run, suspicions=find_leaks(dataset, experiment.vouched))
 
     listener.step("searching")
-    cut = _cut(history, dataset, plan, experiment)
+    cut = cut_rows(history, dataset, plan, experiment)
     if cut is None:
         return replace(run, verdict="not promoted: the history is too short to judge anything by; import more, or wait")
     run.warnings.extend(order_warnings(dataset, held_out=cut.held_out, folds=cut.folds))
     left_out = frozenset(suspicion.feature for suspicion in run.suspicions) | (frozenset() if dataset.timed else MOVING)
     search = search_recipe(
-        cut.seen, cut.folds.folds, experiment, left_out=left_out, budget=budget, on_trial=listener.trial
+        cut.sample, cut.folds.folds, experiment, left_out=left_out, budget=budget, on_trial=listener.trial
     )
 
     run.warnings.extend(drift_warnings(dataset, search.recipe))
 
     listener.step("judging")
-    judged = _judge(history, cut, search, live=live, plan=plan, ages_days=experiment.ages_days)
+    judged, evidence = judge(history, cut, search, live=live, plan=plan, ages_days=experiment.ages_days)
     prior = _prior_version(experiment, dataset, closed, version_id, half_life_days=search.recipe.level_half_life_days)
     run = replace(
         run,
@@ -138,7 +133,7 @@ def train_win_model(
     run = replace(run, gates=decide_gates(judged, experiment.gates, experiment.seed))
 
     listener.step("fitting on everything")
-    estimator = _fit_on_everything(dataset, cut, search, curve_days=experiment.curve_days)
+    estimator = _fit_on_everything(dataset, search, evidence, curve_days=experiment.curve_days)
     return replace(
         run,
         verdict=verdict(run.gates),
@@ -155,38 +150,6 @@ def train_win_model(
             | {"own_pipelines": own_pipelines(dataset, experiment.data.closed_min)},
         ),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cut:
-    """What is set aside, and what everything is chosen on.
-
-    Attributes:
-        held_out: the test, as its only fold.
-        seen: all rows, as they are without the test's outcomes.
-        folds: of what comes before the test.
-    """
-
-    held_out: Folds
-    seen: Dataset
-    folds: Folds
-
-    @property
-    def test(self) -> Fold:
-        """What nothing is chosen on."""
-        return self.held_out.folds[0]
-
-
-def _cut(history: History, dataset: Dataset, plan: FeaturePlan, experiment: Experiment) -> _Cut | None:
-    """Set the newest part aside and cut the rest; None where either leaves nothing to judge."""
-    rules, seed = experiment.data, experiment.seed
-    held_out = newest_part(dataset, rules.test_share, seed)
-    if not held_out.folds:
-        return None
-    (test,) = held_out.folds
-    seen = _as_seen_before_test(history, dataset, plan, test)
-    folds = choosing_folds(seen, test.fit, rules.folds, gap_days=rules.gap_days, seed=seed)
-    return _Cut(held_out=held_out, seen=seen, folds=folds) if folds.folds else None
 
 
 def _usual_by_stage(dataset: Dataset, estimator: WinModel) -> dict[str, Any]:
@@ -228,85 +191,6 @@ def _closed_counts(dataset: Dataset) -> tuple[int, int]:
     return won, closed.height - won
 
 
-def _as_seen_before_test(history: History, dataset: Dataset, plan: FeaturePlan, test: Fold) -> Dataset:
-    """Give the rows with features that know no held-out outcome; dated rows know none by their moments."""
-    if dataset.dated:
-        return dataset
-    held = dataset.keys.filter(pl.Series(test.judged.used))["opportunity_id"]
-    subjects = dataset.keys.select("opportunity_id", "as_of")
-    snapshot = take_snapshot(history.with_outcomes_hidden(held), subjects)
-    return replace(dataset, features=opportunity_features(snapshot, plan))
-
-
-def _judge(
-    history: History,
-    cut: _Cut,
-    search: Search,
-    *,
-    live: Version | None,
-    plan: FeaturePlan,
-    ages_days: tuple[float, ...],
-) -> Judged:
-    seen, test = cut.seen, cut.test
-    rows = test.judged.used
-    features = seen.features.filter(rows)
-    model = calibrate(fit_recipe(seen, test.fit, search.recipe), seen, test.fit, search.evidence, search.recipe)
-    logistic = fit_recipe(seen, test.fit, _only_logistic(search.recipe))
-    prior = fit_prior(seen, test.fit, ages_days, search.recipe.level_half_life_days)
-    return Judged(
-        won=seen.won[rows],
-        weight=test.judged.weight[rows],
-        groups=seen.groups[rows],
-        ours=model.predict(features),
-        prior=prior.predict(features),
-        clock=(_fit_clock(seen, test.fit, search.recipe) or prior).predict(features),
-        logistic=logistic.predict(features),
-        segments=large_segments(features),
-        live=_predict_live(history, seen, rows, live, plan),
-    )
-
-
-def large_segments(features: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Mark the rows of each segment of at least SEGMENT_RECORDS_MIN records, by its name; the whole is none."""
-    found = {}
-    for column in SEGMENTS:
-        sizes = features.drop_nulls(column).group_by(column).agg(pl.col("opportunity_id").n_unique().alias("records"))
-        large = sizes.filter(pl.col("records") >= SEGMENT_RECORDS_MIN)[column].sort()
-        if sizes.height > 1:
-            found.update(
-                {f"{column} {value}": (features[column] == value).fill_null(value=False).to_numpy() for value in large}
-            )
-    return found
-
-
-def _only_logistic(recipe: Recipe) -> Recipe:
-    return replace(recipe, boosting_share=0.0, own_shares=dict.fromkeys(recipe.own_shares, 0.0))
-
-
-def _fit_clock(seen: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel | None:
-    """Fit the recipe on age and calendar alone; None where the rows have neither."""
-    known = seen.features.filter(lesson.used).select(sorted(CLOCK - recipe.left_out))
-    if all(known[name].n_unique() < 2 for name in known.columns):
-        return None
-    others = frozenset(seen.features.columns) - CLOCK
-    return fit_recipe(seen, lesson, replace(recipe, left_out=recipe.left_out | others, own_shares={}))
-
-
-def _predict_live(
-    history: History, seen: Dataset, rows: np.ndarray, live: Version | None, plan: FeaturePlan
-) -> Floats | None:
-    """Give the live version's probabilities, where it was trained before the held-out rows began."""
-    if live is None or live.basis != "own" or not seen.dated:
-        return None
-    first = seen.keys.filter(rows)["as_of"].min()
-    if not isinstance(first, datetime) or datetime.fromisoformat(live.bundle["until"]) > first:
-        return None
-    if live.plan == plan:
-        return live.estimator.predict(seen.features.filter(rows))
-    snapshot = take_snapshot(history, seen.keys.filter(rows).select("opportunity_id", "as_of"))
-    return live.estimator.predict(opportunity_features(snapshot, live.plan))
-
-
 def _metrics(judged: Judged) -> dict[str, float]:
     who = {"model": judged.ours, "prior": judged.prior, "clock": judged.clock, "logistic": judged.logistic}
     if judged.live is not None:
@@ -318,11 +202,10 @@ def _metrics(judged: Judged) -> dict[str, float]:
     }
 
 
-def _fit_on_everything(dataset: Dataset, cut: _Cut, search: Search, *, curve_days: float) -> WinModel:
+def _fit_on_everything(dataset: Dataset, search: Search, evidence: Evidence, *, curve_days: float) -> WinModel:
     """Fit the recipe on all rows; calibrate it on the rows judged in the folds and on those held out."""
     recipe = search.recipe
     lesson = dataset.lesson(dataset.until)
-    evidence = together(search.evidence, judge_on_folds(cut.seen, [cut.test], recipe))
     model = calibrate(fit_recipe(dataset, lesson, recipe), dataset, lesson, evidence, recipe)
     curve = fit_curve(dataset, model.encoding, dataset.until, horizon_days=curve_days, seed=recipe.seed)
     return replace(model, curve=curve, level_error=search.level_error)
@@ -358,7 +241,7 @@ def _bundle(experiment: Experiment, dataset: Dataset, closed: tuple[int, int]) -
             "lost": closed[1],
             "first_as_of": first.isoformat() if isinstance(first, datetime) else None,
             "last_as_of": last.isoformat() if isinstance(last, datetime) else None,
-            "digest": dataset.digest(),
+            "digest": dataset.digest,
         },
     }
 

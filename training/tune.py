@@ -18,7 +18,7 @@ from forecast.estimators.boosting import column_rules, fit_boosting_until_worse,
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
 from forecast.metrics import Floats, at_level, log_losses
-from training.choose import USUAL_PENALTY, choose_inputs, choose_level, choose_mix, thinned, without_entries
+from training.choose import USUAL_PENALTY, choose_inputs, choose_level, choose_mix, without_entries
 from training.config import Experiment, Range
 from training.dataset import Dataset
 from training.fit import Evidence, Recipe, Trees, faded, fit_recipe, judge_models, rarer_count
@@ -108,7 +108,7 @@ def search_recipe(
         chosen,
         rarer_count=float(np.mean([rarer_count(fold.fit.won[fold.fit.used]) for fold in taught])),
         trees=_best_trees(study, experiment, rows=int(seen.sum())),
-        penalty=_best_penalty(thinned(dataset, taught), encoding, matrix),
+        penalty=_best_penalty(taught, encoding, matrix),
     )
     mixed = choose_mix(dataset, folds, replace(recipe, trees=recipe.trees[:1]))
     recipe = replace(mixed, trees=recipe.trees)

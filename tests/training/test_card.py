@@ -49,7 +49,7 @@ def test_the_card_says_what_data_were_learnt_from(card, run):
     data = section(card, "Data")
     assert f"Nothing recorded at or after {UNTIL.isoformat()} was used." in data
     assert f"{run.dataset.keys.height} snapshot rows" in data
-    assert run.dataset.digest() in data
+    assert run.dataset.digest in data
     assert "Basis: own." in data
 
 

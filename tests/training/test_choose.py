@@ -6,7 +6,6 @@ import pytest
 from learning import UNTIL, draw_dataset
 from scipy.special import expit
 
-from training import choose
 from training.choose import (
     CALENDAR,
     choose_inputs,
@@ -14,7 +13,6 @@ from training.choose import (
     choose_mix,
     few_levels,
     optional_features,
-    thinned,
 )
 from training.fit import Recipe, Trees, fit_recipe
 from training.folds import choosing_folds
@@ -130,19 +128,6 @@ def test_an_occasion_has_a_mix_of_its_own_unless_that_is_worse(dataset):
         stage_change_count=pl.when(pl.col("age_days") == 0).then(0.0).otherwise(1.0),
     )
     assert "entry" in choose_mix(moved, folds_of(moved), START).own_shares
-
-
-def test_of_very_many_opportunities_a_part_is_enough(dataset, monkeypatch):
-    """Inputs are chosen on whole opportunities, evenly taken, and on all where they are few."""
-    folds = folds_of(dataset)
-    assert thinned(dataset, folds) is folds
-    monkeypatch.setattr(choose, "OPPORTUNITIES_MAX", 300)
-    for fold, kept in zip(folds, thinned(dataset, folds), strict=True):
-        for whole, part in ((fold.fit, kept.fit), (fold.judged, kept.judged)):
-            groups = dataset.groups[part.used]
-            assert 0 < len(np.unique(groups)) <= 300
-            assert (np.isin(dataset.groups, groups) & whole.used == part.used).all()
-            assert (part.weight[part.used] == whole.weight[part.used]).all()
 
 
 def test_dealings_are_groups_that_must_pay(dataset):

@@ -45,6 +45,7 @@ def test_a_direction_is_one_up_or_one_down():
         "gap_days",
         "trials",
         "rounds_max",
+        "rows_max",
         "confidence",
         "segment_error_max",
         "auc_max",

@@ -178,6 +178,18 @@ def test_groups_number_the_opportunities():
     assert len(pairs) == len({name for name, _ in pairs}) == len({number for _, number in pairs}) == 40
 
 
+def test_of_many_rows_those_of_some_opportunities_are_kept():
+    """A thinned data set has whole opportunities and about as many rows as asked for; one that is small enough stays whole."""
+    dataset = draw_dataset(count=400)
+    counted = dataset.lesson(UNTIL).used
+    assert dataset.thinned(counted, int(counted.sum()), 1).all()
+    rows = dataset.thinned(counted, 200, 1)
+    assert 150 < (rows & counted).sum() < 250
+    assert not np.isin(dataset.groups[rows], dataset.groups[~rows]).any()
+    assert dataset.part(rows).keys.equals(dataset.keys.filter(pl.Series(rows)))
+    assert dataset.part(rows).features.equals(dataset.features.filter(pl.Series(rows)))
+
+
 def test_the_digest_tells_data_apart():
     """Equal rows have an equal digest; one value more or one outcome less gives another."""
     dataset = draw_dataset(count=30)
@@ -187,8 +199,8 @@ def test_the_digest_tells_data_apart():
         Dataset(keys=dataset.keys, features=dataset.features.with_columns(more=1.0), until=UNTIL),
         Dataset(keys=reopened.select(list(KEY_TYPES)), features=dataset.features, until=UNTIL),
     ]
-    assert draw_dataset(count=30).digest() == dataset.digest()
-    assert len({dataset.digest(), *(other.digest() for other in others)}) == 4
+    assert draw_dataset(count=30).digest == dataset.digest
+    assert len({dataset.digest, *(other.digest for other in others)}) == 4
 
 
 def test_a_first_moment_after_creation_weighs_in_full():

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 from learning import draw_dataset
 
-from training.pipeline import SEGMENT_RECORDS_MIN, large_segments, own_pipelines
+from training.judging import SEGMENT_RECORDS_MIN, large_segments
+from training.pipeline import own_pipelines
 
 
 @pytest.fixture(scope="module")

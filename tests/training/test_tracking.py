@@ -60,7 +60,7 @@ def test_a_run_has_its_parameters(client, logged, run):
         assert float(found[f"lightgbm_{name}"]) == value
     assert float(found["boosting_share"]) == recipe.boosting_share
     assert int(found["rounds"]) == recipe.trees[0].rounds
-    assert found["digest"] == run.dataset.digest()
+    assert found["digest"] == run.dataset.digest
     assert found["until"] == run.dataset.until.isoformat()
 
 
@@ -78,7 +78,7 @@ def test_a_run_has_its_verdict_and_its_data_set(client, logged, run):
     assert found.data.tags["verdict"] == run.verdict
     assert found.data.tags["version"] == "first"
     (given,) = found.inputs.dataset_inputs
-    assert given.dataset.digest == run.dataset.digest()[:36]
+    assert given.dataset.digest == run.dataset.digest[:36]
 
 
 def test_a_run_has_figures_and_card(client, logged, run, tmp_path):
