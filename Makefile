@@ -22,7 +22,7 @@ clean-demo: $(SETUP) ## stop the embedded database and remove FORECAST_HOME (var
 	$(BIN)/python -W ignore tools/clean_demo.py
 
 test: $(SETUP) ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(SETUP) ## lint, format, types, import contracts, lock file, migrations
 	$(BIN)/ruff check

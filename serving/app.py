@@ -44,8 +44,17 @@ from serving.middleware import BodyLimit, RequestIdentity
 from serving.schemas import Problem
 from serving.surroundings import SurroundingsCache
 
+
+
+def _problem_schema() -> dict[str, Any]:
+    """Describe a problem in one piece: what stands in an answer can refer to nothing beside it."""
+    schema = Problem.model_json_schema()
+    schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldProblem"]
+    return schema
+
+
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"description": description, "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}}
+    status: {"description": description, "content": {PROBLEM_JSON: {"schema": _problem_schema()}}}
     for status, description in {
         401: "No key, a wrong key or a revoked key.",
         404: "Not there.",

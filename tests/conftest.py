@@ -18,6 +18,21 @@ settings.register_profile("no deadline", deadline=None)  # a busy machine breaks
 settings.load_profile("no deadline")
 
 
+LONGEST = (
+    "test_notebooks.py", "test_notebook_tiers.py", "test_notebook_revenue.py", "test_journeys.py", "test_known_truth.py",
+    "test_tier_training.py", "test_revenue_training.py", "test_backtest.py", "test_release.py", "test_tune.py",
+    "test_intake_killed.py", "test_prospects.py", "test_win.py",
+)  # fmt: skip
+"""Files of few long tests; begun last, one of them would keep a single worker busy while the others have nothing to do."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[sa.Engine]:
     """Open the embedded PostgreSQL with a migrated database `migrated` beside its own.

@@ -256,3 +256,10 @@ def test_the_application_reads_settings_where_none_are_given(monkeypatch, settin
         create_app()
     monkeypatch.delenv("FORECAST_PORT")
     assert create_app().title == "Forecast"
+
+
+def test_whatever_the_description_refers_to_is_there(client):
+    """Generators of clients find each schema that /openapi.json points at."""
+    text = client.get("/openapi.json").text
+    known = set(json.loads(text)["components"]["schemas"])
+    assert set(re.findall(r'"\$ref":\s*"([^"]*)"', text)) <= {f"#/components/schemas/{name}" for name in known}
