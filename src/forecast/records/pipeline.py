@@ -89,14 +89,14 @@ class Opportunity(Record):
     __tablename__ = "opportunity"
     __table_args__ = (
         CheckConstraint("status in ('open', 'won', 'lost')", name="status"),
-        Index("ix_opportunity_closed_at", "closed_at"),
+        Index("ix_opportunity_owner_open", "owner_id", postgresql_where=text("status = 'open'")),
     )
 
     name: Mapped[str | None] = tracked(Text)
     account_id: Mapped[str | None] = tracked(Text, index=True)
     contact_id: Mapped[str | None] = tracked(Text)
     lead_id: Mapped[str | None] = fixed(Text)
-    owner_id: Mapped[str | None] = tracked(Text, index=True)
+    owner_id: Mapped[str | None] = tracked(Text)
     team_id: Mapped[str | None] = tracked(Text)
     product_id: Mapped[str | None] = tracked(Text)
     campaign_id: Mapped[str | None] = fixed(Text)
