@@ -10,7 +10,7 @@ import polars as pl
 from forecast.demo.activities import export_activities
 from forecast.demo.columns import ids, moments
 from forecast.demo.course import draw_courses, draw_opportunity_activities
-from forecast.demo.customers import ORDER_COLUMNS, draw_order_lines, draw_orders, draw_sales
+from forecast.demo.customers import ORDER_COLUMNS, draw_orders, draw_sales
 from forecast.demo.export import (
     export_field_changes,
     export_opportunities,
@@ -22,6 +22,7 @@ from forecast.demo.history import History, draw_history
 from forecast.demo.leads import draw_lead_activities, draw_leads, export_leads
 from forecast.demo.market import ACCOUNT_COLUMNS, REGIONS, Market, date_accounts, draw_market
 from forecast.demo.opportunities import draw_opportunities
+from forecast.demo.order_lines import draw_order_lines
 from forecast.demo.service import draw_cases, draw_feedback
 from forecast.demo.targets import set_quotas
 from forecast.demo.workdays import Workdays, lay_out_workdays
@@ -130,11 +131,12 @@ def _customer_frames(
     sales = draw_sales(rng, drawn, accounts=market.accounts, workdays=workdays)
     orders = draw_orders(rng, drawn, sales, market=market, workdays=workdays)
     cases = draw_cases(rng, sales, market=market, workdays=workdays)
+    feedback = draw_feedback(rng, sales, cases=cases, workdays=workdays)
     return {
         "orders": orders.select(ORDER_COLUMNS),
         "order_lines": draw_order_lines(rng, orders, market),
         "cases": cases.drop("sale"),
-        "feedback": draw_feedback(rng, sales, cases=cases, workdays=workdays),
+        "feedback": feedback,
         "quotas": set_quotas(orders, market=market, workdays=workdays),
     }
 

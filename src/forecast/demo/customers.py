@@ -5,6 +5,7 @@ import polars as pl
 
 from forecast.demo.columns import Ints, ids, spread_rows, with_gaps, words
 from forecast.demo.market import CURRENCY, Market, moments_of
+from forecast.demo.products import MAIN_PRODUCTS
 from forecast.demo.workdays import Workdays
 
 ORDER_COLUMNS = (
@@ -97,7 +98,7 @@ def _repeat_orders(
     counts = rng.poisson(_REPEAT_ORDERS * sales["loyalty"].to_numpy() * sales["lasts"].to_numpy())
     rows = spread_rows(counts)
     account = sales["account"].to_numpy()[rows]
-    product = rng.integers(0, market.products.height, len(rows))
+    product = rng.integers(0, MAIN_PRODUCTS, len(rows))
     typical = (
         market.products["list_price"].to_numpy()[product]
         * np.array([1, 2, 4, 7])[market.accounts["size_code"].to_numpy()[account]]
@@ -119,31 +120,3 @@ def seconds_after_sale(rng: np.random.Generator, sales: pl.DataFrame, rows: Ints
     region = sales["region"].to_numpy()[rows]
     share = sales["begins"].to_numpy()[rows] + sales["lasts"].to_numpy()[rows] * rng.random(len(rows))
     return workdays.seconds(region, workdays.worked_at(region, share, rng=rng))
-
-
-def draw_order_lines(rng: np.random.Generator, orders: pl.DataFrame, market: Market) -> pl.DataFrame:
-    """Draw one line for most orders, two for some; the amounts of an order's lines add up to its own."""
-    rows = spread_rows(1 + (rng.random(orders.height) < 0.35))
-    second = np.append(False, rows[1:] == rows[:-1])
-    count_of_order = np.bincount(rows, minlength=orders.height)[rows]
-    first_share = np.round(rng.uniform(0.5, 0.9, orders.height), 1)[rows]
-    amount = orders["amount"].to_numpy()[rows]
-    first = np.round(amount * first_share, 2)
-    line_amount = np.where(count_of_order == 1, amount, np.where(second, amount - first, first))
-    own = orders["product"].to_numpy()[rows]
-    product = np.where(second, (own + rng.integers(1, 6, len(rows))) % 6, own)
-    list_price = market.products["list_price"].to_numpy()[product]
-    quantity = np.maximum(1.0, np.round(line_amount / list_price))
-    return pl.DataFrame(
-        {
-            "id": ids("L", np.arange(len(rows)), digits=7),
-            "created_at": orders["created_at"].gather(rows),
-            "order_id": orders["id"].gather(rows),
-            "product_id": market.products["id"].gather(product),
-            "position": 1 + second.astype(np.int64),
-            "quantity": quantity,
-            "unit_price": np.round(line_amount / quantity, 2),
-            "amount": np.round(line_amount, 2),
-            "discount_share": np.round(np.clip(1 - line_amount / (quantity * list_price), 0, 0.5), 3),
-        }
-    )

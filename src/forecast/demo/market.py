@@ -7,6 +7,7 @@ import polars as pl
 
 from forecast.demo import words as w
 from forecast.demo.columns import Bools, Ints, choose, days, ids, moments, with_gaps, words
+from forecast.demo.products import price_list
 from forecast.demo.workdays import HISTORY_DAYS, Region, Workdays
 
 TOWNS_A_REGION = 6
@@ -101,7 +102,7 @@ def draw_market(rng: np.random.Generator, workdays: Workdays, *, accounts: int) 
     return Market(
         teams=teams,
         people=_people(rng, founded),
-        products=_products(founded),
+        products=price_list(founded, currency=CURRENCY),
         campaigns=_campaigns(rng, workdays),
         accounts=_accounts(rng, accounts, opened_year=int(founded.dt.year()[0])),
     )
@@ -169,29 +170,6 @@ def _people(rng: np.random.Generator, founded: pl.Series) -> pl.DataFrame:
             "manager_id": with_gaps(ids("U", numbers - numbers % SELLERS_A_TEAM, digits=2), leads),
             "title": words(("Account executive", "Team lead"), leads.astype(np.int64)),
             "active": [True] * len(team),
-        }
-    )
-
-
-def _products(founded: pl.Series) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "id": [f"P{number}" for number in range(1, 7)],
-            "created_at": founded.gather([0] * 6),
-            "name": [
-                "流量计 F2",
-                "Level gauge L5",
-                "工厂监控 Plant Monitor",
-                "Energy Insight",
-                "校准服务",
-                "Care Plan",
-            ],
-            "family": ["Flow", "Level", "Monitoring", "Energy", "Calibration", "Maintenance"],
-            "line": ["Instruments", "Instruments", "Software", "Software", "Service", "Service"],
-            "list_price": [8_000.0, 12_000.0, 90_000.0, 60_000.0, 15_000.0, 30_000.0],
-            "unit_cost": [4_800.0, 6_600.0, 22_000.0, 15_000.0, 9_000.0, 16_000.0],
-            "currency": [CURRENCY] * 6,
-            "active": [True] * 6,
         }
     )
 

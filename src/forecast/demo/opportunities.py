@@ -7,6 +7,7 @@ from scipy.special import expit
 
 from forecast.demo.columns import Floats, Ints, choose, standardised
 from forecast.demo.market import KNOWN_AT_START, SELLERS_A_TEAM, Market
+from forecast.demo.products import MAIN_PRODUCTS
 from forecast.demo.workdays import Workdays
 
 SOURCES = ("Referral", "Partner", "Website", "Trade show", "Outbound call", "Executive contact", "Search ad")
@@ -55,7 +56,7 @@ def _draw_known(rng: np.random.Generator, *, count: int, market: Market, workday
     accounts = market.accounts
     region = accounts["region_code"].to_numpy()[account]
     size = accounts["size_code"].to_numpy()[account]
-    product = rng.integers(0, market.products.height, count)
+    product = rng.integers(0, MAIN_PRODUCTS, count)
     relative_amount = rng.normal(0, 1, count)
     typical = market.products["list_price"].to_numpy()[product] * np.array([3, 5, 9, 15])[size]
     own_region_colleague = region * SELLERS_A_TEAM + rng.integers(0, SELLERS_A_TEAM, count)
@@ -104,7 +105,7 @@ def _draw_matrix_score(rng: np.random.Generator, count: int) -> Ints:
 
 def _merit(rng: np.random.Generator, drawn: pl.DataFrame, market: Market) -> Floats:
     skill = rng.normal(0, 1, market.people.height)
-    fit = rng.normal(0, 1, (market.products.height, 8))
+    fit = rng.normal(0, 1, (MAIN_PRODUCTS, 8))
     merits = {
         "owner": skill[drawn["owner"].to_numpy()],
         "source": _SOURCE_EFFECTS[drawn["source"].to_numpy()],

@@ -7,6 +7,7 @@ from forecast.demo import words as w
 from forecast.demo.columns import choose, ids, local_words, moments, spread_rows, with_gaps, words
 from forecast.demo.customers import seconds_after_sale
 from forecast.demo.market import SPEAKS_CHINESE, Market
+from forecast.demo.products import MAIN_PRODUCTS
 from forecast.demo.workdays import Workdays
 
 _CASES = 2.0
@@ -29,7 +30,7 @@ def draw_cases(rng: np.random.Generator, sales: pl.DataFrame, *, market: Market,
             "id": ids("C", np.arange(len(rows)), digits=6),
             "created_at": moments(opened),
             "account_id": ids("A", sales["account"].to_numpy()[rows], digits=5),
-            "product_id": market.products["id"].gather(rng.integers(0, market.products.height, len(rows))),
+            "product_id": market.products["id"].gather(rng.integers(0, MAIN_PRODUCTS, len(rows))),
             "type": words(w.CASE_TYPES, kind),
             "subject": local_words(w.CASE_SUBJECTS_ZH, w.CASE_SUBJECTS_EN, codes=kind, in_chinese=chinese),
             "priority": words(("low", "normal", "high"), choose(rng, (0.3, 0.5, 0.2), len(rows))),
