@@ -31,6 +31,7 @@ class TierFit:
     cuts: Annotated[tuple[Inside, ...], Field(min_length=1)]
     penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
     tree_shares: Annotated[tuple[Share, ...], Field(min_length=1)]
+    plain_shares: Annotated[tuple[Share, ...], Field(min_length=1)]
     rounds: Count
     leaves: Annotated[int, Field(ge=2)]
     learning_rate: Inside
@@ -63,9 +64,10 @@ class TierExperiment:
     def choices(self) -> list[Choice]:
         """What is tried on the held-out part."""
         return [
-            Choice(penalty=penalty, tree_share=share)
+            Choice(penalty=penalty, tree_share=trees, plain_share=plain)
             for penalty in self.fit.penalties
-            for share in self.fit.tree_shares
+            for trees in self.fit.tree_shares
+            for plain in self.fit.plain_shares
         ]
 
     @property

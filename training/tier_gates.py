@@ -32,10 +32,18 @@ class JudgedCustomers:
 
     def losses(self, predicted: Mapping[Target, Floats]) -> Floats:
         """Give the Tweedie deviance (power 1.5) of revenue, in units of the mean revenue, and the log loss, added up."""
-        unit = max(float(self.actual["revenue"].mean()), 1e-9)
+        unit = self._unit
         actual, expected = self.actual["revenue"] / unit, np.maximum(predicted["revenue"] / unit, 1e-9)
         deviance = 2 * actual / np.sqrt(expected) + 2 * np.sqrt(expected)
         return np.asarray(deviance + log_losses(self.actual["active"], predicted["active"]))
+
+    def absolute_errors(self, predicted: Mapping[Target, Floats]) -> Floats:
+        """Give the absolute error of revenue, in units of the mean revenue."""
+        return np.asarray(np.abs(self.actual["revenue"] - predicted["revenue"]) / self._unit)
+
+    @property
+    def _unit(self) -> float:
+        return max(float(self.actual["revenue"].mean()), 1e-9)
 
 
 def top_capture(actual: Floats, predicted: Floats) -> float:

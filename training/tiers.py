@@ -247,8 +247,13 @@ def _judge(past: CustomerHistory, held: Lesson, experiment: TierExperiment) -> t
         )
         for choice, model in fitted.items()
     }
-    best = min(judged, key=lambda choice: float(np.mean(judged[choice].losses(judged[choice].ours))))
+    best = min(judged, key=lambda choice: _loss(judged[choice]))
     return judged[best], best
+
+
+def _loss(judged: JudgedCustomers) -> float:
+    """Give what is chosen by: deviance of revenue, log loss of buying and absolute error of revenue, added up."""
+    return float(np.mean(judged.losses(judged.ours) + judged.absolute_errors(judged.ours)))
 
 
 def _too_little(experiment: TierExperiment) -> str:

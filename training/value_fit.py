@@ -36,6 +36,7 @@ LEVEL_CUSTOMERS_MIN = 30
 LEVELS_MAX = 20
 BANDS = 10
 PLAIN_PENALTY = 300.0
+_HORIZON_POWERS: Mapping[Target, float] = {"active": 0.5, "revenue": 1.0}
 THREADS = 1
 """More threads made it slower: the rows are few, and starting threads costs more than it saves."""
 
@@ -118,10 +119,17 @@ def fit_baseline(features: pl.DataFrame) -> Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What is chosen on held-out time: the penalty of the GLMs, in rows, and the share of the trees in the mix."""
+    """What is chosen on held-out time.
+
+    Attributes:
+        penalty: of the GLMs, in rows.
+        tree_share: of the trees in the corrections.
+        plain_share: of the GLM that starts from no baseline, in revenue.
+    """
 
     penalty: float
     tree_share: float
+    plain_share: float = 0.0
 
 
 def fit_value_models(
@@ -142,7 +150,7 @@ def fit_value_models(
         }
         for penalty in {choice.penalty for choice in choices}
     }
-    plain = _fit_plain(lessons, horizon_days)
+    plain = {target: _fit_plain(target, lessons, horizon_days) for target in _HORIZON_POWERS}
     with_trees = any(choice.tree_share for choice in choices)
     trees = {target: _fit_trees(target, matrix, *aims[target], recipe) for target in TARGETS} if with_trees else {}
     return {
@@ -154,23 +162,30 @@ def fit_value_models(
             plain=plain,
             trees=trees if choice.tree_share else {},
             tree_share=choice.tree_share,
+            plain_share=choice.plain_share,
         )
         for choice in choices
     }
 
 
-def _fit_plain(lessons: Sequence[Lesson], horizon_days: int) -> Correction:
-    """Fit buying on logs alone; the log-odds are taken to grow with half the log of the horizon."""
+def _fit_plain(target: Target, lessons: Sequence[Lesson], horizon_days: int) -> Correction:
+    """Fit a target on logs alone, the linear predictor taken to grow with a power of the horizon."""
+    power, unit = _HORIZON_POWERS[target], _unit(lessons, target)
     matrix = np.vstack([log_matrix(one.features, one.baseline.level) for one in lessons])
-    active = np.concatenate([one.outcomes["active"] for one in lessons])
-    offset = np.concatenate([np.full(one.features.height, np.log(one.horizon_days) / 2) for one in lessons])
-    found = fit_correction("logistic", matrix, active, offset, penalty=PLAIN_PENALTY)
-    return replace(found, intercept=found.intercept + float(np.log(horizon_days)) / 2)
+    actual = np.concatenate([one.outcomes[target] for one in lessons]) / unit
+    offset = np.concatenate([np.full(one.features.height, power * np.log(one.horizon_days)) for one in lessons])
+    found = fit_correction(FAMILIES[target], matrix, actual, offset, penalty=PLAIN_PENALTY)
+    return replace(found, intercept=found.intercept + float(power * np.log(horizon_days) + np.log(unit)))
+
+
+def _unit(lessons: Sequence[Lesson], target: Target) -> float:
+    """Give the unit of a target: revenue is measured by the company's purchase value."""
+    return float(np.mean([one.baseline.level for one in lessons])) if target == "revenue" else 1.0
 
 
 def _aim(lessons: Sequence[Lesson], target: Target) -> tuple[Floats, Floats]:
-    """Give what happened and the linear predictor of the baseline, revenue in units of the company's purchase value."""
-    unit = float(np.mean([one.baseline.level for one in lessons])) if target == "revenue" else 1.0
+    """Give what happened and the linear predictor of the baseline, in units of the target."""
+    unit = _unit(lessons, target)
     actual = np.concatenate([one.outcomes[target] for one in lessons]) / unit
     return actual, linear(target, np.concatenate([one.given[target] for one in lessons]) / unit)
 

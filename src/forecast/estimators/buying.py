@@ -17,6 +17,9 @@ from forecast.metrics import Floats
 _LOG_BOUND = 12.0
 _DROPOUT_MIN = 1e-4
 _PARAMETER_MAX = 1e4
+ALIVE_MIN = 0.01
+"""Nobody is given up for certain: BG/NBD is far too sure that frequent buyers have left, and some come back."""
+
 UNKNOWN_GAP_WEEKS = 8.0
 
 
@@ -39,12 +42,12 @@ class BuyingRate:
     trouble: str = ""
 
     def alive(self, repeats: Floats, last: Floats, age: Floats) -> Floats:
-        """Give the probability that a customer has not left."""
+        """Give the probability that a customer has not left, at least ALIVE_MIN."""
         if self.a == 0:
             return np.ones(len(repeats))
         stayed = np.log(self.a) - np.log(self.b + np.maximum(repeats, 1) - 1)
         odds_left = np.exp(stayed + (self.r + repeats) * (np.log(self.alpha + age) - np.log(self.alpha + last)))
-        return np.asarray(np.where(repeats > 0, 1 / (1 + odds_left), 1.0))
+        return np.asarray(np.where(repeats > 0, np.maximum(1 / (1 + odds_left), ALIVE_MIN), 1.0))
 
     def active(self, repeats: Floats, last: Floats, age: Floats, *, weeks: float) -> Floats:
         """Give the probability of at least one purchase in the coming weeks."""

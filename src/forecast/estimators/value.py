@@ -37,7 +37,13 @@ LOGS = (
 MONEY_LOGS = (
     "spent", "mean_value", "last_value", "max_value", "recent_spent", "half_spent", "season_spent", "returned_amount",
 )  # fmt: skip
-PLAIN_SHARE = 1 / 3
+PLAIN_SHAPES = (
+    "purchases", "recency_share", "tenure", "orders_trend", "half_trend", "orders_trend", "season",
+    "value", "value", "last_value", "largest_value", "spend_trend", "spend_trend", "season", "returns", "purchases",
+)  # fmt: skip
+"""The shape that tells of the same, of each column of `log_matrix`."""
+
+PLAIN_SHARE = 1 / 2
 _RATE_MIN = 1e-6
 _TINY = 1e-2
 _SATISFACTION_UNKNOWN = 0.75
@@ -106,25 +112,27 @@ class Bands:
 class ValueModel:
     """A fitted model of customers' value within `horizon_days`.
 
-    In the linear predictor of each target: baseline + (1 - tree_share) * GLM + tree_share * trees. For being active, a
-    GLM on LOGS that starts from no baseline has PLAIN_SHARE of it: it ranks well where buying rates fit badly.
+    In the linear predictor of each target: baseline + (1 - tree_share) * GLM + tree_share * trees. A GLM on LOGS that
+    starts from no baseline has PLAIN_SHARE of being active, and `plain_share` of revenue: it does well where buying rates
+    fit badly.
 
     Attributes:
         levels: attribute and value of each indicator column, after the SHAPES.
-        plain: the GLM that starts from no baseline.
+        plain: the GLMs that start from no baseline, of being active and of revenue.
         corrections, trees: by target; empty where only the baseline is served.
         bands: of orders and revenue.
     """
 
-    kind: ClassVar[str] = "value"
+    kind: ClassVar[str] = "customer_value"
 
     baseline: Baseline
     horizon_days: int
     levels: tuple[tuple[str, str], ...] = ()
     corrections: Mapping[Target, Correction] = field(default_factory=dict)
     trees: Mapping[Target, Boosting] = field(default_factory=dict)
-    plain: Correction | None = None
+    plain: Mapping[Target, Correction] = field(default_factory=dict)
     tree_share: float = 0.0
+    plain_share: float = 0.0
     bands: Mapping[str, Bands] = field(default_factory=dict)
 
     @property
@@ -143,11 +151,15 @@ class ValueModel:
             return given | {"active": self.baseline.active(features, horizon_days=self.horizon_days)}
         matrix = shape_matrix(features, self.baseline, self.horizon_days, self.levels)
         found = {target: corrected(target, given[target], self._shift(target, matrix)) for target in TARGETS}
-        if self.plain:
-            plain = self.plain.shift(log_matrix(features, self.baseline.level))
-            others = logit(np.clip(found["active"], _RATE_MIN, 1 - _RATE_MIN))
-            found["active"] = expit((1 - PLAIN_SHARE) * others + PLAIN_SHARE * plain)
+        logs = log_matrix(features, self.baseline.level)
+        for target, share in self._plain_shares.items():
+            found[target] = _blended(target, found[target], self.plain[target].shift(logs), share)
         return found
+
+    @property
+    def _plain_shares(self) -> dict[Target, float]:
+        shares: dict[Target, float] = {"active": PLAIN_SHARE, "revenue": self.plain_share}
+        return {target: share for target, share in shares.items() if share and target in self.plain}
 
     def _shift(self, target: Target, matrix: Floats) -> Floats:
         shift = (1 - self.tree_share) * self.corrections[target].shift(matrix)
@@ -168,6 +180,15 @@ class ValueModel:
             parts += self.tree_share * self.trees["revenue"].contributions(matrix)[:, : len(SHAPES)]
         for column in (SHAPES.index("rhythm"), SHAPES.index("value")):
             parts[:, column] += matrix[:, column] - np.median(matrix[:, column])
+        share = self._plain_shares.get("revenue", 0.0)
+        return (1 - share) * parts + share * self._plain_parts(features) if share else parts
+
+    def _plain_parts(self, features: pl.DataFrame) -> Floats:
+        """Give the plain GLM's part of the log of revenue, by the shape that tells of the same."""
+        own = self.plain["revenue"].parts(log_matrix(features, self.baseline.level))
+        parts = np.zeros((len(own), len(SHAPES)))
+        for column, shape in enumerate(PLAIN_SHAPES):
+            parts[:, SHAPES.index(shape)] += own[:, column]
         return parts
 
     def intervals(self, target: Target, predicted: Floats) -> tuple[Floats, Floats]:
@@ -187,8 +208,9 @@ class ValueModel:
             "horizon_days": self.horizon_days,
             "levels": [list(pair) for pair in self.levels],
             "corrections": {target: fitted.to_json() for target, fitted in self.corrections.items()},
-            "plain": self.plain.to_json() if self.plain else None,
+            "plain": {target: fitted.to_json() for target, fitted in self.plain.items()},
             "tree_share": self.tree_share,
+            "plain_share": self.plain_share,
             "bands": {name: asdict(bands) for name, bands in self.bands.items()},
         }
 
@@ -209,8 +231,9 @@ class ValueModel:
             levels=tuple((name, value) for name, value in values["levels"]),
             corrections={name: Correction.from_json(fitted) for name, fitted in values["corrections"].items()},
             trees={target: Boosting(texts[f"{target}.txt"]) for target in TARGETS if f"{target}.txt" in texts},
-            plain=Correction.from_json(values["plain"]) if values.get("plain") else None,
+            plain={name: Correction.from_json(fitted) for name, fitted in values["plain"].items()},
             tree_share=values["tree_share"],
+            plain_share=values["plain_share"],
             bands={
                 name: Bands(**{key: tuple(numbers) for key, numbers in bands.items()})
                 for name, bands in values["bands"].items()
@@ -227,6 +250,12 @@ def corrected(target: Target, predicted: Floats, shift: Floats) -> Floats:
     """Shift a prediction in its linear predictor."""
     moved = linear(target, predicted) + shift
     return np.asarray(expit(moved) if target == "active" else np.exp(np.minimum(moved, 50.0)))
+
+
+def _blended(target: Target, predicted: Floats, plain: Floats, share: float) -> Floats:
+    """Give a linear predictor of its own its share in a prediction."""
+    room = np.clip(predicted, _RATE_MIN, 1 - _RATE_MIN) if target == "active" else np.maximum(predicted, 1e-12)
+    return corrected(target, room, share * (np.clip(plain, -50.0, 50.0) - linear(target, room)))
 
 
 def shape_matrix(
