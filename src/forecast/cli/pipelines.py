@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from forecast.process import PipelineDefinition, StageDefinition
 
 ACTOR = "command line"
+_DAYS = "days: how long deals usually stay; quiet: for how many days they may be quiet"
 
 pipelines = typer.Typer(help="The sales process: stages, and what each asks for.", no_args_is_help=True)
 
@@ -52,9 +54,11 @@ def show(
 
 def _table(pipeline: "PipelineDefinition", language: str) -> RenderableType:
     title = f"{pipeline.id}: {pipeline.name}" if pipeline.name else pipeline.id
-    headings = ("", "stage", "kind", "usual days", "quiet days", "required", "what to do")
+    headings = ("", "stage", "kind", "days", "quiet", "required", "what to do")
     columns = (Column(heading, overflow="fold") for heading in headings)  # Chinese has no spaces to break at
-    table = Table(*columns, title=escape(title), show_lines=True)
+    table = Table(
+        *columns, title=escape(title), title_justify="left", caption=_DAYS, caption_justify="left", box=SIMPLE
+    )
     for position, stage in enumerate(pipeline.stages, start=1):
         table.add_row(str(position), *_cells(stage, language))
     return table

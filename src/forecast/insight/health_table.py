@@ -1,11 +1,13 @@
-"""The health of the data as tables for a terminal."""
+"""The health of the data as lines and a table for a terminal."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Column, Table
+from rich.text import Text
 
 from forecast.insight.findings import Coverage, Finding, Health, Readiness, Severity, phrase, say_finding
 from forecast.wording import Language
@@ -16,7 +18,10 @@ _COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "note": "c
 def render_health(health: Health, language: Language) -> Table:
     """Lay findings, coverage and what training needs out below one another."""
     page = Table.grid(padding=(0, 0, 1, 0))
-    page.add_row(_findings_table(health.findings, language) if health.findings else _word("none", language))
+    for finding in _findings(health.findings, language):
+        page.add_row(finding)
+    if not health.findings:
+        page.add_row(_word("none", language))
     page.add_row(_coverage_table(health.coverage, language))
     for line in _sentences(health, language):
         page.add_row(line)
@@ -27,26 +32,17 @@ def _word(name: str, language: Language) -> str:
     return phrase("words", name, language)
 
 
-def _findings_table(findings: Sequence[Finding], language: Language) -> Table:
-    headings = [_word(name, language) for name in ("finding", "where", "extent_heading", "examples", "advice")]
-    table = Table(*(Column(heading, overflow="fold") for heading in ("", *headings)), show_lines=True)
+def _findings(findings: Sequence[Finding], language: Language) -> Iterator[RenderableType]:
+    """Give each finding a line, and below it where it is found and what to do, as wide as the terminal is."""
     for finding in findings:
-        table.add_row(*_finding_cells(finding, language))
-    return table
-
-
-def _finding_cells(finding: Finding, language: Language) -> tuple[RenderableType, ...]:
-    said = say_finding(finding, language)
-    colour, severity = _COLOURS[finding.severity], phrase("severities", finding.severity, language)
-    place = [phrase("kinds", finding.kind, language), *([finding.field] if finding.field else [])]
-    return (
-        f"{finding.code}\n[{colour}]{severity}[/{colour}]",
-        escape(said.title),
-        escape("\n".join(place)),
-        escape(said.extent),
-        escape("\n".join(finding.examples)),
-        escape(f"{said.meaning}\n{said.remedy}"),
-    )
+        said = say_finding(finding, language)
+        colour, severity = _COLOURS[finding.severity], phrase("severities", finding.severity, language)
+        place = ".".join([phrase("kinds", finding.kind, language), *([finding.field] if finding.field else [])])
+        ids = f"{_word('examples', language)} {', '.join(finding.examples)}"
+        extent = _word("comma", language).join([said.extent, *([ids] if finding.examples else [])])
+        details = (f"{place}: {extent}", f"{said.meaning} {said.remedy}")
+        heading = f"{finding.code} [{colour}]{severity}[/{colour}] [bold]{escape(said.title)}[/bold]"
+        yield Group(heading, *(Padding(Text(detail, overflow="fold"), (0, 0, 0, 2)) for detail in details))
 
 
 def _coverage_table(coverage: Sequence[Coverage], language: Language) -> Table:
