@@ -304,7 +304,7 @@ def _train_steps(home: Path) -> dict[str, float]:
 
     from forecast.history import read_history
     from training.config import read_experiment
-    from training.pipeline import Listener, train_win_model
+    from training.pipeline import Listener, Stopwatch, train_win_model
     from training.tune import Budget
 
     engine = open_engine(Settings(home=home))
@@ -312,21 +312,19 @@ def _train_steps(home: Path) -> dict[str, float]:
         history = read_history(session, until=NOW)
     engine.dispose()
     experiment = read_experiment(Path("models"), "win_probability")
-    rules, begun = experiment.search, dict[str, float]()
-    fits = _listen_to_fits()
+    watch, fits = Stopwatch(time.perf_counter), _listen_to_fits()
     run = train_win_model(
         history,
         experiment,
         until=NOW,
         version_id="bench",
         live=None,
-        budget=Budget(trials=rules.trials, timeout_seconds=rules.timeout_seconds),
-        listener=Listener(step=lambda name: begun.update({name: time.perf_counter()}), trial=lambda *_: None),
+        budget=Budget(trials=TRIALS, timeout_seconds=experiment.search.timeout_seconds),
+        listener=watch.beside(Listener(step=lambda _: None, trial=lambda *_: None)),
     )
-    ends = [*list(begun.values())[1:], time.perf_counter()]
-    spent = {name: end - start for (name, start), end in zip(begun.items(), ends, strict=True)}
-    last = begun["fitting on everything"]
-    counted = [(start, end) for start, end, of_a_trial in fits if of_a_trial or start > last]
+    spent = watch.seconds()
+    began_last = time.perf_counter() - list(spent.values())[-1]
+    counted = [(start, end) for start, end, of_a_trial in fits if of_a_trial or start > began_last]
     built = spent.pop("building snapshots")
     rows = float(run.dataset.keys.height)
     return {"features": built, **spent, "rows": rows, "lightgbm": _together(counted), "peak_mib": peak_mib()}

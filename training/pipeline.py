@@ -72,6 +72,28 @@ class Listener:
     trial: Callable[[int, float], None]
 
 
+class Stopwatch:
+    """Hear the steps of a run, and tell how long each took by the clock."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun: dict[str, float] = {}
+
+    def beside(self, listener: Listener) -> Listener:
+        """Give a listener that hears what this one does."""
+
+        def step(name: str) -> None:
+            self._begun[name] = self._clock()
+            listener.step(name)
+
+        return replace(listener, step=step)
+
+    def seconds(self) -> dict[str, float]:
+        """Give the seconds of each step, in order; the last one lasts until now."""
+        ends = [*self._begun.values(), self._clock()][1:]
+        return {name: end - begun for (name, begun), end in zip(self._begun.items(), ends, strict=True)}
+
+
 def train_win_model(
     history: History,
     experiment: Experiment,
@@ -117,10 +139,10 @@ def train_win_model(
         cut.sample, cut.folds.folds, experiment, left_out=left_out, budget=budget, on_trial=listener.trial
     )
 
-    run.warnings.extend(drift_warnings(dataset, search.recipe))
-
     listener.step("judging")
-    judged, evidence = judge(history, cut, search, live=live, plan=plan, ages_days=experiment.ages_days)
+    judgement = judge(history, cut, search, experiment, live=live, plan=plan)
+    judged, search = judgement.judged, judgement.search
+    run.warnings.extend(drift_warnings(dataset, search.recipe))
     prior = _prior_version(experiment, dataset, closed, version_id, half_life_days=search.recipe.level_half_life_days)
     run = replace(
         run,
@@ -133,7 +155,7 @@ def train_win_model(
     run = replace(run, gates=decide_gates(judged, experiment.gates, experiment.seed))
 
     listener.step("fitting on everything")
-    estimator = _fit_on_everything(dataset, search, evidence, curve_days=experiment.curve_days)
+    estimator = _fit_on_everything(dataset, search, judgement.evidence, curve_days=experiment.curve_days)
     return replace(
         run,
         verdict=verdict(run.gates),

@@ -1,6 +1,7 @@
 """Train and register a version, promote it, roll back: MLflow's register and the versions on this host, together."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from forecast.snapshot import History, known_opportunities, take_snapshot
 from forecast.store import unit_of_work
 from training.card import write_card
 from training.config import Experiment
-from training.pipeline import Listener, Run, train_win_model
+from training.pipeline import Listener, Run, Stopwatch, train_win_model
 from training.plots import gain_figure, reliability_figure
 from training.tracking import Report, log_run, move_champion
 from training.tune import Budget
@@ -83,6 +84,9 @@ def train_and_register(
 
     Where it did not pass and no version learnt from these records is live, the share won so far is served.
     """
+    watch = Stopwatch(time.perf_counter)
+    listener = watch.beside(listener)
+    listener.step("reading records")
     with unit_of_work(engine) as session:
         history = read_history(session, population=population_of(experiment.text), until=until)
     run = train_win_model(
@@ -94,20 +98,25 @@ def train_and_register(
         budget=budget,
         listener=listener,
     )
+    seconds = watch.seconds()
     listener.step("registering")
-    release = release_run(settings, run, lambda version: win_report(run, version, models), now=now, promote=promote)
+
+    def report(version: Version) -> Report:
+        return win_report(run, version, models, seconds=seconds)
+
+    release = release_run(settings, run, report, now=now, promote=promote)
     _decide_usual_thresholds(engine, history, release.released or run.candidate or run.prior, until=until)
     return release
 
 
-def win_report(run: Run, version: Version, models: Path) -> Report:
-    """Tell of a version of a win model: its card, the recipe, the search and the rows it was judged on."""
+def win_report(run: Run, version: Version, models: Path, *, seconds: Mapping[str, float]) -> Report:
+    """Tell of a version of a win model: its card, the recipe, the search, the rows it was judged on, and the seconds of each step."""
     recipe = version.bundle.get("recipe", {})
     judged = run.judged
     return Report(
         card=write_card(run, version, models),
         verdict=run.verdict,
-        metrics=run.metrics,
+        metrics={**run.metrics, **{f"seconds_{step.replace(' ', '_')}": value for step, value in seconds.items()}},
         sample=run.dataset.features.head(20),
         parameters={
             **{f"lightgbm_{name}": value for name, value in recipe.get("parameters", {}).items()},

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from learning import draw_dataset
+from learning import SILENT, draw_dataset
 
 from training.judging import SEGMENT_RECORDS_MIN, large_segments
-from training.pipeline import own_pipelines
+from training.pipeline import Stopwatch, own_pipelines
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +16,16 @@ def dataset():
     small = np.random.default_rng(1).random(drawn.groups.max() + 1)[drawn.groups] < 0.1
     pipelines = pl.Series(np.where(small, "services", "licences"))
     return replace(drawn, features=drawn.features.with_columns(pipeline_id=pipelines))
+
+
+def test_a_stopwatch_tells_how_long_each_step_took():
+    """Each step lasts until the next begins, the last until it is asked; whoever listens besides hears all."""
+    heard, watch = [], Stopwatch(iter([1.0, 3.0, 7.0]).__next__)
+    listener = watch.beside(replace(SILENT, step=heard.append))
+    listener.step("searching")
+    listener.step("judging")
+    assert watch.seconds() == {"searching": 2.0, "judging": 4.0}
+    assert heard == ["searching", "judging"]
 
 
 def test_a_pipeline_counts_as_own_with_enough_won_and_lost(dataset):

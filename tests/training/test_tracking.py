@@ -30,7 +30,9 @@ def client(settings):
 @pytest.fixture
 def logged(settings, run):
     """The run as it was logged: MLflow's id of it."""
-    return log_run(settings, run.candidate, win_report(run, run.candidate, MODELS))
+    return log_run(
+        settings, run.candidate, win_report(run, run.candidate, MODELS, seconds={"fitting on everything": 2.5})
+    )
 
 
 @pytest.fixture
@@ -70,6 +72,7 @@ def test_a_run_has_its_metrics_and_its_trials(client, logged, run):
     assert {name: found[name] for name in run.metrics} == run.metrics
     curve = client.get_metric_history(logged, "search_log_loss")
     assert [(point.step, point.value) for point in curve] == list(enumerate(run.search.trials))
+    assert found["seconds_fitting_on_everything"] == 2.5
 
 
 def test_a_run_has_its_verdict_and_its_data_set(client, logged, run):
@@ -115,7 +118,7 @@ def test_a_prior_can_be_loaded_too(settings, run, no_pickle):  # noqa: ARG001
     early = replace(
         run, candidate=None, search=None, judged=None, metrics={}, gates=[], verdict="not promoted: too few"
     )
-    log_run(settings, run.prior, win_report(early, run.prior, MODELS))
+    log_run(settings, run.prior, win_report(early, run.prior, MODELS, seconds={}))
     features = run.dataset.features
     model = mlflow.pyfunc.load_model(f"models:/{NAME}@challenger")
     np.testing.assert_array_equal(model.predict(features.to_pandas()).to_numpy(), run.prior.estimator.predict(features))
@@ -136,7 +139,7 @@ def test_the_stores_of_two_hosts_do_not_mix(settings, run, logged, tmp_path, emp
     other.home.mkdir()
     (other.home / "mlflow.db").write_bytes(empty_mlflow.read_bytes())
     second = replace(run.candidate, version="second")
-    log_run(other, second, win_report(run, second, MODELS))
+    log_run(other, second, win_report(run, second, MODELS, seconds={}))
     for host, version in ((settings, "first"), (other, "second")):
         (found,) = MlflowClient(host.tracking_uri).search_model_versions(f"name='{NAME}'")
         assert found.tags["version"] == version
