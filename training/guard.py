@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from forecast.insight.leaks import find_late_filling, find_separation
+from forecast.features.rates import RATES
+from forecast.insight.leaks import find_deciding_levels, find_late_filling, find_separation
 from forecast.metrics import Floats
 from training.dataset import Dataset
 
@@ -19,7 +20,7 @@ class Suspicion:
 
 
 def find_leaks(dataset: Dataset, vouched: tuple[str, ...]) -> list[Suspicion]:
-    """List features that alone separate won from lost, or that are filled on closed opportunities only.
+    """List features that alone tell won from lost, or that are filled on closed opportunities only, with what is made of them.
 
     Args:
         dataset: rows with and without a known outcome.
@@ -32,10 +33,22 @@ def find_leaks(dataset: Dataset, vouched: tuple[str, ...]) -> list[Suspicion]:
         if name in vouched or name in {"opportunity_id", "as_of"}:
             continue
         column = dataset.features[name]
-        reason = _separates(column.filter(pl.Series(known)), won) or _filled_late(column, known)
+        closed = column.filter(pl.Series(known))
+        reason = _separates(closed, won) or _filled_late(column, known) or _decides(closed, won)
         if reason:
             suspicions.append(Suspicion(feature=name, reason=reason))
-    return suspicions
+    return suspicions + _made_of(suspicions, dataset.features.columns)
+
+
+def _made_of(suspicions: list[Suspicion], features: list[str]) -> list[Suspicion]:
+    """List the rates by levels of suspicious features: they know what the levels know."""
+    found = {suspicion.feature for suspicion in suspicions}
+    rates = {f"{name.removesuffix('_id')}{rate}": name for name in sorted(found) for rate in RATES}
+    return [
+        Suspicion(feature=name, reason=f"made of {rates[name]}")
+        for name in features
+        if name in rates and name not in found
+    ]
 
 
 def _separates(column: pl.Series, won: Floats) -> str | None:
@@ -46,3 +59,10 @@ def _separates(column: pl.Series, won: Floats) -> str | None:
 def _filled_late(column: pl.Series, known: np.ndarray) -> str | None:
     shares = find_late_filling(column, known)
     return shares and f"filled on {shares[0]:.0%} of closed opportunities but on {shares[1]:.0%} of open ones"
+
+
+def _decides(column: pl.Series, won: Floats) -> str | None:
+    shares = find_deciding_levels(column, won)
+    return (
+        shares and f"{shares[0]:.0%} of won and {shares[1]:.0%} of lost have a value that hardly any of the others has"
+    )

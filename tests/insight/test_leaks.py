@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecast.insight.leaks import find_late_filling, find_separation
+from forecast.insight.leaks import find_deciding_levels, find_late_filling, find_separation
 
 DRAW = np.random.default_rng(5)
 WON = (DRAW.random(400) < 0.4).astype(float)
@@ -65,3 +65,37 @@ def test_filling_can_not_be_compared_where_all_or_none_are_closed():
     column = pl.Series([1.0] * 400)
     assert find_late_filling(column, np.ones(400, dtype=bool)) is None
     assert find_late_filling(column, np.zeros(400, dtype=bool)) is None
+
+
+def test_whether_a_cell_is_filled_may_tell_less_than_its_value():
+    """An AUC of 0.9 by gaps alone is suspicious: they are left by how the sale went."""
+    filled = np.where(DRAW.random(400) < 0.9, WON, 1 - WON) == 1
+    assert find_separation(pl.Series([1.0 if one else None for one in filled]), WON) > 0.85
+    assert find_separation(pl.Series(filled), WON) is None
+
+
+def tags(won, sides):
+    """Draw tags: a fifth of the records of each of these sides has a tag that tells it, the others tags that tell nothing."""
+    told = DRAW.random(len(won)) < 0.2
+    return pl.Series(
+        [
+            f"end {end:.0f}" if tell and end in sides else f"tag {n % 3}"
+            for n, (end, tell) in enumerate(zip(won, told, strict=True))
+        ]
+    )
+
+
+def test_levels_that_decide_both_ways_are_found_at_any_rate_of_winning():
+    """Tags set at the end tell a part of both sides for sure, whatever the share won; the AUC of the whole column is low."""
+    for share in (0.05, 0.4, 0.95):
+        won = (DRAW.random(8000) < share).astype(float)
+        column = tags(won, {0.0, 1.0})
+        assert find_separation(column, won) is None
+        assert find_deciding_levels(column, won) == pytest.approx((0.2, 0.2), abs=0.06)
+
+
+@pytest.mark.parametrize("sides", [set(), {0.0}, {1.0}])
+def test_levels_that_decide_one_way_may_be_known_before_the_end(sides):
+    """A segment that never buys, or always, is no leak by itself."""
+    won = (DRAW.random(4000) < 0.4).astype(float)
+    assert find_deciding_levels(tags(won, sides), won) is None

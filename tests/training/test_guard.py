@@ -93,3 +93,22 @@ def test_moments_and_names_of_rows_are_not_features():
     dataset = draw_dataset()
     told = dataset.features.with_columns(opportunity_id=pl.Series(["w" if won == 1 else "l" for won in dataset.won]))
     assert reasons(Dataset(keys=dataset.keys, features=told, until=dataset.until)) == {}
+
+
+def tags_set_at_the_end(draw, won):
+    """Make tags of which two were given by the outcome, to a third of each side."""
+    given = draw.random(len(won)) < 0.3
+    ends = {1.0: "contract sent", 0.0: "wrong number"}
+    return [
+        ends.get(end, "new") if told else f"tag {row % 4}"
+        for row, (end, told) in enumerate(zip(won, given, strict=True))
+    ]
+
+
+def test_tags_set_at_the_end_are_suspected_with_their_rates():
+    """A category that decides a part of both sides is left out, and so is the rate of winning of its levels."""
+    dataset = with_column(tags_set_at_the_end)
+    rate = pl.Series("column_win_lift", np.random.default_rng(3).normal(size=len(dataset.won)))
+    found = reasons(Dataset(keys=dataset.keys, features=dataset.features.with_columns(rate), until=dataset.until))
+    assert "have a value that hardly any of the others has" in found["column"]
+    assert found["column_win_lift"] == "made of column"

@@ -6,6 +6,7 @@ from forecast.features.plan import FeaturePlan
 from forecast.snapshot import Snapshot
 
 PRIOR_ROWS = 10.0
+RATES = ("_win_lift", "_closed_share")
 
 
 def rate_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
@@ -25,8 +26,8 @@ def rate_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
             snapshot.tally(key)
             .with_columns(overall, all_closed)
             .select(
-                lift.alias(f"{named}_win_lift"),
-                (pl.col("closed_count") / pl.col("all_closed")).alias(f"{named}_closed_share"),
+                lift.alias(f"{named}{RATES[0]}"),
+                (pl.col("closed_count") / pl.col("all_closed")).alias(f"{named}{RATES[1]}"),
             )
         )
     return pl.concat(parts, how="horizontal") if parts else pl.DataFrame()

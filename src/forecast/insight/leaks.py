@@ -8,11 +8,18 @@ from forecast.estimators.encoding import LEVEL_ROWS_MIN
 from forecast.metrics import Floats, auc
 
 AUC_SUSPICIOUS = 0.95
+FILLED_AUC_SUSPICIOUS = 0.85
+DECIDED_SHARE_SUSPICIOUS = 0.1
 FILL_GAP_SUSPICIOUS = 0.5
+
+_LIKELIHOOD_RATIO = 19.0  # were won and lost equally many, 95 % of a level's rows ended alike
+_ROWS_LOOKED_AT = 50_000
 
 
 def find_separation(column: pl.Series, won: Floats) -> float | None:
     """Give the AUC by which a column alone separates won from lost, where it is suspicious; None where it is not.
+
+    By its values more than 0.95 are, by whether it is filled more than 0.85 are: gaps are left by how a sale is worked on.
 
     Args:
         column: values of rows of a known outcome; text counts by its levels, and missing values count as such too.
@@ -20,9 +27,34 @@ def find_separation(column: pl.Series, won: Floats) -> float | None:
     """
     if column.null_count() == len(column) or len(np.unique(won)) < 2:
         return None
-    tellers = [column, column.is_null()] if column.null_count() else [column]
-    found = max(_separation(teller, won) for teller in tellers)
-    return found if found > AUC_SUSPICIOUS else None
+    by_value = _separation(column, won)
+    by_filling = _separation(column.is_null(), won) if column.null_count() else 0.0
+    if by_value > AUC_SUSPICIOUS or by_filling > FILLED_AUC_SUSPICIOUS:
+        return max(by_value, by_filling)
+    return None
+
+
+def find_deciding_levels(column: pl.Series, won: Floats) -> tuple[float, float] | None:
+    """Give the shares of won and of lost rows with a level that hardly any of the other side has, where both are suspicious.
+
+    What is known before the end may point one way as surely as that; it is what was written at the end that does both ways.
+
+    Args:
+        column: values of rows of a known outcome; each value of at least 20 rows, and a missing one, is a level.
+        won: 1 or 0, same rows.
+    """
+    step = max(1, len(column) // _ROWS_LOOKED_AT)
+    frame = pl.DataFrame({"level": column, "won": won, "lost": 1 - won}).gather_every(step)
+    counts = frame.group_by("level").agg(pl.len().alias("rows"), pl.col("won", "lost").sum())
+    levels = counts.filter(pl.col("rows") >= LEVEL_ROWS_MIN)
+    won_in, lost_in = levels["won"].to_numpy(), levels["lost"].to_numpy()
+    all_won, all_lost = max(1.0, won.sum() / step), max(1.0, (1 - won).sum() / step)
+    ratio = ((won_in + 0.5) / (all_won + 1)) / ((lost_in + 0.5) / (all_lost + 1))
+    shares = (
+        float(won_in[ratio >= _LIKELIHOOD_RATIO].sum() / all_won),
+        float(lost_in[ratio <= 1 / _LIKELIHOOD_RATIO].sum() / all_lost),
+    )
+    return shares if min(shares) > DECIDED_SHARE_SUSPICIOUS else None
 
 
 def _separation(column: pl.Series, won: Floats) -> float:

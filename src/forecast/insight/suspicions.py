@@ -7,7 +7,8 @@ import polars as pl
 
 from forecast.estimators.encoding import LEVEL_ROWS_MIN
 from forecast.insight.findings import EXAMPLES_MAX, Finding
-from forecast.insight.leaks import find_late_filling, find_separation
+from forecast.insight.leaks import find_deciding_levels, find_late_filling, find_separation
+from forecast.metrics import Floats
 from forecast.outcomes import opportunity_outcomes
 from forecast.snapshot import History, take_snapshot
 from forecast.subjects import opportunities_at_ages
@@ -19,7 +20,7 @@ _SURROUNDINGS = (("account_", "account"), ("owner_", "person"), ("product_", "pr
 
 
 def leaking_fields(history: History) -> Iterator[Finding]:
-    """Find fields that separate won from lost, or are filled after closing only, by their values at creation.
+    """Find fields that tell won from lost, or are filled after closing only, by their values at creation.
 
     A field with history shows there what it held then; one without shows what it holds now, and that is what may leak.
     """
@@ -30,22 +31,33 @@ def leaking_fields(history: History) -> Iterator[Finding]:
         return
     outcomes, closed = won.drop_nulls().cast(pl.Float64).to_numpy(), rows["opportunity_id"].filter(known)
     for name in rows.columns:
-        if name in _NOT_JUDGED:
+        found = None if name in _NOT_JUDGED else _suspicion(rows[name], known, outcomes)
+        if found is None:
             continue
+        code, measure = found
         filled = rows[name].filter(known).is_not_null()
         kind, field = _place(name, history)
-        auc = find_separation(rows[name].filter(known), outcomes)
-        shares = None if auc else find_late_filling(rows[name], known.to_numpy())
-        if auc or shares:
-            yield Finding(
-                code="H601" if auc else "H602",
-                kind=kind,
-                field=field,
-                count=int(filled.sum()),
-                total=closed.len(),
-                measure=auc or (shares[1] if shares else None),
-                examples=tuple(closed.filter(filled).sort().head(EXAMPLES_MAX)) if shares else (),
-            )
+        yield Finding(
+            code=code,
+            kind=kind,
+            field=field,
+            count=int(filled.sum()),
+            total=closed.len(),
+            measure=measure,
+            examples=tuple(closed.filter(filled).sort().head(EXAMPLES_MAX)) if code == "H602" else (),
+        )
+
+
+def _suspicion(column: pl.Series, known: pl.Series, won: Floats) -> tuple[str, float] | None:
+    """Give the code of the first rule by which a column is suspicious, and what was measured."""
+    closed = column.filter(known)
+    if auc := find_separation(closed, won):
+        return "H601", auc
+    if shares := find_late_filling(column, known.to_numpy()):
+        return "H602", shares[1]
+    if decided := find_deciding_levels(closed, won):
+        return "H604", min(decided)
+    return None
 
 
 def _place(name: str, history: History) -> tuple[str, str]:

@@ -26,6 +26,8 @@ from forecast.intake.report import Imported, ImportReport, LeftOut
 from forecast.records import ImportRun
 from forecast.store import unit_of_work
 
+_CAUSES_MAX = 3  # named in a report; the file of rejected rows has all
+_SHOWN_MAX = 60
 Confirm = Callable[[ImportReport], Mapping[str, str]]
 
 
@@ -249,7 +251,7 @@ def _report(file: TableFile, loaded: Loaded, *, rejects: RejectsFile) -> ImportR
         mapping=plan.mapping,
         rejects=rejects.close(),
         words=plan.words,
-        warnings=(*plan.warnings, *_warnings(loaded)),
+        warnings=(*plan.warnings, *_warnings(loaded), *_causes(rejects)),
         dry_run=False,
     )
 
@@ -273,6 +275,13 @@ def _warnings(loaded: Loaded) -> Iterator[str]:
         )
     if loaded.counts.fixed:
         yield f"{loaded.counts.fixed} rows differ in a field that is held to be fixed from creation; the new value is stored without history"
+
+
+def _causes(rejects: RejectsFile) -> Iterator[str]:
+    for trouble, count in rejects.most_frequent(_CAUSES_MAX):
+        value = trouble.value if len(trouble.value) <= _SHOWN_MAX else f"{trouble.value[:_SHOWN_MAX]}…"
+        where = f'column "{trouble.column}": ' if trouble.column else ""
+        yield f'{count} rejected: {where}"{value}" {trouble.reason}; {trouble.remedy}'
 
 
 def _record_run(

@@ -11,6 +11,7 @@ from forecast.errors import MappingError
 from forecast.intake import survey, vocabulary
 from forecast.intake.chunks import Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
+from forecast.intake.content import ending_doubts, with_id, with_lone_flag
 from forecast.intake.doubts import doubts, type_doubts
 from forecast.intake.endings import StatusWord, status_words
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
@@ -127,6 +128,7 @@ class Planning:
             SeenColumn(heading, field, self._survey.tally(heading), kind, self._mapping)
             for heading, field in self._read.items()
         ]
+        seen, decided = with_id(with_lone_flag(seen), tuple(self._declared))
         taken = set(self._matched.columns.values())
         foreign = {one.heading: custom_target(one.heading, taken) for one in seen if _is_foreign_status(one)}
         seen = [
@@ -137,9 +139,15 @@ class Planning:
         _check_required(kind, [one.field for one in seen])
         outcomes = {field.removeprefix(CUSTOM): "outcome" for field in foreign.values()}
         times = {**self._matched.times, **outcomes, **self._mapping.times}
-        return self._plan_of(seen, times, foreign)
+        return self._plan_of(seen, times, foreign, decided)
 
-    def _plan_of(self, seen: Sequence[SeenColumn], times: Mapping[str, str], foreign: Mapping[str, str]) -> Plan:
+    def _plan_of(
+        self,
+        seen: Sequence[SeenColumn],
+        times: Mapping[str, str],
+        foreign: Mapping[str, str],
+        decided: tuple[str, ...],
+    ) -> Plan:
         declared = self._declared
         customs = {one.custom: _custom(one, times, declared) for one in seen if one.custom}
         readings = tuple(_reading(one, customs) for one in seen)
@@ -147,6 +155,7 @@ class Planning:
         read = {reading.heading: reading.field for reading in readings}
         columns = {heading: read.get(heading, IGNORE) for heading in self._file.headings}
         cleared = {name for name, custom in customs.items() if name in declared and declared[name].type != custom.type}
+        words = status_words(seen, foreign, _known_words(self._mapping))
         return Plan(
             kind=self._mapping.kind or "",
             source_system=self._mapping.source_system or "import",
@@ -158,11 +167,13 @@ class Planning:
                 name for name, field in columns.items() if field == IGNORE and not vocabulary.is_ignored(name)
             ),
             mapping=_full_mapping(self._mapping, columns, customs),
-            words=status_words(seen, foreign, _known_words(self._mapping)),
+            words=words,
             warnings=(
                 *self._file.warnings,
                 *self._matched.warnings,
+                *decided,
                 *doubts(seen, readings, foreign),
+                *ending_doubts(seen, words),
                 *type_doubts(seen, cleared),
             ),
         )
@@ -198,7 +209,7 @@ def _question(kind: str, field: str) -> Question | None:
         "moment": "date",
         "word": "word",
     }
-    if field == "stage" and vocabulary.status_words(kind):
+    if field in {"stage", "is_won"} and vocabulary.status_words(kind):
         return "word"
     return None if field == IGNORE else asked.get(field_type(kind, field))
 

@@ -67,17 +67,21 @@ class RejectsFile:
         path: where it is written; None counts only.
         headings: of the file that is read; its own reject columns give way to the new ones.
         count: rows refused so far.
+        causes: the first trouble of each column and reason -> how many rows it refused.
     """
 
     path: Path | None
     headings: Sequence[str]
     count: int = 0
+    causes: dict[tuple[str, str], tuple[Trouble, int]] = field(default_factory=dict)
     _file: TextIO | None = field(default=None, repr=False)
 
     def add(self, rows: Iterable[tuple[int, Sequence[str], Trouble]]) -> None:
         """Write rows: their number in the file, their cells as they were, and the trouble."""
         for number, cells, trouble in rows:
             self.count += 1
+            first, times = self.causes.get((trouble.column, trouble.reason), (trouble, 0))
+            self.causes[trouble.column, trouble.reason] = (first, times + 1)
             if self.path is not None:
                 self._write(
                     [*self._own(cells), str(number), trouble.column, trouble.value, trouble.reason, trouble.remedy]
@@ -105,11 +109,16 @@ class RejectsFile:
             self.path.unlink(missing_ok=True)
         return self.path if self.count else None
 
+    def most_frequent(self, number: int) -> list[tuple[Trouble, int]]:
+        """Give the causes that refused most rows, each as its first trouble with how many rows it refused."""
+        return sorted(self.causes.values(), key=lambda cause: -cause[1])[:number]
+
     def restart(self) -> None:
         """Forget every row, for a second try at the same file."""
         self.discard()
         self._file = None
         self.count = 0
+        self.causes.clear()
 
     def discard(self) -> None:
         """Close and remove the file, for an import that failed."""

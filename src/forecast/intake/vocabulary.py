@@ -22,6 +22,7 @@ EVIDENCE = {
 }
 # Kinds that others name instead of giving an id: where a file has no id, the name is the id.
 NAMED_KINDS = frozenset({"account", "campaign", "contact", "person", "pipeline", "product", "team"})
+_NAMED_FIELDS = frozenset({"owner_id", "person_id"})
 _KEPT_BY_US = frozenset({"id", "source_system", "version", "stored_at", "import_digest", "custom"})
 _CHANGE_FIELDS = (
     *("kind", "record_id", "opportunity_id", "lead_id", "account_id", "contact_id", "case_id"),
@@ -103,7 +104,7 @@ def _listed(kind: str) -> Iterator[tuple[str, list[str]]]:
 def match_heading(kind: str, heading: str) -> Match | None:
     """Find the field that a heading names; what stands in brackets at its end is tried without, so is the kind before it.
 
-    A data warehouse calls an id a key.
+    A data warehouse calls an id a key, and some exports write "Deal Owner Name" for the owner.
     """
     known = headings(kind)
     plain = normalise(heading)
@@ -112,6 +113,8 @@ def match_heading(kind: str, heading: str) -> Match | None:
         return exact
     if plain.endswith("key") and (keyed := known.get(plain.removesuffix("key") + "id")):
         return Match(keyed.field, keyed.rank + 100)
+    if plain.endswith("name") and (owner := known.get(plain.removesuffix("name"))) and owner.field in _NAMED_FIELDS:
+        return Match(owner.field, owner.rank + 100)
     bare = known.get(normalise(re.sub(r"[(（\[【][^()（）]*[)）\]】]\s*$", "", heading)))
     if bare is not None:
         return Match(bare.field, bare.rank + 100)
@@ -134,10 +137,26 @@ def is_outcome(heading: str, *, beside: Container[str]) -> bool:
 
 def is_code(heading: str) -> bool:
     """Tell whether a column holds codes rather than quantities."""
+    return _ends_in(heading, _table()["custom"]["codes"])
+
+
+def is_id(heading: str) -> bool:
+    """Tell whether a heading ends as an id does, and is not the id of another kind of record."""
+    if not _ends_in(heading, _table()["custom"]["ids"]):
+        return False
+    fields = {match.field for kind in KINDS if (match := match_heading(kind, heading))}
+    return not any(field == "external_id" or field.endswith("_id") for field in fields)
+
+
+def hints_at_end(heading: str) -> bool:
+    """Tell whether a heading of ours unknown sounds like how something ended."""
+    return any(part in normalise(heading) for part in _table()["custom"]["ends"])
+
+
+def _ends_in(heading: str, endings: Collection[str]) -> bool:
     words = re.sub(r"([a-z])([A-Z])", r"\1_\2", heading).casefold()
     last = re.split(r"[\W_]+", words.strip(" _"))[-1]
-    codes = _table()["custom"]["codes"]
-    return last in codes or any(last.endswith(code) for code in codes if not code.isascii())
+    return last in endings or any(last.endswith(one) for one in endings if not one.isascii())
 
 
 def has_needed(kind: str, found: Collection[str]) -> bool:

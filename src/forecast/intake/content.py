@@ -1,0 +1,105 @@
+"""What the cells of a whole file say where its headings leave it open: which column is the id, and which alone tells the end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from forecast.intake import vocabulary
+from forecast.intake.endings import STATUSES, StatusWord
+from forecast.intake.survey import SeenColumn
+
+_FLAG = "is_won"
+_OTHER_ENDS = frozenset({"status", "stage", "is_closed", "is_active", "lost_at"})
+_ENDS = _OTHER_ENDS | {_FLAG, "won_at", "closed_at"}
+_NAMED_MAX = 5
+_ONE_SIDED_MIN = 40
+_UNIQUE_SHARE = 0.95
+
+
+def with_lone_flag(seen: Sequence[SeenColumn]) -> list[SeenColumn]:
+    """Read a flag of winning as the status where nothing else tells the end: its "no" is then an end too.
+
+    A lead that is not converted yet says "no" as well. It stays open where it has a moment of creation, from which the
+    horizon counts, unless empty cells beside "no" stand for what is open.
+    """
+    fields = {column.field for column in seen}
+    if fields & _OTHER_ENDS:
+        return list(seen)
+    rows = _rows(seen)
+    return [replace(one, field="status") if _is_lone_flag(one, fields, rows) else one for one in seen]
+
+
+def _is_lone_flag(column: SeenColumn, fields: set[str], rows: int) -> bool:
+    if column.field != _FLAG or column.heading in column.mapping.columns:
+        return False
+    words = {name.removeprefix("word:") for name in column.tally.counts if name.startswith("word:")}
+    known = vocabulary.status_words(column.kind)
+    if not words or any(vocabulary.word_key(word) not in known for word in words):
+        return False
+    may_be_open = column.kind == "lead" and "created_at" in fields
+    return not may_be_open or column.tally["count"] < rows
+
+
+def with_id(seen: Sequence[SeenColumn], declared: Sequence[str]) -> tuple[list[SeenColumn], tuple[str, ...]]:
+    """Take a column for the id where no heading is known to be one: its heading ends as ids do, and it tells rows apart.
+
+    Args:
+        seen: the columns.
+        declared: custom fields that are there already; what was stored as one of them stays one.
+    """
+    if (
+        not seen
+        or seen[0].kind in {*vocabulary.NAMED_KINDS, "change"}
+        or any(one.field == "external_id" for one in seen)
+    ):
+        return list(seen), ()
+    rows = _rows(seen)
+    found = next((one for one in seen if one.custom not in declared and _is_id(one, rows)), None)
+    if found is None:
+        return list(seen), ()
+    sentence = f'"{found.heading}" is taken for the id; if it is none, set it to a custom field in a mapping'
+    return [replace(one, field="external_id") if one is found else one for one in seen], (sentence,)
+
+
+def _is_id(column: SeenColumn, rows: int) -> bool:
+    if column.custom is None or column.heading in column.mapping.columns or not vocabulary.is_id(column.heading):
+        return False
+    return column.tally["count"] == rows and column.tally["distinct"] >= _UNIQUE_SHARE * rows
+
+
+def ending_doubts(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> Iterator[str]:
+    """Say where a file has no end, or ends of one side only, and which of its words or columns may tell.
+
+    Args:
+        seen: the columns, of one kind.
+        words: those that decide.
+    """
+    if not seen or seen[0].kind not in STATUSES:
+        return
+    if not {column.field for column in seen} & _ENDS and not words:
+        yield from _no_end(seen)
+    elif not any(column.field in {_FLAG, "won_at"} for column in seen):
+        yield from _one_sided(STATUSES[seen[0].kind], words)
+
+
+def _no_end(seen: Sequence[SeenColumn]) -> Iterator[str]:
+    pairs = [one for one in seen if one.custom and 1 <= one.tally["distinct"] <= 2]
+    likely = sorted(pairs, key=lambda one: (not vocabulary.hints_at_end(one.heading), -seen.index(one)))
+    if likely:
+        named = ", ".join(f'"{one.heading}"' for one in likely[:_NAMED_MAX])
+        yield f"no column is known to say how these ended, so all are open; if one does ({named}?), set it to status in a mapping"
+
+
+def _one_sided(statuses: Sequence[str], words: Sequence[StatusWord]) -> Iterator[str]:
+    """Say that many ended one way and none the other, unless a guess would tell."""
+    counts = {status: sum(word.count for word in words if word.status == status) for status in statuses}
+    there = max(statuses[1:], key=lambda status: counts[status])
+    missing = next(status for status in statuses[1:] if status != there)
+    candidates = [word for word in words if word.status == "open"]
+    if counts[there] < _ONE_SIDED_MIN or counts[missing] or not candidates:
+        return
+    named = ", ".join(f"{word.word} ({word.count})" for word in candidates[: 3 * _NAMED_MAX])
+    yield f"{counts[there]} rows are {there} and none is {missing}; if one of these means {missing}, say so in [values.status] of a mapping: {named}"
+
+
+def _rows(seen: Sequence[SeenColumn]) -> int:
+    return max((column.tally["count"] for column in seen), default=0)

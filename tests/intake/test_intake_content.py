@@ -1,0 +1,85 @@
+"""What the cells of a file decide where its headings leave it open."""
+
+import pytest
+
+from forecast.intake import Mapping
+from forecast.records import Lead
+
+
+def _rows(headings, rows):
+    return "\n".join([headings, *rows]) + "\n"
+
+
+def _flagged(flags, heading="Converted", more=""):
+    return _rows(
+        f"Prospect ID,{heading}{more and ',Created Date'}", [f"P{n},{flag}{more}" for n, flag in enumerate(flags)]
+    )
+
+
+def test_a_flag_alone_tells_both_ends(load, stored):
+    """Where a flag of winning is all that tells the end, its no is an end and an empty cell is open; a warning says so."""
+    report = load(_flagged(["1", "0", "", "0"]), "leads.csv")
+    assert [lead.status for lead in stored(Lead).values()] == ["converted", "disqualified", "open", "disqualified"]
+    assert any('"0" in "Converted" is read as disqualified' in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(("flags", "second"), [(["yes", "no"], "open"), (["yes", "no", ""], "disqualified")])
+def test_a_dated_lead_not_converted_is_open_unless_others_are_empty(load, stored, flags, second):
+    """A lead with a moment of creation that is not converted may be so yet, unless empty cells stand for what is open."""
+    load(_flagged(flags, more=",2024-01-01"), "leads.csv")
+    assert [lead.status for lead in stored(Lead).values()][1] == second
+
+
+def test_a_flag_beside_a_stage_leaves_the_end_to_it(load, stored):
+    """An opportunity not won is open where its stage is no end."""
+    load("id,Is Won,Stage\nA,true,Closed Won\nB,false,Proposal\nC,false,Closed Lost\n")
+    assert [one.status for one in stored().values()] == ["won", "open", "lost"]
+
+
+def test_a_flag_that_a_mapping_names_stays_a_flag(load, stored):
+    """A mapping that says is_won is taken at its word: no means not won, and no end."""
+    load("id,Won?\nA,1\nB,0\n", mapping=Mapping(kind="opportunity", columns={"Won?": "is_won"}))
+    assert [one.status for one in stored().values()] == ["won", "open"]
+
+
+def test_a_column_headed_as_an_id_that_tells_rows_apart_is_the_id(load, stored):
+    """Scores can be joined to a file whose id has a name of its own; a column that repeats or names others is no id."""
+    rows = _rows("Tender Ref,Contact ID,Group ID,Status", [f"T{n},C{n},{n % 3},won" for n in range(9)])
+    report = load(rows)
+    assert sorted(stored()) == [f"T{n}" for n in range(9)]
+    assert any('"Tender Ref" is taken for the id' in warning for warning in report.warnings)
+    assert report.custom_fields == {"group_id": "category"}
+
+
+def test_what_was_stored_as_a_custom_field_does_not_become_the_id(load, stored):
+    """A file read before with ids of its content keeps them: its records are not stored again under another id."""
+    rows = _rows("Tender Ref,Status", [f"T{n},won" for n in range(9)])
+    load(rows, mapping=Mapping(columns={"Tender Ref": "custom.tender_ref"}))
+    before = set(stored())
+    load(rows)
+    assert set(stored()) == before
+
+
+def test_ends_of_one_side_only_are_said_with_the_words_that_may_be_the_other(load):
+    """Many lost and none won is doubted: the words that are read as open are named."""
+    report = load(_rows("Deal ID,Stage", [f"{n},{'Lost' if n < 60 else 'Test passed'}" for n in range(70)]))
+    assert any("60 rows are lost and none is won" in text and "Test passed (10)" in text for text in report.warnings)
+
+
+def test_a_stage_that_hints_at_payment_is_asked_for(load):
+    """A stage called Payment Done may mean won, and is not acted upon unasked."""
+    report = load(_rows("Deal ID,Stage", [f"{n},{'Lost' if n < 60 else 'Payment Done'}" for n in range(70)]))
+    assert [(word.word, word.status) for word in report.uncertain] == [("Payment Done", "won")]
+
+
+def test_a_file_without_an_end_names_the_columns_that_may_tell(load):
+    """Where no column tells the end, those with two values are named, the likeliest first."""
+    rows = [f"{n},{'MF'[n % 2]},{n % 2},{n}" for n in range(9)]
+    report = load(_rows("Lead ID,Gender,Purchased,Age", rows), "leads.csv")
+    assert any('("Purchased", "Gender"?)' in warning for warning in report.warnings)
+
+
+def test_the_commonest_reasons_of_rejects_are_in_the_report(load):
+    """What refused most rows is said at once, also in a dry run, with an example."""
+    report = load("id,amount\nA,12\nB,12k5\nC,13k5\n", dry_run=True)
+    assert any('2 rejected: column "amount": "12k5" is not a number' in warning for warning in report.warnings)
