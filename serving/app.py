@@ -45,7 +45,6 @@ from serving.schemas import Problem
 from serving.surroundings import SurroundingsCache
 
 
-
 def _problem_schema() -> dict[str, Any]:
     """Describe a problem in one piece: what stands in an answer can refer to nothing beside it."""
     schema = Problem.model_json_schema()
@@ -58,6 +57,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     for status, description in {
         401: "No key, a wrong key or a revoked key.",
         404: "Not there.",
+        409: "What is asked contradicts what is stored, or too little is known.",
+        413: "The body is too large.",
         422: "What was sent can't be used; `errors` says which fields, why, and what to send.",
         503: "The database or a live version is missing; `detail` says what to do.",
     }.items()

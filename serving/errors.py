@@ -127,6 +127,8 @@ def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
 def _answer_http(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not UTF-8; send JSON as UTF-8")
     return problem(error.status_code, error.detail, headers=error.headers)
 
 

@@ -377,7 +377,7 @@ class Health(Schema):
 class FieldProblem(Schema):
     """What is wrong with one field; `index` counts the call's records from 0."""
 
-    index: int | None
+    index: int | None = None
     field: str
     found: Any
     expected: str

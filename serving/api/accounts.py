@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ from serving.deps import Desk, DeskDep, SessionDep
 from serving.listing import PAST_SCORES_MAX, Cursor, comes_after
 from serving.live import Live
 from serving.posted import utc
-from serving.schemas import ITEMS_MAX, Moment, Posted, Schema
+from serving.schemas import ITEMS_MAX, Amount, Moment, Posted, Schema
 
 TIER_MODEL = "customer_tier"
 ORDERS_MAX = 10_000
@@ -60,7 +61,7 @@ class OrderIn(Posted):
     """A purchase; a return has a negative amount."""
 
     ordered_at: Moment
-    amount: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    amount: Amount = Decimal(0)
 
 
 class CustomerIn(Posted):
@@ -244,7 +245,7 @@ def _refuse_twice(items: Sequence[CustomerIn]) -> None:
 
 
 def _posted_history(items: Sequence[CustomerIn], desk: DeskDep) -> CustomerHistory:
-    orders = [(one.id, utc(order.ordered_at, desk.zone), order.amount) for one in items for order in one.orders]
+    orders = [(one.id, utc(order.ordered_at, desk.zone), float(order.amount)) for one in items for order in one.orders]
     moment = pl.Datetime("us", "UTC")
     accounts = [(one.id, None, *(getattr(one, name) for name in ATTRIBUTES)) for one in items]
     return CustomerHistory(

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.customer_alerts import AlertKind
-from forecast.records import Account, AccountScore
+from forecast.errors import NotFoundError
+from forecast.records import Account, AccountScore, Person
 from forecast.tiers import Tier
 
 
@@ -36,3 +37,14 @@ def list_alerts(
     if owner_id is not None:
         statement = statement.where(Account.owner_id == owner_id)
     return [(score, account) for score, account in session.execute(statement)]
+
+
+def check_owner(session: Session, owner_id: str) -> None:
+    """Check that a person or an account knows an owner.
+
+    Raises:
+        NotFoundError: neither does.
+    """
+    owns = sa.select(sa.exists().where(Account.owner_id == owner_id))
+    if session.get(Person, owner_id) is None and not session.scalar(owns):
+        raise NotFoundError(f'"{owner_id}" is the id of no person, and owns no account')

@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from buyers import FIRST, simulate_buyers
+from typer.testing import CliRunner
 
 from forecast.account_scores import write_account_scores
+from forecast.cli import app
 from forecast.customer_alerts import ALERT_KINDS
 from forecast.customer_scoring import score_customers
 from forecast.records import Account, AccountScore
@@ -184,6 +186,18 @@ def test_alerts_are_narrowed_by_kind(called, client):
     assert [one["id"] for one in found] == [account for account, kind in called.items() if kind == "churn_risk"]
     assert "流失风险" in found[0]["value"]["alerts"][0]["sentence"]
     assert client.get("/v1/accounts/alerts", params={"owner_id": "nobody"}).json()["accounts"] == []
+
+
+def test_the_command_lists_alerts_and_refuses_an_owner_that_nobody_knows(called, settings, live_tiers, monkeypatch):
+    """Why and what to do stand below each account; a misspelt id is no empty list."""
+    assert live_tiers.name == "customer_tier"
+    monkeypatch.setenv("FORECAST_HOME", str(settings.home))
+    monkeypatch.setenv("FORECAST_DATABASE_URL", settings.database_url)
+    listed, refused = (CliRunner().invoke(app, words) for words in (["alerts"], ["alerts", "--owner", "nobody"]))
+    assert listed.exit_code == 0, listed.exception
+    assert listed.stdout.count(": tier ") == len(called)
+    assert listed.stdout.count("\n  ") >= 2 * len(called)
+    assert str(refused.exception) == '"nobody" is the id of no person, and owns no account'
 
 
 def test_a_strategy_that_a_manager_decides_is_given_with_the_account(scores, client):

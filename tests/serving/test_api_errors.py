@@ -60,6 +60,12 @@ def test_a_body_that_is_no_json_is_refused(client):
     assert "JSON" in answer.json()["detail"]
 
 
+def test_a_body_that_is_no_text_is_refused(client):
+    """Bytes that are not UTF-8 are named as such."""
+    answer = client.post(SCORE, content=b"\x1d\xff", headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "the body is not UTF-8; send JSON as UTF-8")
+
+
 def test_a_text_that_the_database_can_not_hold_is_refused(client):
     """A NUL character is the caller's mistake, not ours."""
     assert client.get("/v1/opportunities", params={"owner_id": "a\0b"}).status_code == 422

@@ -4,9 +4,10 @@ from typing import Annotated, get_args
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
-from forecast.cli.screen import console, opened, output
+from forecast.cli.screen import console, opened, output, short_money
 from forecast.cli.tiers import TIER_MODEL
 from forecast.customer_alerts import ALERT_KINDS, AlertKind
 from forecast.errors import InputError
@@ -22,24 +23,25 @@ def alerts(
     limit: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
     """List accounts to call, the most valuable first, as of the newest scoring of customer_tier."""
-    from forecast.account_alerts import list_alerts
+    from forecast.account_alerts import check_owner, list_alerts
     from forecast.customer_wording import alert_sentence
     from forecast.policies import read_strategies
 
     settings = read_settings()
-    table = Table("account", "tier", "expected revenue", "why", "what to do")
     with opened(settings) as engine, unit_of_work(engine) as session:
+        if owner is not None:
+            check_owner(session, owner)
         found = list_alerts(session, kind=_kind(kind), tier=_tier(tier), owner_id=owner, limit=limit)
         strategies = read_strategies(session)
         for score, account in found:
-            table.add_row(
-                escape(account.name if account and account.name else score.account_id),
-                score.tier,
-                f"{score.expected_revenue:,.0f}",
-                escape("\n".join(alert_sentence(alert, settings.language) for alert in score.alerts)),
-                escape(strategies[score.tier, score.potential].text(settings.language)),
-            )
-    output.print(table if found else "no account has such an alert")
+            name = account.name if account and account.name else score.account_id
+            why = (alert_sentence(alert, settings.language) for alert in score.alerts)
+            what_to_do = strategies[score.tier, score.potential].text(settings.language)
+            expected = short_money(score.expected_revenue)
+            output.print(f"[bold]{escape(name)}[/bold]: tier {score.tier}, expected revenue {expected}")
+            output.print(Padding(Text("\n".join([*why, what_to_do]), overflow="fold"), (0, 0, 0, 2)))
+    if not found:
+        output.print("no account has such an alert")
     _say_what_is_absent(settings)
 
 
