@@ -32,6 +32,8 @@ CLOSED = 6_000
 TRIALS = 2
 EXPLAINED = 20_000
 MOMENTS_EACH = 5
+FURTHER_NUMBERS = 28
+"""Custom numbers with which a version learns from 60 features."""
 STAGES = ("qualification", "proposal", "negotiation")
 _DAY = 86_400_000_000
 
@@ -96,7 +98,7 @@ def training_speed(rows: int) -> list[dict[str, Any]]:
     """Train on so many rows, each an opportunity at one of several moments; LightGBM fits the last model and the trials."""
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
         home = Path(folder)
-        _store(home, closed=rows // MOMENTS_EACH)
+        _store(home, closed=rows // MOMENTS_EACH, numbers=FURTHER_NUMBERS)
         steps = _steps("train", home)
     fits, peak, taught = (steps.pop(name) for name in ("lightgbm", "peak_mib", "rows"))
     features, whole = steps["features"], sum(steps.values())
@@ -143,16 +145,16 @@ def _timed(task: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - begun, found
 
 
-def _store(home: Path, *, closed: int = 0, opened: int = 0) -> None:
-    """Add opportunities to a database, with changes of their stages, and activities."""
+def _store(home: Path, *, closed: int = 0, opened: int = 0, numbers: int = 0) -> None:
+    """Add opportunities with so many further custom numbers to a database, with changes of their stages, and activities."""
     engine = open_engine(Settings(home=home))
     migrate(engine)
     random = np.random.default_rng(1)
-    opportunities = _opportunities(random, closed, opened)
+    opportunities = _opportunities(random, closed, opened, numbers)
     with unit_of_work(engine) as session:
         if closed:
             copy_frame(session, Table.metadata.tables["stage"], _stages())
-            copy_frame(session, Table.metadata.tables["custom_field"], _custom_fields())
+            copy_frame(session, Table.metadata.tables["custom_field"], _custom_fields(numbers))
         copy_frame(session, Table.metadata.tables["opportunity"], opportunities.drop("good"))
         copy_frame(session, Table.metadata.tables["change"], _changes(random, opportunities))
         copy_frame(session, Table.metadata.tables["activity"], _activities(random, opportunities))
@@ -169,13 +171,14 @@ def _stages() -> pl.DataFrame:
     )
 
 
-def _custom_fields() -> pl.DataFrame:
+def _custom_fields(numbers: int) -> pl.DataFrame:
     types = {"seats": "number", "rating": "number", "segment": "category"}
+    types |= {f"number_{one}": "number" for one in range(numbers)}
     fields = pl.DataFrame(list(types.items()), schema=["name", "type"], orient="row")
     return fields.with_columns(pl.lit("opportunity").alias("kind"), pl.lit("fixed").alias("time"))
 
 
-def _opportunities(random: np.random.Generator, closed: int, opened: int) -> pl.DataFrame:
+def _opportunities(random: np.random.Generator, closed: int, opened: int, numbers: int) -> pl.DataFrame:
     """Draw opportunities: closed ones of three years, open ones of the last half year; `good` tells how well one stands."""
     count = closed + opened
     is_open = np.arange(count) >= closed
@@ -183,7 +186,9 @@ def _opportunities(random: np.random.Generator, closed: int, opened: int) -> pl.
     good = random.normal(size=count)
     seats, source = random.integers(1, 500, count), random.choice(["web", "fair", "partner", "referral"], count)
     suits = np.where((source == "web") == (seats < 120), 1.5, -1.0)
-    won = random.random(count) < 1 / (1 + np.exp(1.0 - 1.5 * good - suits))
+    further = random.normal(size=(count, numbers))
+    told = np.where(further > 0, further, 0.0) @ random.normal(0, 0.3, numbers)
+    won = random.random(count) < 1 / (1 + np.exp(1.0 - 1.5 * good - suits - told))
     took = np.where(is_open, np.nan, random.gamma(2, 40, count))
     names = {"owner": 60, "account": 20_000, "product": 40}
     return pl.DataFrame(
@@ -201,15 +206,16 @@ def _opportunities(random: np.random.Generator, closed: int, opened: int) -> pl.
             **{f"{name}_id": _some(random, count, name, most) for name, most in names.items()},
             "good": good,
         }
-    ).with_columns(pl.col("id").alias("external_id"), _custom(random, good, seats).alias("custom"))
+    ).with_columns(pl.col("id").alias("external_id"), _custom(random, good, seats, further).alias("custom"))
 
 
-def _custom(random: np.random.Generator, good: Floats, seats: NDArray[np.int64]) -> pl.Series:
+def _custom(random: np.random.Generator, good: Floats, seats: NDArray[np.int64], further: Floats) -> pl.Series:
     frame = pl.DataFrame(
         {
             "seats": seats,
             "rating": np.clip(3 + good + random.normal(size=len(good)), 1, 5).round(1),
             "segment": random.choice(["small", "middle", "large"], len(good)),
+            **{f"number_{one}": column for one, column in enumerate(further.T)},
         }
     )
     return frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
