@@ -72,6 +72,11 @@ class Recipe:
     seed: int
 
 
+def only_logistic(recipe: Recipe) -> Recipe:
+    """Give the recipe without its trees."""
+    return replace(recipe, boosting_share=0.0, own_shares=dict.fromkeys(recipe.own_shares, 0.0))
+
+
 def faded(dataset: Dataset, lesson: Lesson, half_life_days: float | None) -> Lesson:
     """Let rows count less the older they are, by half for each half-life; the mean weight stays."""
     if half_life_days is None or not dataset.dated:

@@ -1,6 +1,6 @@
 """Judge what was found on rows that nothing was chosen on, beside what it must beat."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -12,18 +12,69 @@ from forecast.metrics import Floats
 from forecast.registry import Version
 from forecast.snapshot import History, take_snapshot
 from training.choose import together
+from training.config import Experiment
 from training.cut import Cut
 from training.dataset import Dataset, Lesson
-from training.fit import Evidence, Recipe, calibrate, fit_prior, fit_recipe, judge_models
-from training.gates import Judged
-from training.tune import Search
+from training.fit import Evidence, Recipe, calibrate, fit_prior, fit_recipe, judge_models, only_logistic
+from training.folds import Fold
+from training.gates import Judged, is_worse_than_logistic
+from training.tune import Search, with_newest, without_trees
 
 SEGMENTS = ("pipeline_id", "account_region", "team_id", "source", "product_id")
 SEGMENT_RECORDS_MIN = 200
 CLOCK = frozenset({"age_days", "quarter_end_days", "moment_month", "created_weekday", "created_hour"})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What was said of rows that nothing was chosen on, and what follows for what was found.
+
+    Attributes:
+        judged: those rows.
+        search: what goes on from here: what was found, or its regression alone, with its level chosen again.
+        evidence: all that was predicted unseen, in the folds and here, of all rows.
+    """
+
+    judged: Judged
+    search: Search
+    evidence: Evidence
+
+
 def judge(
+    history: History, cut: Cut, search: Search, experiment: Experiment, *, live: Version | None, plan: FeaturePlan
+) -> Judgement:
+    """Fit the recipe on what comes before the test, and let it and its yardsticks speak of the test.
+
+    Where the logistic regression alone is clearly better, it takes the recipe's place.
+    """
+    ages_days, folds = experiment.ages_days, cut.folds.folds
+    yardsticks = _yardsticks(history, cut, search, live=live, plan=plan, ages_days=ages_days)
+    model, judged = _judged(cut, search, yardsticks)
+    if is_worse_than_logistic(judged, experiment.gates, experiment.seed):
+        search = without_trees(cut.sample, folds, search, ages_days)
+        model, judged = _judged(cut, search, yardsticks)
+    newest = Fold(fit=cut.taught, judged=cut.test.judged.part(cut.sampled))
+    return Judgement(
+        judged=judged,
+        search=with_newest(cut.sample, [*folds, newest], search, model, ages_days),
+        evidence=together(cut.of_all_rows(search.evidence), judge_models(cut.seen, [cut.test], [model])),
+    )
+
+
+def _judged(cut: Cut, search: Search, yardsticks: Judged) -> tuple[WinModel, Judged]:
+    """Give the recipe fitted, not calibrated, and what it says, calibrated, beside its yardsticks."""
+    seen, lesson, recipe = cut.seen, cut.test.fit, _judged_recipe(cut, search)
+    fitted = fit_recipe(seen, lesson, recipe)
+    model = calibrate(fitted, seen, lesson, cut.of_all_rows(search.evidence), recipe)
+    return fitted, replace(yardsticks, ours=model.predict(seen.features.filter(cut.test.judged.used)))
+
+
+def _judged_recipe(cut: Cut, search: Search) -> Recipe:
+    """Take the first ensemble of trees for all where a sample was searched on: of so many rows they say nearly the same."""
+    return search.recipe if cut.sampled.all() else replace(search.recipe, trees=search.recipe.trees[:1])
+
+
+def _yardsticks(
     history: History,
     cut: Cut,
     search: Search,
@@ -31,32 +82,25 @@ def judge(
     live: Version | None,
     plan: FeaturePlan,
     ages_days: tuple[float, ...],
-) -> tuple[Judged, Evidence]:
-    """Fit the recipe on what comes before the test, and give what it and its yardsticks say of the test.
-
-    Besides, all that was predicted unseen, in the folds and here, as evidence of all rows. Where a sample was searched on, the
-    first ensemble of trees is judged for all: of so many rows they say nearly the same.
-    """
-    seen, test = cut.seen, cut.test
+) -> Judged:
+    """Give what the yardsticks say of the test; in the place of ours stands the prior."""
+    seen, test, recipe = cut.seen, cut.test, _judged_recipe(cut, search)
     rows = test.judged.used
     features = seen.features.filter(rows)
-    recipe = search.recipe if cut.sampled.all() else replace(search.recipe, trees=search.recipe.trees[:1])
-    fitted, evidence = fit_recipe(seen, test.fit, recipe), cut.of_all_rows(search.evidence)
-    model = calibrate(fitted, seen, test.fit, evidence, recipe)
-    logistic = fit_recipe(seen, test.fit, _only_logistic(recipe))
+    logistic = fit_recipe(seen, test.fit, only_logistic(recipe))
     prior = fit_prior(seen, test.fit, ages_days, recipe.level_half_life_days)
-    judged = Judged(
+    shares = prior.predict(features)
+    return Judged(
         won=seen.won[rows],
         weight=test.judged.weight[rows],
         groups=seen.groups[rows],
-        ours=model.predict(features),
-        prior=prior.predict(features),
+        ours=shares,
+        prior=shares,
         clock=(_fit_clock(cut.sample, cut.taught, recipe) or prior).predict(features),
         logistic=logistic.predict(features),
         segments=large_segments(features),
         live=_predict_live(history, seen, rows, live, plan),
     )
-    return judged, together(evidence, judge_models(seen, [test], [fitted]))
 
 
 def large_segments(features: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -70,10 +114,6 @@ def large_segments(features: pl.DataFrame) -> dict[str, np.ndarray]:
                 {f"{column} {value}": (features[column] == value).fill_null(value=False).to_numpy() for value in large}
             )
     return found
-
-
-def _only_logistic(recipe: Recipe) -> Recipe:
-    return replace(recipe, boosting_share=0.0, own_shares=dict.fromkeys(recipe.own_shares, 0.0))
 
 
 def _fit_clock(seen: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel | None:

@@ -17,11 +17,12 @@ from forecast.errors import InputError
 from forecast.estimators.boosting import column_rules, fit_boosting_until_worse, training_set
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
+from forecast.estimators.win import WinModel
 from forecast.metrics import Floats, at_level, log_losses
 from training.choose import USUAL_PENALTY, choose_inputs, choose_level, choose_mix, without_entries
 from training.config import Experiment, Range
 from training.dataset import Dataset
-from training.fit import Evidence, Recipe, Trees, faded, fit_recipe, judge_models, rarer_count
+from training.fit import Evidence, Recipe, Trees, faded, fit_recipe, judge_models, only_logistic, rarer_count
 from training.folds import Fold
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
@@ -53,12 +54,14 @@ class Search:
 
     Attributes:
         recipe: the best.
-        evidence: what the recipe predicts for the rows judged in the folds.
-        level_error: how far, in log-odds, its level was off there.
+        models: the recipe fitted on each fold.
+        evidence: what they predict for the rows judged in the folds.
+        level_error: how far, in log-odds, their level was off there.
         trials: log loss of each finished trial, in order.
     """
 
     recipe: Recipe
+    models: tuple[WinModel, ...]
     evidence: Evidence
     level_error: float
     trials: tuple[float, ...]
@@ -111,16 +114,39 @@ def search_recipe(
         penalty=_best_penalty(taught, encoding, matrix),
     )
     mixed = choose_mix(dataset, folds, replace(recipe, trees=recipe.trees[:1]))
-    recipe = replace(mixed, trees=recipe.trees)
-    models = [fit_recipe(dataset, fold.fit, recipe) for fold in folds]
-    level = choose_level(dataset, folds, models, recipe, ages_days=experiment.ages_days)
     trials = tuple(trial.value for trial in _finished(study) if trial.value is not None)
+    return _settled(dataset, folds, replace(mixed, trees=recipe.trees), ages_days=experiment.ages_days, trials=trials)
+
+
+def _settled(
+    dataset: Dataset, folds: list[Fold], recipe: Recipe, *, ages_days: tuple[float, ...], trials: tuple[float, ...]
+) -> Search:
+    """Fit a recipe on each fold, and choose its level."""
+    models = [fit_recipe(dataset, fold.fit, recipe) for fold in folds]
+    level = choose_level(dataset, folds, models, recipe, ages_days=ages_days)
     return Search(
         recipe=level.recipe,
+        models=tuple(models),
         evidence=judge_models(dataset, folds, models),
         level_error=level.error,
         trials=trials,
     )
+
+
+def without_trees(dataset: Dataset, folds: list[Fold], search: Search, ages_days: tuple[float, ...]) -> Search:
+    """Give what the search would have found, had there been only the logistic regression."""
+    return _settled(dataset, folds, only_logistic(search.recipe), ages_days=ages_days, trials=search.trials)
+
+
+def with_newest(
+    dataset: Dataset, folds: list[Fold], search: Search, model: WinModel, ages_days: tuple[float, ...]
+) -> Search:
+    """Choose the level again with one more fold, the last, on which `model` is the recipe's.
+
+    How fast the share won moves shows nowhere as well as in the newest rows.
+    """
+    level = choose_level(dataset, folds, [*search.models, model], search.recipe, ages_days=ages_days)
+    return replace(search, recipe=level.recipe, level_error=level.error)
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

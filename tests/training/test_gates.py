@@ -123,10 +123,32 @@ def test_a_large_segment_that_is_far_off_is_stopped(good):
 @pytest.mark.parametrize("shift", [-0.9, 0.9])
 def test_probabilities_that_are_all_too_high_or_too_low_are_stopped(good, log_odds, shift):
     """An average gap of more than the bound fails the gate of calibration, while order and slope are right."""
-    found = failed(replace(good, ours=expit(log_odds + shift), prior=np.full(1500, 0.9), clock=np.full(1500, 0.9)))
+    found = failed(replace(good, ours=expit(log_odds + shift)))
     assert "calibrated" in found
     assert "neither too sure nor too timid" not in found
     assert "beats the prior on log loss" not in found
+
+
+@pytest.mark.parametrize(("prior", "passed"), [(0.4, False), (0.1, True)])
+def test_a_gap_is_excused_where_what_would_be_served_instead_is_further_off(good, log_odds, prior, passed):
+    """Where the share won has moved, so that the prior is off beyond the bound and clearly worse, ours is served, and this is said."""
+    ours, everyone = expit(log_odds - 1.3), np.ones(1500, bool)
+    moved = replace(good, ours=ours, prior=np.full(1500, prior), live=None, segments={"everyone": everyone})
+    gates = {gate.name: gate for gate in decide_gates(moved, RULES, seed=1)}
+    for name in ("calibrated", "calibrated in each large segment"):
+        assert gates[name].passed == passed
+        assert ("the share won has moved" in gates[name].sentence) == passed
+
+
+def test_a_gap_is_not_excused_where_the_prior_is_off_but_closer(good, log_odds):
+    """A prior that is off is no excuse for what is further from the truth."""
+    assert "calibrated" in failed(replace(good, ours=expit(log_odds - 3.5), prior=np.full(1500, 0.25)))
+
+
+def test_the_regression_is_no_better_for_another_level(good, log_odds):
+    """Where ours tells opportunities apart as the regression does, a wrong level fails no gate of the regression's."""
+    found = failed(replace(good, ours=expit(log_odds - 0.5), logistic=good.ours))
+    assert not set(NAMES[4:6]) & set(found)
 
 
 @pytest.mark.parametrize(("count", "passed"), [(60, True), (1500, False)])
@@ -178,8 +200,9 @@ def test_every_sentence_says_what_was_found_and_what_was_asked(good):
     found = measure(good.won, good.ours, good.weight)
     assert sentences[0].startswith("log loss at the right level ")
     assert sentences[0].endswith("of bootstrap draws (asked for: 90%)")
-    assert sentences[4].startswith(f"log loss {found['log_loss']:.4f} against ")
-    assert sentences[5].startswith(f"Brier score {found['brier']:.4f} against ")
+    assert sentences[4].startswith("log loss at the right level ")
+    assert sentences[10].startswith(f"log loss {found['log_loss']:.4f} against ")
+    assert sentences[11].startswith(f"Brier score {found['brier']:.4f} against ")
     assert sentences[5].endswith("(asked for: below 90%)")
     assert sentences[6].startswith(f"expected calibration error {found['calibration_error']:.3f}, of which ")
     assert sentences[6].endswith("(asked for: at most 0.05 beyond chance)")

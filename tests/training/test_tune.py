@@ -2,15 +2,16 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from learning import BRIEF, EXPERIMENT, UNTIL, draw_dataset
 from scipy.special import expit
 
 from forecast.errors import InputError
 from forecast.metrics import log_losses
-from training.fit import judge_on_folds
+from training.fit import fit_recipe, judge_on_folds, only_logistic
 from training.folds import choosing_folds
-from training.tune import Budget, search_recipe
+from training.tune import Budget, search_recipe, with_newest, without_trees
 
 
 def folds_of(dataset):
@@ -131,3 +132,31 @@ def test_outcomes_of_other_rows_say_nothing(dataset):
     changed = replace(dataset, keys=dataset.keys.with_columns(won=np.where(outside, 1, dataset.keys["won"].to_numpy())))
     found = search_recipe(changed, folds, EXPERIMENT, left_out=frozenset(), budget=BRIEF, on_trial=lambda *_: None)
     assert found.recipe == search(dataset).recipe
+
+
+def test_without_its_trees_a_search_is_that_of_the_regression(dataset, long_search):
+    """The regression alone has evidence and models of its own; what it sees is what was found."""
+    folds = folds_of(dataset)
+    found = without_trees(dataset, folds, long_search, EXPERIMENT.ages_days)
+    assert found.recipe.left_out == long_search.recipe.left_out
+    assert all(model.mix.boosting is None for model in found.models)
+    again = judge_on_folds(dataset, folds, only_logistic(long_search.recipe))
+    np.testing.assert_allclose(found.evidence.log_odds, again.log_odds, atol=1e-9)
+
+
+@pytest.mark.parametrize(("last", "follows"), [(0.0, False), (4.0, True)])
+def test_the_newest_rows_say_how_fast_the_level_moves(dataset, long_search, last, follows):
+    """A share won that began to move lately is followed, though the folds of the search had seen nothing of it."""
+    created = dataset.keys["created_at"].dt.epoch("s").to_numpy() / 86_400
+    along = (created - created.min()) / np.ptp(created)
+    log_odds = dataset.features["size"].to_numpy() - 1 + last * np.clip((along - 0.5) / 0.25, 0, 1)
+    won = np.random.default_rng(2).random(dataset.groups.max() + 1)[dataset.groups] < expit(log_odds)
+    known = pl.col("won").is_not_null()
+    moved = replace(dataset, keys=dataset.keys.with_columns(won=pl.when(known).then(pl.Series(won.astype(int)))))
+    *folds, newest = folds_of(moved)
+    recipe = replace(long_search.recipe, level_half_life_days=None, level_ages_days=None)
+    models = tuple(fit_recipe(moved, fold.fit, recipe) for fold in folds)
+    before = replace(long_search, recipe=recipe, models=models)
+    model = fit_recipe(moved, newest.fit, recipe)
+    found = with_newest(moved, [*folds, newest], before, model, EXPERIMENT.ages_days)
+    assert (found.recipe.level_half_life_days is not None) == follows
