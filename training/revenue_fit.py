@@ -13,10 +13,13 @@ from forecast.revenue.cells import BOUNDS
 from forecast.revenue.futures import shocks
 from training.revenue_backtest import Origin
 
-SHARES = np.linspace(0, 1, 21)
 SPREADS = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0])
-# The usual weights count as much as what so many origins say; likewise the usual spreads.
+# The usual spreads count as much as what so many origins say.
 USUAL_ORIGINS = 8.0
+# Weights of the time series lie about as far from the usual ones, from company to company.
+SHARE_SPREAD = 0.2
+# Origins overlap in what they forecast: so many say as much as one by itself.
+OVERLAP = 3.0
 # Months ahead lend each other their evidence, the less the further apart.
 NEIGHBOUR = 0.5
 
@@ -38,24 +41,24 @@ class Blended:
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What an origin says of each weight and spread, tried one by one.
+    """What an origin says of weights, and of each spread, tried one by one.
 
     Attributes:
-        share_losses: by level, weights tried × months; None where there was no time series to weigh.
+        share_products: by level, `_products` × months; None where there was no time series to weigh.
         spread_losses: by level, spreads tried × months, at the usual weights.
     """
 
     origin: Origin
-    share_losses: Mapping[str, Floats] | None
+    share_products: Mapping[str, Floats] | None
     spread_losses: Mapping[str, Floats]
 
 
 def learn(origin: Origin, *, seed: int) -> Lesson:
-    """Try every weight and every spread on an origin."""
+    """Learn what an origin says of weights, and try every spread on it."""
     levels = (COMPANY, PERSON)
     return Lesson(
         origin=origin,
-        share_losses=None if origin.series is None else {level: _share_losses(origin, level) for level in levels},
+        share_products=None if origin.series is None else {level: _products(origin, level) for level in levels},
         spread_losses={
             level: np.array([_range_loss(origin, _with_spread(level, spread), level, seed) for spread in SPREADS])
             for level in levels
@@ -67,8 +70,8 @@ def fit_revenue_model(lessons: Sequence[Lesson], moment: datetime) -> RevenueMod
     """Take weights and spreads from what was known of these origins at a moment; the usual ones as far as it was little."""
     shares, spreads = {}, {}
     for level in (COMPANY, PERSON):
-        weighed = [(one.origin, one.share_losses[level]) for one in lessons if one.share_losses is not None]
-        shares[level] = _chosen(SHARES, weighed, moment, USUAL.series_shares[level])
+        weighed = [(one.origin, one.share_products[level]) for one in lessons if one.share_products is not None]
+        shares[level] = _shares(weighed, moment, USUAL.series_shares[level])
         tried = [(one.origin, one.spread_losses[level]) for one in lessons]
         spreads[level] = _chosen(SPREADS, tried, moment, USUAL.spreads[level])
     return RevenueModel(series_shares=shares, spreads=spreads)
@@ -78,13 +81,45 @@ def _chosen(
     tried: Floats, evidence: Sequence[tuple[Origin, Floats]], moment: datetime, usual: tuple[float, ...]
 ) -> tuple[float, ...]:
     """Take for each month ahead the value of lowest loss over the months that were over, leaning on the usual one."""
-    months = max((losses.shape[1] for _, losses in evidence), default=len(usual))
-    sums, counts = np.zeros((len(tried), months)), np.zeros(months)
-    for origin, losses in evidence:
+    sums, counts = _sums(evidence, moment, rows=len(tried), months=len(usual))
+    return _leaning(tried, sums, counts, carried_on(usual, len(counts)))
+
+
+def _sums(
+    evidence: Sequence[tuple[Origin, Floats]], moment: datetime, *, rows: int, months: int
+) -> tuple[Floats, Floats]:
+    """Add up what origins say of the months that were over, rows × months, and count them by month."""
+    months = max((said.shape[1] for _, said in evidence), default=months)
+    sums, counts = np.zeros((rows, months)), np.zeros(months)
+    for origin, said in evidence:
         known = origin.known_at(moment)
-        sums[:, known] += losses[:, known]
+        sums[:, known] += said[:, known]
         counts += known
-    return _leaning(tried, sums, counts, carried_on(usual, months))
+    return sums, counts
+
+
+def _shares(evidence: Sequence[tuple[Origin, Floats]], moment: datetime, usual: tuple[float, ...]) -> tuple[float, ...]:
+    """Weigh by regression of what the parts missed on what the series says else, leaning on the usual weights (Bayes).
+
+    So far as both views miss alike, which they mostly do, a few origins can't tell weights apart, and the usual ones stay.
+    """
+    sums, counts = _sums(evidence, moment, rows=4, months=len(usual))
+    about = carried_on(usual, len(counts))
+    if not counts.any():
+        return tuple(float(share) for share in about)
+    kernel = _kernel(len(counts))
+    squares, products, missed, cells = sums @ (kernel / kernel.sum(axis=0))
+    best = np.clip(products / np.maximum(squares, 1e-12), 0, 1)
+    noise = (missed - 2 * best * products + best**2 * squares) / np.maximum(cells, 1.0)
+    prior = OVERLAP * noise / SHARE_SPREAD**2
+    shares = np.clip((products + prior * about) / np.maximum(squares + prior, 1e-12), 0, 1)
+    return tuple(float(share) for share in np.where(cells > 0, shares, about))
+
+
+def _kernel(months: int) -> Floats:
+    """Give how much of each month's evidence counts for each, neighbours lending theirs."""
+    apart = np.abs(np.arange(months)[:, None] - np.arange(months)[None, :])
+    return np.asarray(NEIGHBOUR**apart, dtype=np.float64)
 
 
 def blended(origin: Origin, model: RevenueModel, *, seed: int) -> Blended:
@@ -110,18 +145,22 @@ def _struck(origin: Origin, factors: Floats, model: RevenueModel, *, seed: int) 
     return np.asarray(origin.drawn * factors[:, :, None] * every * own)
 
 
-def _share_losses(origin: Origin, level: str) -> Floats:
-    """Give the absolute error at each weight and month, as a share of the usual month."""
+def _products(origin: Origin, level: str) -> Floats:
+    """Give by month the sums of (series − parts)², (series − parts)(actual − parts), (actual − parts)², and how many were summed.
+
+    In usual months.
+    """
     series = origin.series if origin.series is not None else origin.parts
-    actual = origin.actual - np.eye(1, origin.parts.shape[1])[0] * origin.won[:, None]
+    won = np.eye(1, origin.parts.shape[1])[0] * origin.won[:, None]
     if level == COMPANY:
-        whole = origin.company - np.eye(1, origin.parts.shape[1])[0] * origin.won.sum()
-        views = [values.sum(axis=0, keepdims=True) for values in (origin.parts, series)]
-        actual = whole[None, :]
+        parts, other = (values.sum(axis=0, keepdims=True) for values in (origin.parts, series))
+        actual = origin.company[None, :] - won.sum(axis=0)
     else:
-        views = [origin.parts, series]
-    mixed = (1 - SHARES)[:, None, None] * views[0] + SHARES[:, None, None] * views[1]
-    return np.asarray(np.abs(mixed - actual).sum(axis=1) / _usual_month(origin))
+        parts, other, actual = origin.parts, series, origin.actual - won
+    apart, missed = (other - parts) / _usual_month(origin), (actual - parts) / _usual_month(origin)
+    return np.stack(
+        [(apart**2).sum(axis=0), (apart * missed).sum(axis=0), (missed**2).sum(axis=0), (apart**0).sum(axis=0)]
+    )
 
 
 def _usual_month(origin: Origin) -> float:
@@ -145,8 +184,7 @@ def _range_loss(origin: Origin, model: RevenueModel, level: str, seed: int) -> F
 def _leaning(tried: Floats, losses: Floats, counts: Floats, usual: Floats) -> tuple[float, ...]:
     """Take the value of lowest loss, neighbouring months lending theirs, as far as origins are many; the usual one for the rest."""
     months = losses.shape[1]
-    apart = np.abs(np.arange(months)[:, None] - np.arange(months)[None, :])
-    kernel = NEIGHBOUR**apart
+    kernel = _kernel(months)
     best = tried[np.argmin(losses @ kernel, axis=0)]
     seen = counts @ kernel / kernel.sum(axis=0) if months else counts
     trust = seen / (seen + USUAL_ORIGINS)

@@ -168,4 +168,3 @@ def test_new_deals_come_and_are_won_as_before(records_of):
     steady = 2 * 0.3 * np.diff(months.ends_days, prepend=0)
     assert arrivals.counts[0] == pytest.approx(0, abs=0.5)
     assert arrivals.counts[2:] == pytest.approx(steady[2:], rel=0.15)
-    assert arrivals.shares.sum() == pytest.approx(1)

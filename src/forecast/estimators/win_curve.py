@@ -113,6 +113,7 @@ def fit_win_curve(
     edges_days: tuple[float, ...],
     category_positions: list[int],
     seed: int,
+    weights: Floats | None = None,
 ) -> WinCurve:
     """Fit hazards on a row for each opportunity and interval that it was seen to begin open.
 
@@ -123,13 +124,19 @@ def fit_win_curve(
         edges_days: ends of the intervals.
         category_positions: columns of the matrix that hold codes.
         seed: of LightGBM.
+        weights: how much each row counts; all the same where missing.
     """
     starts, ends = np.array([0.0, *edges_days[:-1]]), np.array(edges_days)
     over = took_days[:, None] >= ends  # an open one counts in an interval only if it was seen to its end
     ended_in = (end[:, None] != OPEN) & (took_days[:, None] >= starts) & ~over
     row, interval = np.nonzero(over | ended_in)
     label = np.where(ended_in[row, interval], end[row], OPEN)
-    data = lgb.Dataset(_with_interval(matrix, row, interval), label, categorical_feature=category_positions)
+    data = lgb.Dataset(
+        _with_interval(matrix, row, interval),
+        label,
+        weight=None if weights is None else weights[row],
+        categorical_feature=category_positions,
+    )
     booster = lgb.train({**PARAMETERS, "seed": seed}, data, num_boost_round=ROUNDS)
     return WinCurve(edges_days, booster.model_to_string(num_iteration=-1))
 

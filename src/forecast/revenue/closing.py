@@ -21,6 +21,8 @@ INTERVALS = 12
 ENDS_MIN = 60
 PRIOR_ENDS = 2.0
 PRIOR_DAYS = 60.0
+# No deal counts for more, or less, than so many usual ones.
+WEIGHT_BOUND = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,9 @@ def fit_hazard(sales: Sales, *, horizon_days: float, seed: int) -> LearntHazard 
     """Learn hazards from deals as they stood at earlier moments; of few ends, only how often deals end."""
     looks = _looks(sales)
     ends = looks.join(
-        sales.deals.select("opportunity_id", "status", "closed_at"), on="opportunity_id", maintain_order="left"
+        sales.deals.select("opportunity_id", "status", "closed_at", "amount"),
+        on="opportunity_id",
+        maintain_order="left",
     )
     took = days_since(ends["as_of"], sales.as_of) - np.nan_to_num(days_since(ends["closed_at"], sales.as_of))
     end = ends["status"].replace_strict({"open": OPEN, "won": WON, "lost": LOST}).cast(pl.Int64).to_numpy()
@@ -75,8 +79,17 @@ def fit_hazard(sales: Sales, *, horizon_days: float, seed: int) -> LearntHazard 
         edges_days=edges,
         category_positions=encoding.category_positions,
         seed=seed,
+        weights=_weights(ends["amount"]),
     )
     return LearntHazard(encoding=encoding, curve=curve)
+
+
+def _weights(amounts: pl.Series) -> Floats:
+    """Let deals count by the root of their amounts: a revenue forecast rests on the large ones, and they take longer."""
+    known = amounts.clip(lower_bound=0).to_numpy()
+    usual = float(np.nanmean(known)) if np.isfinite(known).any() else 0.0
+    share = np.nan_to_num(known / usual, nan=1.0) if usual > 0 else np.ones(len(known))
+    return np.sqrt(np.clip(share, 1 / WEIGHT_BOUND, WEIGHT_BOUND))
 
 
 def _looks(sales: Sales) -> pl.DataFrame:

@@ -85,14 +85,19 @@ def draw_arrivals(arrivals: Arrivals, units: Units, *, count: int, rng: np.rando
         shape = 1 / arrivals.dispersion
         expected = expected * rng.gamma(shape, 1 / shape, count)
     numbers = rng.poisson(expected)
-    total = int(numbers.sum())
-    like = rng.choice(len(arrivals.shares), total, p=arrivals.shares)
+    like = np.concatenate([_likened(arrivals, month, int(numbers[month].sum()), rng) for month in range(months)])
     return Drawn(
         units={level: codes[like] for level, codes in units.numbers(arrivals.examples).items()},
         month=np.repeat(np.repeat(np.arange(months), count), numbers.ravel()),
         future=np.repeat(np.tile(np.arange(count), months), numbers.ravel()),
         amount=arrivals.examples["amount"].to_numpy()[like],
     )
+
+
+def _likened(arrivals: Arrivals, month: int, count: int, rng: np.random.Generator) -> Ints:
+    """Draw which example each of a month's sales is like."""
+    weights = arrivals.expected[:, month]
+    return rng.choice(len(weights), count, p=weights / weights.sum()) if count else np.zeros(0, np.int64)
 
 
 def add_up(drawn: list[Drawn], units: Units, level: str, *, months: int, count: int) -> Floats:

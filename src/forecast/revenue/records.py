@@ -52,8 +52,8 @@ class Sales:
         history: of opportunities, cut there.
         deals: `opportunity_id, created_at, closed_at, status, amount, won_amount`, the product and the units; opportunities that
             have a creation date, `amount` as known at the moment.
-        booked: `booked_at, amount, from_deal` and the units: won opportunities, and orders that have none; `from_deal` where
-            there is a deal that it can be told from beforehand.
+        booked: `booked_at, created_at, amount, from_deal` and the units: won opportunities, and orders that have none;
+            `from_deal` where there is a deal that it can be told from beforehand, which was created then.
         currency: of all amounts; None where the records name none.
         timezone: of months.
         remarks: what was left out, in sentences.
@@ -191,13 +191,19 @@ def _booked(deals: pl.DataFrame, orders: pl.DataFrame) -> tuple[pl.DataFrame, tu
     """Give what was booked: won opportunities and orders without one; orders alone where none names an opportunity."""
     won = deals.filter(pl.col("status") == "won", pl.col("closed_at").is_not_null()).select(
         pl.col("closed_at").alias("booked_at"),
+        "created_at",
         pl.coalesce("won_amount", "amount").alias("amount"),
         pl.col("created_at").is_not_null().alias("from_deal"),
         *UNITS,
     )
     won = won.drop_nulls("amount")
     linked = orders["opportunity_id"].is_not_null()
-    loose = orders.filter(~linked).select("booked_at", "amount", pl.lit(value=False).alias("from_deal"), *UNITS)
+    no_deal = (
+        pl.lit(None, won["created_at"].dtype).alias("created_at"),
+        "amount",
+        pl.lit(value=False).alias("from_deal"),
+    )
+    loose = orders.filter(~linked).select("booked_at", *no_deal, *UNITS)
     if orders.is_empty() or linked.any():
         said = () if loose.is_empty() else (f"{loose.height} orders without an opportunity count as booked, too",)
         return pl.concat([won, loose]), said

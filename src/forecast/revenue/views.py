@@ -59,10 +59,10 @@ class Views:
         found = np.zeros((len(self.units.ids[level]), len(self.months.starts)))
         for arrivals in self.arrivals:
             units = self.units.numbers(arrivals.examples)
-            worth = (arrivals.shares * arrivals.examples["amount"].to_numpy())[:, None]
+            worth = arrivals.expected * arrivals.examples["amount"].to_numpy()[:, None]
             if factors is not None:
                 worth = worth * factors[units[PERSON]]
-            found += _summed(units[level], worth, len(found)) * arrivals.counts
+            found += _summed(units[level], worth, len(found))
         return found
 
 
