@@ -4,7 +4,8 @@ import json
 import math
 from datetime import UTC, date, datetime, time, timedelta
 
-from worlds import CUSTOM_FIELDS, INSTANT, custom_types, now
+from world_history import custom_types
+from worlds import CUSTOM_FIELDS, INSTANT, now
 
 from forecast.history import OVERWRITTEN_ON_CLOSE
 

@@ -6,17 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from feature_oracles import feature_oracle
-from worlds import (
-    INSTANT,
-    STEP,
-    World,
-    add_change,
-    history_of,
-    make_plan,
-    make_subjects,
-    make_world,
-    subjects_frame,
-)
+from world_history import history_of, make_plan
+from worlds import INSTANT, STEP, World, add_change, make_subjects, make_world, subjects_frame
 
 from forecast.features import FeaturePlan, opportunity_features, plan_features
 from forecast.snapshot import take_snapshot

@@ -4,16 +4,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from worlds import (
-    CUSTOM_FIELDS,
-    START,
-    STEP,
-    history_of,
-    make_plan,
-    make_subjects,
-    make_world,
-    write_world,
-)
+from world_history import history_of, make_plan
+from worlds import CUSTOM_FIELDS, START, STEP, make_subjects, make_world, write_world
 
 from forecast.features import opportunity_features, plan_features
 from forecast.history import read_history, read_stages

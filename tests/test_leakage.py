@@ -6,6 +6,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from world_history import history_of, make_plan
 from worlds import (
     INSTANT,
     MOMENT,
@@ -15,8 +16,6 @@ from worlds import (
     World,
     add_change,
     as_text,
-    history_of,
-    make_plan,
     make_subjects,
     make_world,
     put,

@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 from oracles import by_id
-from worlds import INSTANT, MOMENT, START, STEP, history_of, make_subjects, make_world, subjects_frame
+from world_history import history_of
+from worlds import INSTANT, MOMENT, START, STEP, make_subjects, make_world, subjects_frame
 
 from forecast.outcomes import WEIGHT_LIMIT, censoring_weights, maturity, opportunity_outcomes
 

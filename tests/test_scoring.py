@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from fitted import PARAMETERS
 from polars.testing import assert_frame_equal
 from scipy.special import expit
-from worlds import INSTANT, START, STEP, STEPS, history_of, make_plan, make_subjects, make_world, subjects_frame
+from world_history import history_of, make_plan
+from worlds import INSTANT, START, STEP, STEPS, make_subjects, make_world, subjects_frame
 
 from forecast.estimators.boosting import Boosting, fit_boosting, training_set
 from forecast.estimators.encoding import fit_encoding

@@ -3,19 +3,8 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 from oracles import by_id, earlier_closings, known, won_log_amounts
-from worlds import (
-    INSTANT,
-    MOMENT,
-    RATES,
-    START,
-    STEP,
-    World,
-    add_change,
-    history_of,
-    make_subjects,
-    make_world,
-    subjects_frame,
-)
+from world_history import RATES, history_of
+from worlds import INSTANT, MOMENT, START, STEP, World, add_change, make_subjects, make_world, subjects_frame
 
 from forecast.changes import as_known
 from forecast.snapshot import take_snapshot

@@ -4,7 +4,8 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from worlds import INSTANT, START, STEP, STEPS, history_of, make_plan, make_world, subjects_frame
+from world_history import history_of, make_plan
+from worlds import INSTANT, START, STEP, STEPS, make_world, subjects_frame
 
 from forecast.errors import InputError
 from forecast.features import opportunity_features

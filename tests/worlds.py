@@ -9,20 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
-from dealings import Dealings, draw_dealings, with_dealings, write_dealings
+from dealings import Dealings, draw_dealings, write_dealings
 
-from forecast.changes import CHANGE_TYPES
-from forecast.features import plan_features
-from forecast.history import OPPORTUNITY_COLUMNS, OVERWRITTEN_ON_CLOSE
 from forecast.records import Account, Activity, Change, CustomField, Opportunity, Person, Product, Stage
-from forecast.snapshot import History
-from forecast.store import frame_type
 
 START = datetime(2024, 2, 26, tzinfo=UTC)
 STEP = timedelta(hours=12)
 STEPS = 80
 INSTANT = timedelta(microseconds=1)
-RATES = ("owner_id", "account_id", "source", "product_id", "account_industry", "product_family", "team_id")
 MOMENT = pl.Datetime("us", "UTC")
 
 CUSTOM_FIELDS = (
@@ -36,12 +30,6 @@ CUSTOM_FIELDS = (
     ("account", "branches", "number", "tracked"),
     ("account", "tier", "category", "fixed"),
 )
-_CUSTOM_TYPES = {"number": pl.Float64(), "boolean": pl.Boolean(), "date": pl.Date()}
-_CLOSING_TYPES = {"id": pl.String, "status": pl.String, "closed_at": MOMENT, "won_amount": pl.Float64}
-_STAGE_TYPES = {"name": pl.String, "position": pl.Int64, "kind": pl.String}
-_ACCOUNT_NAMES = (
-    "industry", "region", "country", "channel", "size", "employees", "annual_revenue", "founded_year",
-)  # fmt: skip
 
 
 @dataclass
@@ -143,7 +131,7 @@ def make_world(seed, size=12):
     for _ in range(3 * size):
         _activity(world, draw)
     draw_dealings(world, _Draw(f"dealings {seed}"))
-    world.changes = list(_distinct(world.changes))
+    world.changes = list(distinct_changes(world.changes))
     world.sort()
     return world
 
@@ -256,7 +244,7 @@ def write_world(session, world):
     """Write the records into their tables."""
     for table, rows in (
         (Opportunity, world.opportunities),
-        (Change, _distinct(world.changes)),
+        (Change, distinct_changes(world.changes)),
         (Activity, world.activities),
         (Account, world.accounts),
         (Person, world.people),
@@ -276,107 +264,10 @@ def _jsonable(row):
     return row | {"custom": custom}
 
 
-def _distinct(changes):
+def distinct_changes(changes):
+    """Leave out changes that repeat another."""
     names = ("kind", "record_id", "field", "changed_at", "new_value")
     return {tuple(change[name] for name in names): change for change in reversed(changes)}.values()
-
-
-def history_of(world):
-    """Build the frames that reading these records from the database must give."""
-    changes = sorted(_distinct(world.changes), key=lambda change: (change["changed_at"], change["id"]))
-    history = History(
-        opportunities=_opportunity_frame(world),
-        closings=_frame(world.opportunities, _CLOSING_TYPES).rename({"id": "opportunity_id"}),
-        changes=_change_frame(changes, "opportunity", ""),
-        account_changes=_change_frame(changes, "account", "account_"),
-        activities=_activity_frame(world),
-        accounts=_account_frame(world),
-        people=_attribute_frame(world.people, Person, "owner_", ("team_id", "title", "manager_id")),
-        products=_attribute_frame(world.products, Product, "product_", ("family", "line", "list_price")),
-        stages=_frame(world.stages, _STAGE_TYPES).rename({"name": "stage"}),
-        custom_types=custom_types(),
-        overwritten_on_close=OVERWRITTEN_ON_CLOSE,
-    )
-    return with_dealings(history, world)
-
-
-def _frame(rows, types):
-    return pl.DataFrame([[row[name] for name in types] for row in rows], schema=types, orient="row")
-
-
-def custom_types():
-    """Give the type of each custom column that may enter a snapshot."""
-    prefixes = {"opportunity": "custom_", "account": "account_custom_"}
-    ordered = sorted(CUSTOM_FIELDS, key=lambda declared: (declared[0] == "account", declared[1]))
-    return {prefixes[kind] + name: type_ for kind, name, type_, time in ordered if time != "outcome"}
-
-
-def _custom_columns(rows, kind, prefix):
-    columns = []
-    for of, name, type_, time in sorted(CUSTOM_FIELDS, key=lambda declared: declared[1]):
-        if of == kind and time != "outcome":
-            values = [row["custom"].get(name) for row in rows]
-            if type_ == "list":
-                values = [as_text(name, value) for value in values]
-            columns.append(pl.Series(f"{prefix}custom_{name}", values, dtype=_CUSTOM_TYPES.get(type_, pl.String())))
-    return columns
-
-
-def _opportunity_frame(world):
-    columns = [
-        pl.Series(
-            "opportunity_id" if column.name == "id" else column.name,
-            [row.get(column.name) for row in world.opportunities],
-            dtype=frame_type(column.type),
-        )
-        for column in OPPORTUNITY_COLUMNS
-    ]
-    return pl.DataFrame([*columns, *_custom_columns(world.opportunities, "opportunity", "")])
-
-
-def _change_frame(changes, kind, prefix):
-    rows = [
-        [
-            change["record_id"],
-            prefix + change["field"].replace("custom.", "custom_"),
-            *(change[name] for name in ("changed_at", "old_value", "new_value")),
-        ]
-        for change in changes
-        if change["kind"] == kind
-    ]
-    return pl.DataFrame(rows, schema=CHANGE_TYPES, orient="row")
-
-
-def _activity_frame(world):
-    schema = {
-        "opportunity_id": pl.String,
-        "occurred_at": MOMENT,
-        "type": pl.String,
-        "direction": pl.String,
-        "person_id": pl.String,
-        "contact_id": pl.String,
-        "duration_minutes": pl.Float64,
-    }
-    earliest = datetime.min.replace(tzinfo=UTC)
-    ordered = sorted(world.activities, key=lambda row: (row["occurred_at"] or earliest, row["id"]))
-    return pl.DataFrame(
-        [[*(row.get(name) for name in schema), row["created_at"] or row["occurred_at"]] for row in ordered],
-        schema=schema | {"known_at": MOMENT},
-        orient="row",
-    )
-
-
-def _account_frame(world):
-    frame = _attribute_frame(world.accounts, Account, "account_", _ACCOUNT_NAMES)
-    return frame.with_columns(*_custom_columns(world.accounts, "account", "account_"))
-
-
-def _attribute_frame(rows, table, prefix, names):
-    key = {"owner_": "owner_id", "product_": "product_id", "account_": "account_id"}[prefix]
-    types = {name: frame_type(table.__table__.c[name].type) for name in names}
-    columns = [pl.Series(key, [row["id"] for row in rows], dtype=pl.String)]
-    columns += [pl.Series(prefix + name, [row.get(name) for row in rows], dtype=kind) for name, kind in types.items()]
-    return pl.DataFrame(columns)
 
 
 def make_subjects(world, seed, count=40):
@@ -399,8 +290,3 @@ def make_subjects(world, seed, count=40):
 def subjects_frame(subjects):
     """Give (opportunity_id, as_of) pairs as a frame."""
     return pl.DataFrame(subjects, schema={"opportunity_id": pl.String, "as_of": MOMENT}, orient="row")
-
-
-def make_plan(world):
-    """Plan the features of a world with all rates."""
-    return plan_features(history_of(world), RATES)

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 from learning import DAY, KEY_TYPES, UNTIL, draw_dataset, without_dates
 from oracles import by_id
-from worlds import INSTANT, START, STEP, history_of, make_plan, make_world
+from world_history import history_of, make_plan
+from worlds import INSTANT, START, STEP, make_world
 
 from forecast.outcomes import censoring_weights, maturity
 from forecast.snapshot import cut_history
