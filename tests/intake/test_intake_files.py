@@ -1,4 +1,5 @@
 import gzip
+import itertools
 
 import pytest
 
@@ -98,3 +99,27 @@ def test_a_folder_gives_its_csv_files_by_name(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match=r"no \.csv"):
         find_files([tmp_path / "empty"])
+
+
+QUOTED = ['"{b}x",y', 'x,"y{b}"', 'x,"y{b}z"']
+BARE = ["{b}x,y", "x{b},y", "x,{b}y", "x,y{b}"]
+BLANKS = [" ", "\t", "\v", "\f", "\x85", "\xa0", "\u2003", "\u3000"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("blank", "cells"),
+    [*itertools.product(BLANKS, QUOTED + BARE), *itertools.product("\r\n", QUOTED)],
+)
+def test_cells_are_stripped_of_all_white_space(open_one, write, blank, end, cells):
+    """Blanks of any kind at the edge of a cell go, wherever the cell stands; those within it stay."""
+    line = cells.format(b=blank)
+    file = open_one(write(f"a,b{end}m,n{end}{line}{end}"))
+    (found,) = [chunk.texts.rows()[-1][1:] for chunk in read_chunks(file)]
+    assert found == ("x", f"y{blank}z" if "z" in cells else "y")
+
+
+def test_cells_of_nothing_but_blanks_are_empty(open_one, write):
+    """What is left of blanks is no text."""
+    (chunk,) = read_chunks(open_one(write('a,b\n1, \n2,"  "\n3,""\n4,x\n')))
+    assert chunk.texts["b"].to_list() == [None, None, None, "x"]

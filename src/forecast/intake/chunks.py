@@ -13,11 +13,13 @@ class Chunk:
     """Some rows of a file, as text.
 
     `frame` has a column a heading and `ROW`, the row's number as a spreadsheet counts (the first line is row 1). `ragged`
-    are the rows with a wrong number of cells or a quotation mark that is never closed, by number.
+    are the rows with a wrong number of cells or a quotation mark that is never closed, by number. `is_stripped` says that no
+    cell begins or ends with white space; false says nothing.
     """
 
     frame: pl.DataFrame
     ragged: dict[int, list[str]]
+    is_stripped: bool = False
 
     @property
     def read(self) -> int:
@@ -27,7 +29,7 @@ class Chunk:
     @cached_property
     def texts(self) -> pl.DataFrame:
         """Give the cells stripped, and null where nothing is left."""
-        stripped = self.frame.with_columns(pl.col(pl.String).str.strip_chars())
+        stripped = self.frame if self.is_stripped else self.frame.with_columns(pl.col(pl.String).str.strip_chars())
         return stripped.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -15,16 +15,20 @@ from forecast.intake.chunks import Chunk, make_chunk
 
 BLOCK_BYTES = 4 << 20
 _RECORD_BYTES_MAX = 64 << 20
-_QUOTE, _NEWLINE, _RETURN = b'"'[0], b"\n"[0], b"\r"[0]
+_QUOTE, _NEWLINE, _RETURN, _SPACE = b'"\n\r '
+_BLANKS = (b"\t", b"\v", b"\f")
+# How the other letters that are white space begin in UTF-8.
+_WIDE_BLANKS = (b"\xc2\x85", b"\xc2\xa0", b"\xe1\x9a\x80", b"\xe2\x80", b"\xe2\x81\x9f", b"\xe3\x80\x80")
 
 
 @dataclass(frozen=True)
 class _Clean:
-    """Whole records whose quotation marks are in order: where each ends, and how many cells it has."""
+    """Whole records whose quotation marks are in order: where each ends, how many cells it has, and if all are stripped."""
 
     data: bytes
     ends: NDArray[np.int64]
     widths: NDArray[np.int32]
+    is_stripped: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,9 @@ def _clean(data: bytes, separator: str) -> _Clean | None:
     has_quotes = b'"' in data
     marks = (letters == ord(separator)) | (letters == _NEWLINE)
     # Of the letters only these are looked at further: one in eight, and the rest goes much faster.
-    places = np.flatnonzero(marks | (letters == _QUOTE) if has_quotes else marks)
+    if has_quotes:
+        marks |= letters == _QUOTE
+    places = np.flatnonzero(marks)
     kinds = letters[places]
     inside = np.bitwise_xor.accumulate(kinds == _QUOTE) if has_quotes else np.zeros(places.size, dtype=bool)
     breaks = np.flatnonzero((kinds == _NEWLINE) & ~inside)
@@ -106,7 +112,10 @@ def _clean(data: bytes, separator: str) -> _Clean | None:
     separators = (kinds == ord(separator)) & ~inside
     starts = np.concatenate([[0], breaks[:-1] + 1])
     widths = np.add.reduceat(separators, starts, dtype=np.int32) + 1
-    return _Clean(data[: letters.size], places[breaks], widths)
+    # A line break in a cell may be at its edge.
+    are_ends = int(np.count_nonzero(kinds == _NEWLINE)) == breaks.size
+    is_stripped = are_ends and _are_stripped(data, letters, marks[: letters.size])
+    return _Clean(data[: letters.size], places[breaks], widths, is_stripped)
 
 
 def _quotes_in_order(letters: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> bool:
@@ -127,6 +136,18 @@ def _returns_in_order(letters: NDArray[np.uint8], places: NDArray[np.int64], ins
     return bool((before >= 0).all() and inside[before].all())
 
 
+def _are_stripped(data: bytes, letters: NDArray[np.uint8], marks: NDArray[np.bool_]) -> bool:
+    """Tell whether surely no white space is beside a separator, a quotation mark or a line end."""
+    rare = _BLANKS if data.isascii() else _BLANKS + _WIDE_BLANKS
+    if any(blank in data for blank in rare) or data.count(b"\r") != data.count(b"\r\n"):
+        return False
+    if b"\r" in data:
+        marks = marks | (letters == _RETURN)
+    spaces = letters == _SPACE
+    beside = (spaces[1:] & marks[:-1]).any() or (spaces[:-1] & marks[1:]).any()
+    return not (bool(beside) or data.startswith(b" "))
+
+
 def _clean_chunk(piece: _Clean, separator: str, headings: Sequence[str], before: int, skipped: int) -> Chunk:
     numbers = np.arange(before + 1, before + 1 + len(piece.ends))
     odd = (piece.widths != len(headings)) & (numbers > skipped)
@@ -143,7 +164,8 @@ def _clean_chunk(piece: _Clean, separator: str, headings: Sequence[str], before:
     if not kept.all():
         lengths = piece.ends + 1 - starts
         data = letters[np.repeat(kept, lengths)].tobytes()
-    return make_chunk(_frame(data, separator, headings), pl.Series(numbers[kept], dtype=pl.Int64), ragged)
+    chunk = make_chunk(_frame(data, separator, headings), pl.Series(numbers[kept], dtype=pl.Int64), ragged)
+    return replace(chunk, is_stripped=piece.is_stripped)
 
 
 def _one(line: bytes, separator: str) -> list[str]:

@@ -13,6 +13,7 @@ _STATEMENT = re.compile(
     r"\s*(?P<verb>CREATE\s+TABLE(?:\s+IF\s+NOT\s+EXISTS)?|INSERT\s+(?:IGNORE\s+)?INTO|COPY)\s+(?P<table>[\w.\"`\[\]]+)\s*(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_NAME_IN_BACKTICKS = re.compile(r"\b(?:TABLE|INTO|EXISTS)\s+`", re.IGNORECASE)
 _COLUMNS = re.compile(r"\(([^()']*)\)\s*(?:OVERRIDING\s+\w+\s+VALUE\s*)?(?=VALUES|FROM)", re.IGNORECASE)
 _NO_COLUMN = frozenset({"primary", "key", "constraint", "unique", "foreign", "check", "index", "fulltext", "exclude"})
 _QUOTED = r"[EeNnXxBb]?'(?:[^']|'')*'"
@@ -63,7 +64,7 @@ def unpack_dump(path: Path, folder: Path) -> dict[str, Path]:
     try:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             # MySQL quotes names so, and its texts hold backslashes as marks; in standard SQL they are letters.
-            has_backslashes = "`" in file.read(_HEAD_CHARACTERS)
+            has_backslashes = _NAME_IN_BACKTICKS.search(file.read(_HEAD_CHARACTERS)) is not None
             file.seek(0)
             lines = iter(file)
             for statement in _statements(lines, has_backslashes=has_backslashes):

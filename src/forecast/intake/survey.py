@@ -1,6 +1,6 @@
 """What a column as a whole shows: how its numbers and dates are written, and of what type a custom field is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -16,6 +16,7 @@ Question = Literal["number", "date", "custom", "word"]
 _TEXT = pl.col("text")
 _COUNT = pl.col("count")
 _DIGITS_ONLY = pl.col("digits")
+_PLAIN = r"^\d+(\.\d{1,2})?$"
 _DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{4}\s?年\s?\d{1,2}\s?月\s?\d{1,2}\s?日|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 _CLOCK = r"(T|\s)\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?([AaPp][Mm])?\s?(Z|UTC|[+-]\d{2}:?(\d{2})?)?"
 _CURRENCY = r"([¥￥$€£]|(USD|EUR|GBP|CNY|RMB|JPY|CHF|AUD|CAD|HKD|INR|SEK|NOK|DKK|SGD|BRL)\b)"
@@ -147,12 +148,7 @@ class Survey:
     def tally(self, heading: str) -> Tally:
         """Give what was counted in a column."""
         self._look(heading)
-        counts: dict[str, int] = {}
-        found = self._found.get(heading, [])
-        for part in found:
-            for name, count in part.counts.items():
-                counts[name] = counts.get(name, 0) + count
-        return Tally(counts, max((part.greatest for part in found), default=float("-inf")))
+        return _sum_of(self._found.get(heading, []))
 
     def _add(self, heading: str, tally: Tally) -> None:
         self._found.setdefault(heading, []).append(tally)
@@ -173,6 +169,14 @@ class Survey:
             self._add(heading, _tally(distinct, question))
 
 
+def _sum_of(parts: Sequence[Tally]) -> Tally:
+    counts: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    return Tally(counts, max((part.greatest for part in parts), default=float("-inf")))
+
+
 def _tally_of_words(filled: pl.Series) -> Tally:
     distinct = filled.rename("text").value_counts()
     if distinct.height > _WORDS_MAX:
@@ -182,7 +186,20 @@ def _tally_of_words(filled: pl.Series) -> Tally:
 
 def _tally(distinct: pl.DataFrame, question: Question) -> Tally:
     """Count in the texts of a column, each with how often it is there."""
-    distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
+    if distinct.select(_TEXT.str.len_bytes().sum() != _TEXT.str.len_chars().sum()).item():
+        distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
+    if question != "number":
+        return _tally_marked(distinct, question)
+    # Most amounts are plain, and of those the dot alone tells all that is asked.
+    is_plain = distinct["text"].str.contains(_PLAIN)
+    plain, others = distinct.filter(is_plain), distinct.filter(~is_plain)
+    with_point = plain.filter(_TEXT.str.contains(".", literal=True))
+    counts = {"decimal_point": int(with_point["count"].sum()), "count": int(plain["count"].sum())}
+    found = Tally({**counts, "distinct": plain.height}, _greatest(plain["text"]))
+    return found if others.is_empty() else _sum_of([found, _tally_marked(others, question)])
+
+
+def _tally_marked(distinct: pl.DataFrame, question: Question) -> Tally:
     if question != "date":
         distinct = distinct.with_columns(_TEXT.str.replace_all(r"[^\d.,]", "").alias("digits"))
     asked = {name: (mark.cast(pl.Int64) * _COUNT).sum() for name, mark in _marks(question).items()}
@@ -193,7 +210,8 @@ def _tally(distinct: pl.DataFrame, question: Question) -> Tally:
 
 
 def _greatest(texts: pl.Series) -> float:
-    numbers = texts.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    has_comma = texts.str.contains(",", literal=True).any()
+    numbers = (texts.str.replace(",", ".", literal=True) if has_comma else texts).cast(pl.Float64, strict=False)
     found = numbers.filter(numbers.is_finite()).max()
     return float(found) if isinstance(found, int | float) else float("-inf")
 
