@@ -24,7 +24,7 @@ CLEARLY = 2.0
 """Standard errors: many choices are tried, and one error would be found by chance in every sixth."""
 PRIOR_ROWS = 20.0
 ROWS_ENOUGH = 200_000
-"""More rows tell a straight line, or a level, no better."""
+"""More rows tell a leak, a straight line, or a level, no better."""
 MEMBERS_MIN = 3
 MICROSECONDS_A_DAY = 86_400_000_000
 

@@ -17,7 +17,7 @@ from training.config import Experiment
 from training.curve import fit_curve
 from training.cut import cut_rows
 from training.dataset import Dataset, build_dataset
-from training.fit import Evidence, Recipe, calibrate, fit_prior, fit_recipe
+from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_prior, fit_recipe
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.guard import Suspicion, find_leaks
 from training.judging import judge
@@ -127,7 +127,8 @@ def train_win_model(
         return run
 
     listener.step("looking for leaks")
-    run = replace(run, suspicions=find_leaks(dataset, experiment.vouched))
+    enough = dataset.part(dataset.thinned(dataset.lesson(until).used, ROWS_ENOUGH, experiment.seed))
+    run = replace(run, suspicions=find_leaks(enough, experiment.vouched))
 
     listener.step("searching")
     cut = cut_rows(history, dataset, plan, experiment)
