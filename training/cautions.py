@@ -10,12 +10,14 @@ from training.folds import Folds
 
 DRIFT_LOG_ODDS = 0.2
 
+_RECORDS = {"opportunity": "opportunities", "lead": "leads"}
+
 
 def too_little(closed: tuple[int, int], experiment: Experiment) -> str:
-    """Say that nothing is trained, since too few opportunities have closed."""
+    """Say that nothing is trained, since too few opportunities, or leads, have closed."""
     needed = experiment.data.closed_min
     return (
-        f"not promoted: {closed[0]} won and {closed[1]} lost opportunities are known, {needed} of each are needed; "
+        f"not promoted: {closed[0]} won and {closed[1]} lost {_RECORDS[experiment.population]} are known, {needed} of each are needed; "
         "the share won so far is served"
     )
 
@@ -23,19 +25,20 @@ def too_little(closed: tuple[int, int], experiment: Experiment) -> str:
 def data_warnings(dataset: Dataset, experiment: Experiment, closed: tuple[int, int]) -> list[str]:
     """Say what is lacking in the data."""
     found = []
+    records = _RECORDS[experiment.population]
     if min(closed) < experiment.data.closed_warning:
         found.append(
-            f"only {closed[0]} won and {closed[1]} lost opportunities: probabilities are rough "
+            f"only {closed[0]} won and {closed[1]} lost {records}: probabilities are rough "
             f"(from {experiment.data.closed_warning} of each on they are not)"
         )
     if not dataset.dated:
         found.append(
-            "the records have no creation dates: folds are of random opportunities, not of time, and the figures say "
+            f"the records have no creation dates: folds are of random {records}, not of time, and the figures say "
             "nothing of how the future differs from the past"
         )
     elif dataset.keys.filter(pl.col("won").is_not_null() & pl.col("closed_at").is_null()).height:
         found.append(
-            "closed opportunities without a closing date: their outcome is taken as known from their creation, and they "
+            f"closed {records} without a closing date: their outcome is taken as known from their creation, and they "
             "count in no win rate"
         )
     return found
