@@ -23,6 +23,7 @@ from forecast.intake.plan import make_plan
 from forecast.intake.recognition import recognise_kind
 from forecast.intake.rejects import RejectsFile
 from forecast.intake.report import Imported, ImportReport, LeftOut
+from forecast.intake.sales_lines import split_sales_lines
 from forecast.records import ImportRun
 from forecast.store import unit_of_work
 
@@ -83,7 +84,8 @@ def import_files(
     import_table = partial(_import_table, engine, imported_at=how["imported_at"], rejects_folder=how["rejects_folder"])
     with _work_folder() as folder:
         tables = [table for path in find_files(paths) for table in open_tables(path, folder, encoding=mapping.encoding)]
-        known, left_out = _recognised(tables, mapping)
+        recognised, left_out = _recognised(tables, mapping)
+        known = [part for table, own in recognised for part in split_sales_lines(table, own, folder)]
         batch = places(known)
         with Session(engine) as session:
             done = 0 if dry_run else count_done(session, batch)

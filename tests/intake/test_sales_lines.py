@@ -1,0 +1,67 @@
+"""Sheets of sales with a row a line of an order."""
+
+from datetime import UTC, datetime
+
+import pytest
+from conftest import NOW
+
+from forecast.intake import import_files
+from forecast.records import Order, OrderLine
+
+HEADINGS = "Invoice,Stock Code,Quantity,Invoice Date,Price,Customer ID,Country\n"
+
+
+@pytest.fixture
+def load_sheet(engine, tmp_path, write):
+    """Import a text as orders; give the reports."""
+
+    def loaded(text, kind="order"):
+        path = write(text, "sales.csv")
+        return import_files(engine, [path], kind=kind, imported_at=NOW, rejects_folder=tmp_path / "rejects").reports
+
+    return loaded
+
+
+@pytest.mark.parametrize("kind", ["order", "order_line"])
+def test_lines_of_an_order_are_added_up(load_sheet, stored, kind):
+    """Rows that share an order's id, customer and moment become one order with its lines; a return is taken off."""
+    rows = (
+        "1001,mug,6,2024-01-05 10:30,2.50,C1,Spain\n1001,pan,1,2024-01-05 10:30,30,C1,Spain\n"
+        "1002,mug,2,2024-02-01 09:00,2.50,C2,Peru\n1002,pan,-1,2024-02-01 09:00,30,C2,Peru\n"
+    )
+    orders, lines = load_sheet(HEADINGS + rows, kind)
+    assert (orders.new, lines.new) == (2, 4)
+    assert "4 rows are lines of 2 orders, whose amounts are quantity times price" in " ".join(orders.warnings)
+    found = stored(Order)
+    assert {key: float(order.amount) for key, order in found.items()} == {"1001": 45.0, "1002": -25.0}
+    assert found["1001"].account_id == "C1"
+    assert found["1001"].ordered_at == datetime(2024, 1, 5, 10, 30, tzinfo=UTC)
+    bought = {(line.order_id, line.product_id, line.quantity) for line in stored(OrderLine).values()}
+    assert bought == {("1001", "mug", 6.0), ("1001", "pan", 1.0), ("1002", "mug", 2.0), ("1002", "pan", -1.0)}
+
+
+@pytest.mark.parametrize(("repeated", "amount"), [(True, 36.5), (False, 73.0)])
+def test_an_amount_that_all_lines_repeat_is_the_orders_own(load_sheet, stored, repeated, amount):
+    """A total stands on each line of its order and counts once; amounts of lines differ and are added up."""
+    other = "12" if repeated else "13"
+    text = (
+        "订单编号,客户编号,日期,产品编号,金额\n"
+        "A1,K1,2024-03-01,P1,36.50\nA1,K1,2024-03-01,P2,36.50\n"
+        f"A2,K2,2024-03-02,P1,12\nA2,K2,2024-03-02,P3,{other}\n"
+    )
+    load_sheet(text)
+    assert float(stored(Order)["A1"].amount) == amount
+
+
+def test_orders_whose_ids_differ_stay_as_they_are(load_sheet, stored):
+    """A sheet with one row an order is not split, even if it names products."""
+    (report,) = load_sheet(HEADINGS + "1,mug,6,2024-01-05,2.5,C1,Spain\n2,mug,1,2024-01-06,2.5,C1,Spain\n")
+    assert (report.kind, report.new) == ("order", 2)
+    assert not stored(OrderLine)
+
+
+def test_states_of_one_order_are_no_lines(load_sheet, stored):
+    """Rows of one id that name different moments stay states of one record."""
+    (report,) = load_sheet(HEADINGS + "1,mug,6,2024-01-05,2.5,C1,Spain\n1,mug,7,2024-02-06,2.5,C1,Spain\n")
+    assert (report.new, report.changed) == (1, 1)
+    assert len(stored(Order)) == 1
