@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from forecast.errors import InputError
+from forecast.series import boosting
 from forecast.series.backtest import origins
 from forecast.series.calendar import Calendar
 from forecast.series.hierarchy import span_hierarchy, sum_panel
@@ -191,6 +192,16 @@ def test_the_same_history_gives_the_same_outlook(hierarchy_and_panel, outlook):
     """Nothing is left to chance but by the seed."""
     hierarchy, panel = hierarchy_and_panel
     assert np.array_equal(outlook_of_hierarchy(panel, hierarchy, 6).draws, outlook.draws)
+
+
+def test_of_very_many_series_some_are_learnt_from_and_all_are_forecast(monkeypatch):
+    """What is learnt from stays of one size; each series has its forecast."""
+    monkeypatch.setattr(boosting, "ROWS_MAX", 400)
+    generator = np.random.default_rng(5)
+    panel = panel_of(*[10.0**place * seasonal(generator, count=40) for place in range(6) for _ in range(4)])
+    found = boosting.boosted(panel, 3, seed=1)["boosted"]
+    assert np.isfinite(found).all()
+    assert np.allclose(found.mean(axis=1) / [values[-12:].mean() for values in panel.history], 1, atol=0.4)
 
 
 def test_origins_leave_enough_to_learn_from():

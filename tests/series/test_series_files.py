@@ -29,12 +29,13 @@ def months(name, values, *, year=2021, group=None):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("unique_id,when,y\na,2020-01-01,1\n", "no column ds; found unique_id, when, y"),
+        ("unique_id,when,y\na,2020-01-01,1\n", "no column ds .*日期.* found unique_id, when, y"),
         ("unique_id,ds,y\n", "has no rows"),
         ("unique_id,ds,y\na,2020-01-01,1\na,2020-02-01,12k\n", 'row 3, column y: "12k" is not a number'),
         ("unique_id,ds,y\na,2020-01-01,1\na,01.02.2020,2\n", 'row 3, column ds: "01.02.2020" is not a day'),
         ("unique_id,ds,y\na,2020-01-01,1\na,2020-01-01,2\na,2020-02-01,2\n", "has 2 rows for the .*2020-01-01"),
         ("unique_id,ds,y\na,2020-01-01,1\nb,2020-01-01,2\n", "frequency can't be inferred"),
+        ("客户,日期,销售额\n甲,2020-01,1\n乙,2020-01,2\n", "if 客户 names the series, call that column unique_id"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_its_place(tmp_path, text, said):

@@ -14,7 +14,7 @@ from forecast.series.members import Members, forecast_members
 from forecast.series.panel import Floats, Panel, may_be_negative
 from forecast.series.ranges import LEVELS, Spread, spreads
 from forecast.series.ratios import learn_shares, mixed
-from forecast.series.reconciliation import correlated_shares, correlation, projection, without_negatives
+from forecast.series.reconciliation import correlated_shares, correlation, projection, square_root, without_negatives
 
 DRAWS_MIN, DRAWS_MAX = 200, 1000
 # Numbers held at once, so that memory does not grow with the hierarchy.
@@ -75,7 +75,7 @@ def outlook_of_series(
     Args:
         amounts: what is known ahead and revenue comes to a usual share of, such as quotas.
         so_far: one a series, what the first period ahead holds already; nan where it isn't known.
-        draws_count: futures to draw of each series, independently of the others.
+        draws_count: futures to draw of each series, independently of the others; fewer of very many series.
     """
     base = _base(panel, np.full(len(panel.ids), "all"), horizon, amounts=amounts, seed=seed)
     floors = np.array([-np.inf if may_be_negative(values) else 0.0 for values in panel.history])[:, None, None]
@@ -83,7 +83,8 @@ def outlook_of_series(
     bounds = np.maximum(base.mean[:, :, None] + errors * base.members.deviations[:, :, None], floors)
     draws = None
     if draws_count:
-        draws = np.maximum(_drawn(base, np.eye(len(panel.ids)), horizon, count=draws_count, seed=seed), floors)
+        count = min(draws_count, _draws_count(base.mean))
+        draws = np.maximum(_drawn(base, None, count=count, seed=seed), floors)
         _lift_first(draws, so_far)
     mean = base.mean[:, :, None].copy()
     _lift_first(mean, so_far)
@@ -110,14 +111,17 @@ def outlook_of_hierarchy(
     summed = None if amounts is None else sum_inputs(amounts, series, hierarchy)
     base = _base(panel, hierarchy.nodes["level"].to_numpy(), horizon, amounts=summed, seed=seed)
     signed = np.array([may_be_negative(values) for values in panel.history[-hierarchy.series_count :]])
-    count = int(np.clip(DRAWN_MAX // base.mean.size, DRAWS_MIN, DRAWS_MAX))
-    drawn = _drawn(base, correlation(base.members.residuals), horizon, count=count, seed=seed)
+    drawn = _drawn(base, correlation(base.members.residuals), count=_draws_count(base.mean), seed=seed)
     weights = projection(hierarchy.parts, base.members.residuals)
     gather = partial(_together, weights=weights, hierarchy=hierarchy, signed=signed, so_far=so_far)
     keep = _keeps_total(base, weights)
     mean = gather(base.mean[:, :, None], keep=keep)[:, :, 0]
     draws = gather(drawn, keep=keep)
     return _outlook(panel, base, mean, np.moveaxis(np.quantile(draws, SHARES, axis=2), 0, 2), draws)
+
+
+def _draws_count(mean: Floats) -> int:
+    return int(np.clip(DRAWN_MAX // mean.size, DRAWS_MIN, DRAWS_MAX))
 
 
 def _together(
@@ -190,10 +194,11 @@ def _error(panel: Panel, base: _Base) -> float:
     return float(every[np.isfinite(every)].mean()) if np.isfinite(every).any() else float("nan")
 
 
-def _drawn(base: _Base, correlations: Floats, horizon: int, *, count: int, seed: int) -> Floats:
-    """Draw nodes × horizon × count futures, each node by its own spread."""
+def _drawn(base: _Base, correlations: Floats | None, *, count: int, seed: int) -> Floats:
+    """Draw nodes × horizon × count futures, each node by its own spread; independent ones without correlations."""
     persistence = float(np.mean([spread.persistence for spread in base.spreads]))
-    shares = correlated_shares(correlations, persistence, horizon=horizon, count=count, seed=seed)
+    root = None if correlations is None else square_root(correlations)
+    shares = correlated_shares(root, persistence, shape=(*base.mean.shape, count), seed=seed)
     for node, spread in enumerate(base.spreads):
         scale = spread.growth * base.members.deviations[node]
         shares[node] = base.mean[node][:, None] + spread.error(shares[node]) * scale[:, None]

@@ -107,5 +107,7 @@ def _persistence(rows: Floats) -> float:
         return PERSISTENCE_USUAL
     bound = np.quantile(np.abs(before[both]), 0.95)
     return float(
-        np.clip(np.corrcoef(np.clip(before[both], -bound, bound), np.clip(after[both], -bound, bound))[0, 1], -0.5, 0.98)
+        np.clip(
+            np.corrcoef(np.clip(before[both], -bound, bound), np.clip(after[both], -bound, bound))[0, 1], -0.5, 0.98
+        )
     )

@@ -78,6 +78,7 @@ def _typed(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
     if "unique_id" not in frame.columns:
         if levels:
             raise InputError(f"{path} has no column unique_id; with --levels each series needs one")
+        _refuse_several(frame, path)
         frame = frame.with_columns(unique_id=pl.lit(LONE))
     if frame.is_empty():
         raise InputError(f"{path} has no rows; at least one series with two periods is needed")
@@ -85,6 +86,17 @@ def _typed(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
     names = [pl.col(name).cast(pl.String) for name in ("unique_id", *levels)]
     label = [pl.col("level").cast(pl.String)] if "level" in frame.columns and "level" not in levels else []
     return frame.select("row", "ds", "y", *names, *label).sort("unique_id", "ds")
+
+
+def _refuse_several(frame: pl.DataFrame, path: Path) -> None:
+    """Refuse several rows for a day where a column may name the series that they are of."""
+    others = [name for name in frame.columns if name not in {"ds", "y"}]
+    twice = frame.filter(pl.col("ds").is_duplicated())
+    if others and twice.height:
+        raise InputError(
+            f"{path} has several rows for {twice['ds'][0]} and no column unique_id; if {' or '.join(others[:5])} names the "
+            "series, call that column unique_id, else add the rows up"
+        )
 
 
 def _apart(rows: pl.DataFrame, levels: list[str]) -> tuple[pl.DataFrame | None, pl.DataFrame]:

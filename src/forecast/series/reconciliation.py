@@ -3,6 +3,7 @@
 import numpy as np
 from hierarchicalforecast.methods import MinTrace  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from scipy.special import ndtr
 from scipy.stats import norm, rankdata
 
 from forecast.series.panel import Floats
@@ -92,17 +93,26 @@ def correlation(residuals: tuple[Floats, ...]) -> Floats:
     return shrunk
 
 
-def correlated_shares(correlations: Floats, persistence: float, *, horizon: int, count: int, seed: int) -> Floats:
-    """Draw nodes × horizon × count shares between 0 and 1 that go together across nodes and steps."""
-    generator = np.random.default_rng(seed)
+def square_root(correlations: Floats) -> Floats:
+    """Give the matrix that makes independent errors go together as the correlations say."""
     values, vectors = np.linalg.eigh(correlations)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    steps = np.empty((len(correlations), horizon, count))
-    state = root @ generator.standard_normal((len(correlations), count))
+    root: Floats = vectors * np.sqrt(np.maximum(values, 0))
+    return root
+
+
+def correlated_shares(root: Floats | None, persistence: float, *, shape: tuple[int, int, int], seed: int) -> Floats:
+    """Draw nodes × horizon × count shares between 0 and 1 that go together across nodes and steps.
+
+    Args:
+        root: of the correlations between nodes; None where nodes are independent.
+    """
+    generator = np.random.default_rng(seed)
+    nodes, horizon, count = shape
+    steps = np.empty(shape)
+    state = np.zeros((nodes, count))
     for step in range(horizon):
-        if step:
-            fresh = root @ generator.standard_normal((len(correlations), count))
-            state = persistence * state + np.sqrt(1 - persistence**2) * fresh
+        fresh = generator.standard_normal((nodes, count))
+        fresh = fresh if root is None else root @ fresh
+        state = persistence * state + np.sqrt(1 - persistence**2) * fresh if step else fresh
         steps[:, step] = state
-    shares: Floats = norm.cdf(steps)
-    return shares
+    return np.asarray(ndtr(steps, out=steps), dtype=np.float64)

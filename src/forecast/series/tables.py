@@ -71,7 +71,11 @@ def named(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
     if not missing:
         return frame
     _refuse_wide(frame, path)
-    raise InputError(f"{path} has no column {' and no '.join(missing)}; found {', '.join(frame.columns)}")
+    meant = [f"{name} ({', '.join(NAMES[name])} are understood)" if name in NAMES else name for name in missing]
+    raise InputError(
+        f"{path} has no column {' and no '.join(meant)}; found {', '.join(frame.columns)}: "
+        f"call the column that is meant {' or '.join(missing)}"
+    )
 
 
 def _refuse_wide(frame: pl.DataFrame, path: Path) -> None:
