@@ -92,9 +92,10 @@ def train_tiers(
 
     step("judging on the newest part")
     held = _held_out(past, experiment, until, horizon)
-    if held is None:
+    before = _lessons(past, held.as_of, held.horizon_days, experiment) if held else []
+    if held is None or not any(lesson.outcomes["revenue"].any() for lesson in before):
         return replace(run, verdict=_too_little(experiment))
-    judged, choice = _judge(past, held, experiment)
+    judged, choice = _judge(before, held, experiment)
     prospects, finding = train_prospects(
         past, experiment, until=until, held_from=held.as_of, horizon_days=horizon, unit=prior.baseline.level
     )
@@ -198,6 +199,11 @@ def _horizon(
         raise TooLittleHistoryError(
             f"no order before {until.isoformat()} is stored, so there is nothing to learn from; import orders"
         )
+    if not (past.orders["amount"] > 0).any():
+        raise TooLittleHistoryError(
+            f"none of the {past.orders.height} orders before {until.isoformat()} has an amount above 0, so there is no value "
+            "to learn; import them with their amounts"
+        )
     if asked is not None:
         return asked, []
     stored = (until - first) // DAY
@@ -227,10 +233,10 @@ def _lessons(past: CustomerHistory, until: datetime, horizon: int, experiment: T
     return [lesson for lesson in found if lesson is not None]
 
 
-def _judge(past: CustomerHistory, held: Lesson, experiment: TierExperiment) -> tuple[JudgedCustomers, Choice]:
-    """Predict the held-out part from what was known before it, by the choice that does best."""
+def _judge(before: list[Lesson], held: Lesson, experiment: TierExperiment) -> tuple[JudgedCustomers, Choice]:
+    """Predict the held-out part from the lessons before it, by the choice that does best."""
     fitted = fit_value_models(
-        _lessons(past, held.as_of, held.horizon_days, experiment),
+        before,
         held.baseline,
         experiment.recipe,
         horizon_days=held.horizon_days,

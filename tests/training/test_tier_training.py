@@ -197,3 +197,19 @@ def test_from_a_bare_file_to_stored_scores(engine, settings, buyers, tmp_path):
     first = pl.read_csv(tmp_path / "scores.csv").row(0, named=True)
     assert first["as_of"] == "2024-02-05T00:00:00Z"
     assert "预期" in json.loads(first["reasons"])[0]["sentence"]
+
+
+def test_orders_without_amounts_are_refused_with_words(buyers):
+    """Where no order has an amount there is no value to learn, and it is said."""
+    empty = replace(buyers, orders=buyers.orders.with_columns(amount=pl.lit(0.0)))
+    with pytest.raises(TooLittleHistoryError, match="has an amount above 0"):
+        train(empty)
+
+
+def test_amounts_that_are_known_only_lately_are_too_little_to_judge_by(buyers):
+    """Where nothing was spent before the held-out part, buying rate and purchase value are served, without a crash."""
+    late = pl.col("ordered_at") >= UNTIL - timedelta(days=HORIZON)
+    given = replace(buyers, orders=buyers.orders.with_columns(amount=pl.when(late).then("amount").otherwise(0.0)))
+    run = train(given)
+    assert run.candidate is None
+    assert "too little to judge by" in run.verdict
