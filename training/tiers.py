@@ -197,7 +197,8 @@ def _horizon(
     first = past.first_day
     if first is None:
         raise TooLittleHistoryError(
-            f"no order before {until.isoformat()} is stored, so there is nothing to learn from; import orders"
+            f"no order of a known customer and moment before {until.isoformat()} is stored, so there is nothing to learn "
+            "from; import orders with account_id, ordered_at and amount"
         )
     if not (past.orders["amount"] > 0).any():
         raise TooLittleHistoryError(

@@ -65,3 +65,11 @@ def test_states_of_one_order_are_no_lines(load_sheet, stored):
     (report,) = load_sheet(HEADINGS + "1,mug,6,2024-01-05,2.5,C1,Spain\n1,mug,7,2024-02-06,2.5,C1,Spain\n")
     assert (report.new, report.changed) == (1, 1)
     assert len(stored(Order)) == 1
+
+
+def test_orders_that_say_nothing_of_customers_are_named(load_sheet):
+    """Where no column names the customer, the moment or the amount, the report says which; where all do, nothing."""
+    (report,) = load_sheet("order id,who,fee\n1,C1,20\n2,C2,30\n")
+    assert "no column names account_id, ordered_at, without" in " ".join(report.warnings)
+    (report,) = load_sheet("subscriber,billing date,fee\nS1,2024-01-05,20\nS2,2024-01-06,30\n")
+    assert "no column names" not in " ".join(report.warnings)

@@ -7,6 +7,7 @@ from forecast.intake.columns import Reading
 from forecast.intake.mapping import CUSTOM
 from forecast.intake.survey import SeenColumn
 
+_OF_CUSTOMERS = ("account_id", "ordered_at", "amount")
 _NO = frozenset({"否", "no", "n", "0", "false"})
 
 
@@ -30,6 +31,16 @@ def doubts(seen: Sequence[SeenColumn], readings: Sequence[Reading], foreign: Map
             yield from _number_doubts(column, reading)
         elif reading.type == "word":
             yield from _word_doubts(column, reading)
+
+
+def missing_doubts(kind: str, found: Collection[str]) -> Iterator[str]:
+    """Say which fields of orders no column fills, without which customers can't be valued."""
+    missing = [name for name in _OF_CUSTOMERS if name not in found]
+    if kind == "order" and missing:
+        yield (
+            f"no column names {', '.join(missing)}, without which orders say nothing of what customers are worth; "
+            "name the columns in [columns] of a mapping"
+        )
 
 
 def type_doubts(seen: Sequence[SeenColumn], changed: Collection[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from forecast.intake import survey, vocabulary
 from forecast.intake.chunks import Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
 from forecast.intake.content import ending_doubts, with_id, with_lone_flag
-from forecast.intake.doubts import doubts, type_doubts
+from forecast.intake.doubts import doubts, missing_doubts, type_doubts
 from forecast.intake.endings import StatusWord, status_words
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
 from forecast.intake.files import TableFile
@@ -173,6 +173,7 @@ class Planning:
                 *self._matched.warnings,
                 *decided,
                 *doubts(seen, readings, foreign),
+                *missing_doubts(self._mapping.kind or "", read.values()),
                 *ending_doubts(seen, words),
                 *type_doubts(seen, cleared),
             ),
