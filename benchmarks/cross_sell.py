@@ -13,6 +13,7 @@ import polars as pl
 
 from benchmarks.product import run_forecast
 from forecast.demo import simulate_company
+from forecast.registry import get_live_version
 
 PROPOSED = 5
 DRAWS = 2000
@@ -52,7 +53,8 @@ def judge_next_products(name: str, folder: Path) -> dict[str, Any]:
         run_forecast(home, "train", "customer_tier", *moment, *horizon)
         run_forecast(home, "score", "customer_tier", *moment, "--out", str(home / "scores.csv"))
         scores = pl.read_csv(home / "scores.csv", infer_schema=False)
-    return {"name": name, **_compare(product_set, _proposals(scores))}
+        evidence = get_live_version(home / "models", "customer_tier").bundle["evidence"]["next_products"]
+    return {"name": name, "evidence": evidence, **_compare(product_set, _proposals(scores))}
 
 
 def _proposals(scores: pl.DataFrame) -> dict[str, list[str]]:
