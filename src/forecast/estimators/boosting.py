@@ -120,7 +120,8 @@ def _given(data: lgb.Dataset, parameters: Mapping[str, Any], seed: int) -> dict[
 
 def fit_boosting(data: lgb.Dataset, parameters: Mapping[str, Any], rounds: int, seed: int) -> lgb.Booster:
     """Fit a number of rounds; same data, parameters, rounds and seed give the same trees."""
-    return lgb.train(_given(data, parameters, seed), data, num_boost_round=rounds)
+    given = _given(data, parameters, seed)
+    return lgb.train(given, data, num_boost_round=rounds, keep_training_booster=True)  # else written and read once more
 
 
 def fit_boosting_until_worse(
@@ -134,5 +135,6 @@ def fit_boosting_until_worse(
         num_boost_round=rounds_max,
         valid_sets=[valid],
         callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(losses)],
+        keep_training_booster=True,
     )
     return np.array(losses["valid_0"]["binary_logloss"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array, hstack
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from forecast.estimators.encoding import Encoding
 from forecast.metrics import Floats
@@ -229,6 +230,12 @@ def _without_parts(
 
 
 def _fit_line(expanded: csr_array, won: Floats, weight: Floats, penalty: float) -> tuple[Floats, float]:
-    with threadpool_limits(1):  # on matrices as narrow as these, more threads only wait for each other
+    with _threads().limit(limits=1):  # on matrices as narrow as these, more threads only wait for each other
         fitted = LogisticRegression(C=1 / penalty, max_iter=500).fit(expanded, won, sample_weight=weight)
     return fitted.coef_[0], float(fitted.intercept_[0])
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Find the libraries that use threads; looking for them takes as long as a small fit."""
+    return ThreadpoolController()
