@@ -4,8 +4,9 @@ import io
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, LiteralString
 
@@ -20,6 +21,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from numpy.typing import NDArray
+from psycopg import sql
 from sqlalchemy.orm import Session
 
 from forecast.errors import StoreError
@@ -286,22 +288,44 @@ def read_integers(session: Session, statement: sa.Select[int]) -> NDArray[np.int
 
 
 @contextmanager
-def without_indexes(session: Session, table: sa.Table) -> Iterator[None]:
-    """Leave out the indexes of an empty table while it is filled, then build them at once.
+def filling(session: Session, table: sa.Table, same: Mapping[str, datetime]) -> Iterator[bool]:
+    """Fill an empty table: its indexes are built at once at the end, and `same` are columns that are equal in all new rows.
 
-    Others wait for the table until the transaction ends. One that they are using, or that is not empty, is left as it is.
+    Others wait for the table until the transaction ends. One that they are using, or that is not empty, is left as it is;
+    then false is given, and the rows have to hold the columns of `same`.
 
     Raises:
         UniqueViolation: at the end, where two rows have one key.
     """
-    remade = _indexes(session, table) if _lock_if_empty(session, table) else {}
-    for drop in remade:
-        session.execute(sa.text(drop))
-    yield
+    if not _lock_if_empty(session, table):
+        yield False
+        return
+    remade = _indexes(session, table)
     cursor = _cursor(session)
+    for drop in remade:
+        cursor.execute(drop)
+    # To read one moment a million times over takes longer than to build an index.
+    kept = _set_defaults(cursor, table, {name: sql.Literal(value) for name, value in same.items()})
+    yield True
+    _set_defaults(cursor, table, kept)
     cursor.execute("SET LOCAL maintenance_work_mem = '128MB'")
     for make in remade.values():
         cursor.execute(make)
+
+
+def _set_defaults(
+    cursor: psycopg.Cursor[Any], table: sa.Table, defaults: Mapping[str, sql.Composable]
+) -> dict[str, sql.Composable]:
+    """Set the defaults of columns; give what they were."""
+    found = cursor.execute(
+        "SELECT column_name, column_default FROM information_schema.columns"
+        " WHERE table_name = %s AND table_schema = current_schema AND column_name = ANY(%s)",
+        [table.name, list(defaults)],
+    ).fetchall()
+    for name, value in defaults.items():
+        change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}")
+        cursor.execute(change.format(sql.Identifier(table.name), sql.Identifier(name), value))
+    return {name: sql.SQL(default or "NULL") for name, default in found}
 
 
 def _lock_if_empty(session: Session, table: sa.Table) -> bool:

@@ -47,6 +47,16 @@ def test_a_long_first_import_leaves_every_index(engine, load):
         session.add(Opportunity(id="f0", external_id="f0"))
 
 
+def test_a_long_first_import_says_when_it_was(engine, load):
+    """Every record has the moment of the import, however many rows there are; one written later its own."""
+    load(rows(), imported_at=NOW)
+    with unit_of_work(engine) as session:
+        session.add(Opportunity(id="later", external_id="later"))
+    moments = {name: stored_at for name, *_, stored_at in everything(engine)}
+    assert moments.pop("later") != NOW
+    assert set(moments.values()) == {NOW}
+
+
 def test_a_table_in_use_is_filled_all_the_same(engine, load, stored):
     """An import waits for nobody who reads the empty table; it does without the lock."""
     with Session(engine) as reader:

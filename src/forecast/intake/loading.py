@@ -4,7 +4,7 @@ The quick way decides how the file is read from its first rows and stores them w
 Where those tell otherwise, or an id comes twice, all of it is undone and the file is read again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ from forecast.intake.staging import Counts, Staging
 from forecast.intake.upsert import create_staging, holds_source, lock_kind, of_version, stage, store_staged
 from forecast.merging import Redirects, read_redirects, redirect_changes, redirect_rows
 from forecast.records import CustomField
-from forecast.store import as_lines, copy_lines, read_integers, without_indexes
+from forecast.store import as_lines, copy_lines, filling, read_integers
 
 T = TypeVar("T")
 
@@ -193,10 +193,11 @@ def _load_new(load: _Load, chunks: Iterable[Chunk], target: sa.Table) -> Loaded:
     """Write the rows of a source of which no record is stored straight into the table."""
     chunks = iter(chunks)
     few = list(islice(chunks, 2))
+    same = {"stored_at": load.imported_at}
     new = 0
     # Indexes of a short file are not worth the lock.
-    with nullcontext() if len(few) < 2 else without_indexes(load.session, target):
-        made = ((chunk, *_new_records(load, chunk)) for chunk in chain(few, chunks))
+    with nullcontext(enter_result=False) if len(few) < 2 else filling(load.session, target, same) as is_filling:
+        made = ((chunk, *_new_records(load, chunk, {} if is_filling else same)) for chunk in chain(few, chunks))
         for chunk, rows, columns, lines in _one_ahead(made):
             copy_lines(load.session, target, columns, lines)
             load.count(chunk, rows)
@@ -204,13 +205,15 @@ def _load_new(load: _Load, chunks: Iterable[Chunk], target: sa.Table) -> Loaded:
     return load.loaded(Counts(new=new, changed=0, unchanged=0))
 
 
-def _new_records(load: _Load, chunk: Chunk) -> tuple[TypedRows, Sequence[str], bytes]:
+def _new_records(load: _Load, chunk: Chunk, same: Mapping[str, datetime]) -> tuple[TypedRows, Sequence[str], bytes]:
     rows = load.rows(chunk)
     first_version = 1
     frame = _with_digest(rows.frame).with_columns(pl.col("import_digest") ^ first_version)
     if load.plan.source_system != "import":
         frame = frame.with_columns(source_system=pl.lit(load.plan.source_system))
-    frame = frame.drop("row").with_columns(stored_at=pl.lit(f"{load.imported_at:%Y-%m-%d %H:%M:%S.%f%z}"))
+    frame = frame.drop("row").with_columns(
+        pl.lit(f"{moment:%Y-%m-%d %H:%M:%S.%f%z}").alias(name) for name, moment in same.items()
+    )
     return rows, frame.columns, as_lines(frame)
 
 
