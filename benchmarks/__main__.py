@@ -4,12 +4,17 @@ import argparse
 import json
 import os
 import sys
+import traceback
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from benchmarks.cross_sell import PRODUCT_SETS, judge_next_products
 from benchmarks.customers import (
     CUSTOMER_SETS,
     ORDERS,
@@ -18,7 +23,7 @@ from benchmarks.customers import (
     find_customer_set,
     judge_customers,
 )
-from benchmarks.peers import CHEAP_PEERS, PEERS
+from benchmarks.peers import CHEAP_PEERS, PEERS, Peer
 from benchmarks.pipeline import PIPELINES, judge_pipeline
 from benchmarks.quotas import judge_quotas
 from benchmarks.report import failures, machine_facts, markdown, show
@@ -39,101 +44,129 @@ PARTS = (
     "quotas",
     "pipelines",
     *CUSTOMER_SETS,
+    *PRODUCT_SETS,
     "customer_features",
     *SPEED,
     *WIN_SPEED,
 )
+LONG_PARTS = ("shuffled", "walk_forward", "pipelines")
+Part = tuple[str, str, Callable[[], Any]]
+"""The kind of its results, its name, and what measures it."""
+
+KINDS = ("sets", "shuffled", "walks", "speed", "revenue", "figures")
 
 
 def main() -> int:
-    """Run what was asked for, or write earlier results as Markdown."""
+    """Run what was asked for, or write earlier results as Markdown; 1 where a part crashed."""
     arguments = _arguments()
     if arguments.markdown:
         print(markdown(json.loads(arguments.markdown.read_text())))
         return 0
     console = Console(width=None if sys.stdout.isatty() else 180)
     results = _measured(arguments, console)
-    target = RESULTS / f"{datetime.fromisoformat(results['started_at']):%Y%m%dT%H%M%SZ}.json"
-    RESULTS.mkdir(exist_ok=True)
-    target.write_text(json.dumps(results, indent=1) + "\n")
     show(results, console)
-    console.print(f"Results: {target}")
+    console.print(f"Results: {_keep(results)}")
     return int(bool(failures(results)))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="NAME", help=", ".join(PARTS))
-    parser.add_argument("--quick", action="store_true", help="cheap peers and smaller files only")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"cheap peers and smaller files only; without {', '.join(LONG_PARTS)} unless --only names them",
+    )
     parser.add_argument("--markdown", type=Path, metavar="RESULTS.json", help="write earlier results as Markdown")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.only is None:
+        arguments.only = [name for name in PARTS if not (arguments.quick and name in LONG_PARTS)]
+    return arguments
 
 
 def _measured(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
-    asked = arguments.only
-    peers = CHEAP_PEERS if arguments.quick else PEERS
+    """Measure part by part; what is measured is kept at once, and a part that crashes stops no other."""
     folder = Path(os.environ.get("FORECAST_BENCH_DATA", "data"))
     results: dict[str, Any] = {
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine_facts(),
-        "sets": [],
-        "shuffled": [],
-        "speed": [],
+        **{kind: [] for kind in (*KINDS, "crashed")},
     }
-    for name in (name for name in WIN_SETS if name in asked):
+    if not folder.is_dir():
+        console.print(
+            f"{folder} is no folder; name that of the data sets by FORECAST_BENCH_DATA, else only speed is measured"
+        )
+    for kind, name, measure in _parts(arguments, folder):
         console.print(f"{name} …")
-        win_set = find_win_set(folder, name)
-        results["sets"].append({"name": name, "absent": True} if win_set is None else judge(win_set, peers))
-    for name in WIN_SETS if "shuffled" in asked else ():
-        console.print(f"{name}, shuffled …")
-        win_set = find_win_set(folder, name)
-        results["shuffled"].append({"name": name, "absent": True} if win_set is None else judge_shuffled(win_set))
-    results["walks"] = []
-    for name in WALKED if "walk_forward" in asked else ():
-        console.print(f"{name}, trained again every {WALKED[name]} …")
-        win_set = find_win_set(folder, name)
-        results["walks"].append({"name": name, "absent": True} if win_set is None else judge_walk(win_set))
-    for name in (name for name in SPEED if name in asked):
-        console.print(f"speed of {name} …")
-        results["speed"] += SPEED[name](QUICK_ROWS if arguments.quick else ROWS)
-    for name in (name for name in WIN_SPEED if name in asked):
-        console.print(f"speed of {name} …")
-        results["speed"] += WIN_SPEED[name](QUICK_ROWS if arguments.quick else ROWS)
-    _measure_revenue(asked, folder, results, console)
-    _measure_customers(arguments, folder, results, console)
+        try:
+            found = measure()
+        except Exception:  # noqa: BLE001  # whatever it was, the other parts are to be measured
+            console.print_exception()
+            results["crashed"].append({"name": name, "failed": traceback.format_exc(limit=-1).strip()})
+        else:
+            results[kind] += found if isinstance(found, list) else [found]
+        _keep(results)
     return results
 
 
-def _measure_customers(arguments: argparse.Namespace, folder: Path, results: dict[str, Any], console: Console) -> None:
-    results["customers"] = []
-    for name in (name for name in CUSTOMER_SETS if name in arguments.only):
-        console.print(f"{name} …")
-        customer_set = find_customer_set(folder, name)
-        found = {"name": name, "absent": True} if customer_set is None else judge_customers(customer_set)
-        results["customers"].append(found)
-        console.print_json(data=found)
-    if "customer_features" in arguments.only:
-        results["customer_features"] = features_speed(QUICK_ORDERS if arguments.quick else ORDERS)
-        console.print_json(data=results["customer_features"])
+def _keep(results: dict[str, Any]) -> Path:
+    target = RESULTS / f"{datetime.fromisoformat(results['started_at']):%Y%m%dT%H%M%SZ}.json"
+    RESULTS.mkdir(exist_ok=True)
+    target.write_text(json.dumps(results, indent=1) + "\n")
+    return target
 
 
-def _measure_revenue(asked: list[str], folder: Path, results: dict[str, Any], console: Console) -> None:
-    results["revenue"] = []
-    for name in (name for name in SERIES_SETS if name in asked):
-        console.print(f"{name} …")
-        series_set = find_series_set(folder, name)
-        results["revenue"].append({"name": name, "absent": True} if series_set is None else judge_series(series_set))
-    monthly = find_series_set(folder, "m3_monthly") if "revenue_cost" in asked else None
-    if monthly is not None:
-        results["revenue_cost"] = judge_cost(monthly)
-    reps = find_series_set(folder, "aw_rep") if "quotas" in asked else None
-    if reps is not None:
-        results["quotas"] = judge_quotas(reps, folder)
-    results["pipelines"] = []
+def _parts(arguments: argparse.Namespace, folder: Path) -> Iterator[Part]:
+    """Give what is asked for: win probability, speed, revenue, customers."""
+    asked = set(arguments.only)
+    rows, orders = (QUICK_ROWS, QUICK_ORDERS) if arguments.quick else (ROWS, ORDERS)
+    yield from _win_parts(asked, folder, CHEAP_PEERS if arguments.quick else PEERS)
+    for name, speed in (SPEED | WIN_SPEED).items():
+        if name in asked:
+            yield "speed", f"speed of {name}", partial(speed, rows)
+    yield from _revenue_parts(asked, folder)
+    for name in CUSTOMER_SETS:
+        if name in asked:
+            yield "figures", name, partial(_judged, find_customer_set, name, folder, judge_customers)
+    for name in PRODUCT_SETS:
+        if name in asked:
+            yield "figures", f"{name}, next products", partial(judge_next_products, name, folder)
+    if "customer_features" in asked:
+        yield "figures", "customer_features", partial(features_speed, orders)
+
+
+def _win_parts(asked: AbstractSet[str], folder: Path, peers: dict[str, Peer]) -> Iterator[Part]:
+    for name in WIN_SETS:
+        if name in asked:
+            yield "sets", name, partial(_judged, find_win_set, name, folder, partial(judge, peers=peers))
+    for name in WIN_SETS if "shuffled" in asked else ():
+        yield "shuffled", f"{name}, shuffled", partial(_judged, find_win_set, name, folder, judge_shuffled)
+    for name, every in WALKED.items() if "walk_forward" in asked else ():
+        yield "walks", f"{name}, trained again every {every}", partial(_judged, find_win_set, name, folder, judge_walk)
+
+
+def _revenue_parts(asked: AbstractSet[str], folder: Path) -> Iterator[Part]:
+    for name in SERIES_SETS:
+        if name in asked:
+            yield "revenue", name, partial(_judged, find_series_set, name, folder, judge_series)
+    if "revenue_cost" in asked:
+        yield "figures", "revenue_cost", partial(_judged, find_series_set, "m3_monthly", folder, judge_cost)
+    if "quotas" in asked:
+        yield (
+            "figures",
+            "quotas",
+            partial(_judged, find_series_set, "aw_rep", folder, partial(judge_quotas, folder=folder)),
+        )
     for name in PIPELINES if "pipelines" in asked else ():
-        console.print(f"{name}, forecast from records …")
-        results["pipelines"].append(judge_pipeline(name, folder))
-        console.print_json(data=results["pipelines"][-1])
+        yield "figures", f"{name}, forecast from records", partial(judge_pipeline, name, folder)
+
+
+def _judged(
+    find: Callable[[Path, str], Any], name: str, folder: Path, judge_found: Callable[[Any], dict[str, Any]]
+) -> dict[str, Any]:
+    """Judge a set where the folder has it."""
+    found = find(folder, name)
+    return {"name": name, "absent": True} if found is None else {"name": name, **judge_found(found)}
 
 
 if __name__ == "__main__":

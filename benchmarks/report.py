@@ -3,7 +3,7 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -72,7 +72,8 @@ def _markdown_table(headings: Row, rows: Iterable[Row]) -> str:
 
 def absences(results: dict[str, Any]) -> list[str]:
     """Say which sets the data folder does not have."""
-    entries = results["sets"] + results["shuffled"] + results.get("revenue", [])
+    kinds = ("sets", "shuffled", "walks", "revenue", "figures")
+    entries = [found for kind in kinds for found in results.get(kind, [])]
     names = dict.fromkeys(found["name"] for found in entries if found.get("absent"))
     return [f"{name}: not measured, absent from the folder that FORECAST_BENCH_DATA names" for name in names]
 
@@ -82,7 +83,9 @@ def failures(results: dict[str, Any]) -> list[str]:
     entries = [(found["name"], method) for found in results["sets"] for method in found.get("methods", [])]
     entries += [(f"{found['name']}, shuffled", found) for found in results["shuffled"]]
     entries += [(f"{found['name']}, trained again", found) for found in results.get("walks", [])]
-    entries += [(found["name"], found) for found in results.get("revenue", [])]
+    entries += [
+        (found.get("name", ""), found) for kind in ("revenue", "figures", "crashed") for found in results.get(kind, [])
+    ]
     return [f"{name}: {entry['failed']}" for name, entry in entries if "failed" in entry]
 
 
@@ -102,9 +105,9 @@ def _tables(results: dict[str, Any]) -> list[tuple[str, Row, list[Row]]]:
     series = [_revenue_row(found) for found in results.get("revenue", []) if "mase" in found]
     if series:
         tables.append(("Revenue series, by `forecast outlook`", REVENUE_HEADINGS, series))
-    rest = [(name, str(value)) for part in ("quotas", "revenue_cost") for name, value in results.get(part, {}).items()]
-    if rest:
-        tables.append(("Quotas and cost", ("figure", "value"), rest))
+    figures = [row for found in results.get("figures", []) if "absent" not in found for row in _figure_rows(found)]
+    if figures:
+        tables.append(("Customers, quotas, revenue from records, cost", ("set", "figure", "value"), figures))
     if results["speed"]:
         tables.append(("Speed", SPEED_HEADINGS, [_speed_row(found) for found in results["speed"]]))
     return tables
@@ -156,6 +159,17 @@ def _revenue_row(entry: dict[str, Any]) -> Row:
         f"{entry['cpu_seconds']:.0f}",
         "; ".join(name for name, met in entry["verdicts"].items() if not met),
     )
+
+
+def _figure_rows(found: Any, name: str = "", place: str = "") -> Iterator[Row]:
+    """Give a row a number, named by where it stands."""
+    if isinstance(found, dict):
+        of = name or str(found.get("name", ""))
+        for key, value in found.items():
+            if place or key not in {"name", "failed"}:
+                yield from _figure_rows(value, of, f"{place} {key}".strip())
+    else:
+        yield name, place, f"{found:,.4g}" if isinstance(found, float) else str(found)
 
 
 def _speed_row(entry: dict[str, Any]) -> Row:

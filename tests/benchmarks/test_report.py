@@ -23,6 +23,7 @@ RESULTS = {
         {"name": "leads", "absent": True},
     ],
     "shuffled": [{"name": "offers", **METHOD, "promoted": True, "basis": "own"}, {"name": "leads", "absent": True}],
+    "figures": [{"name": "buyers", "capture": {"model": 0.7}}, {"name": "reps", "absent": True}],
     "speed": [{"task": "read", "seconds": 1.5, "yardstick": "COPY", "yardstick_seconds": 1.0}],
 }
 
@@ -38,7 +39,16 @@ def shown(results) -> str:
 def test_report_tells_everything_measured(write):
     """Every set, method, ratio and absence is told, on the terminal and in Markdown."""
     text = write(RESULTS)
-    for told in ("offers: 3,036", "0.866", "-0.0931 ± 0.0112", "COPY", "1.5", "leads: not measured, absent"):
+    for told in (
+        "offers: 3,036",
+        "0.866",
+        "-0.0931 ± 0.0112",
+        "COPY",
+        "1.5",
+        "leads: not measured, absent",
+        "capture model",
+        "reps: not",
+    ):
         assert told in text
 
 
@@ -58,6 +68,9 @@ def test_a_failed_command_is_told_in_full(write):
     assert failures(broken) == ["offers: no such command"]
     assert "no such command" in write(broken)
     assert failures(RESULTS) == []
+    assert failures({**RESULTS, "crashed": [{"name": "speed of import", "failed": "no disk"}]}) == [
+        "speed of import: no disk"
+    ]
 
 
 def test_a_model_promoted_on_shuffled_outcomes_is_not_as_it_should_be():
