@@ -88,6 +88,8 @@ def _import(name: str, plan: Replay, folder: Path, home: Path) -> bool:
     files = home / "files"
     if plan.seed is not None:
         write_export(simulate_company(plan.seed, plan.ends_at), files)
+        # Its quotas are made of all its sales, those to come included.
+        (files / "quotas.csv").unlink()
         run_forecast(home, "import", str(files))
         return True
     win_set = find_win_set(folder, name)

@@ -6,9 +6,11 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from forecast.changes import CHANGE_TYPES
 from forecast.history import read_history, read_pipeline
-from forecast.records import Order, OrderLine, Person, Product, Team
-from forecast.revenue.cells import PERSON, PRODUCT, REGION, TEAM
+from forecast.records import Change, Order, OrderLine, Person, Product, Quota, Team
+from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
+from forecast.revenue.planned import REVENUE_METRICS, TARGET_TYPES
 from forecast.revenue.records import SalesRecords
 from forecast.snapshot import History
 from forecast.store import read_frame
@@ -44,7 +46,34 @@ def _with_orders(session: Session, history: History, timezone: str) -> SalesReco
         teams=teams.select(pl.col("id").alias(TEAM), pl.col("region").alias(REGION)),
         names={**_names(PERSON, people), **_names(TEAM, teams)},
         timezone=timezone,
+        targets=_read_targets(session),
+        target_changes=read_frame(session, _CHANGED_TARGETS),
     )
+
+
+_CHANGED_TARGETS = (
+    sa.select(*(getattr(Change, name) for name in CHANGE_TYPES))
+    .where(Change.kind == "quota", Change.field == "amount")
+    .order_by(Change.changed_at, Change.id)
+)
+
+
+def _read_targets(session: Session) -> pl.DataFrame:
+    """Read targets of revenue; one whose source does not say since when it stands, is known since it was stored."""
+    whose = sa.case((Quota.person_id.is_not(None), PERSON), (Quota.team_id.is_not(None), TEAM), else_=COMPANY)
+    statement = sa.select(
+        Quota.id.label("target_id"),
+        whose.label("level"),
+        sa.func.coalesce(Quota.person_id, Quota.team_id, "").label("unit_id"),
+        *(Quota.starts_on, Quota.ends_on, Quota.amount, Quota.currency),
+        sa.func.coalesce(Quota.created_at, Quota.stored_at).label("known_at"),
+    ).where(
+        Quota.deleted_at.is_(None),
+        Quota.amount.is_not(None),
+        Quota.starts_on <= Quota.ends_on,
+        sa.func.lower(sa.func.trim(Quota.metric)).in_(REVENUE_METRICS),
+    )
+    return read_frame(session, statement).select(pl.col(name).cast(kind) for name, kind in TARGET_TYPES.items())
 
 
 def _read_orders(session: Session, lines: pl.DataFrame) -> pl.DataFrame:

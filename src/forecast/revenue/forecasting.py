@@ -64,7 +64,7 @@ def forecast_revenue(
         currency=sales.currency,
         version=version,
         cells=pl.concat(frames),
-        remarks=(*sales.remarks, *_remarks(views, version)),
+        remarks=(*sales.remarks, *views.remarks, *_remarks(views, version)),
     )
 
 

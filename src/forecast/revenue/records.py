@@ -1,7 +1,7 @@
 """What is stored of sales: opportunities and orders, and the units that they belong to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from forecast.errors import TooLittleHistoryError
 from forecast.metrics import Floats
 from forecast.revenue.cells import NO_UNIT, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.currencies import check_currency, of_currency
+from forecast.revenue.planned import NO_CHANGES, NO_TARGETS, known_targets
 from forecast.rollup import CANCELLED
 from forecast.snapshot import History, cut_history
 
@@ -32,6 +33,8 @@ class SalesRecords:
         teams: `team, region`.
         names: of units, by level and id.
         timezone: of months.
+        targets: of revenue, as `revenue.planned.TARGET_TYPES`.
+        target_changes: of their amounts, as CHANGE_TYPES.
     """
 
     history: History
@@ -41,6 +44,8 @@ class SalesRecords:
     teams: pl.DataFrame
     names: Mapping[tuple[str, str], str]
     timezone: str
+    targets: pl.DataFrame = field(default_factory=NO_TARGETS.clone)
+    target_changes: pl.DataFrame = field(default_factory=NO_CHANGES.clone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,7 @@ class Sales:
         currency: of all amounts; None where the records name none.
         timezone: of months.
         remarks: what was left out, in sentences.
+        targets: as `revenue.planned.known_targets` gives them.
     """
 
     as_of: datetime
@@ -66,6 +72,7 @@ class Sales:
     currency: str | None
     timezone: str
     remarks: tuple[str, ...] = ()
+    targets: pl.DataFrame = field(default_factory=NO_TARGETS.clone)
 
     @property
     def open_deals(self) -> pl.DataFrame:
@@ -135,6 +142,9 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
         currency=money,
         timezone=records.timezone,
         remarks=remarks,
+        targets=of_currency(
+            known_targets(records.targets, records.target_changes, as_of, records.timezone), money, currencies
+        ),
     )
 
 

@@ -1,5 +1,7 @@
 """Booked revenue as time series: what months would bring if nothing were known of deals."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -9,6 +11,7 @@ import polars as pl
 from forecast.metrics import Floats
 from forecast.revenue.cells import PERSON, TEAM
 from forecast.revenue.futures import Units
+from forecast.revenue.planned import TARGET, planned_inputs
 from forecast.revenue.records import Months, Sales
 from forecast.rollup import monthly_revenue
 from forecast.series.hierarchy import BOTTOM, span_hierarchy
@@ -20,8 +23,16 @@ MONTHS_MIN = 3
 EVEN_MONTHS = 2.0
 
 
-def forecast_series(sales: Sales, units: Units, months: Months) -> Floats | None:
-    """Give what each person is still expected to book in each month, persons × months; None of too short a history."""
+@dataclass(frozen=True, kw_only=True)
+class SeriesView:
+    """What each person is still expected to book in each month, persons × months, and how targets were used, in sentences."""
+
+    mean: Floats
+    remarks: tuple[str, ...]
+
+
+def forecast_series(sales: Sales, units: Units, months: Months) -> SeriesView | None:
+    """Forecast months by time series, and by targets where these held before; None of too short a history."""
     booked = sales.booked.select(pl.col(PERSON).alias("owner_id"), "booked_at", "amount", TEAM)
     if _whole_months(sales, months) < MONTHS_MIN:
         return None
@@ -30,12 +41,24 @@ def forecast_series(sales: Sales, units: Units, months: Months) -> Floats | None
     today = sales.as_of.astimezone(ZoneInfo(sales.timezone)).date()
     found = series_of(rows, source=Path("records"), levels=["team"], season=None, today=today)
     hierarchy = span_hierarchy(found.series, ["team"])
-    result = outlook_of_hierarchy(found.panel, hierarchy, len(months.starts))
+    planned = planned_inputs(sales.targets, found.panel, len(months.starts), dict(people.iter_rows()))
+    result = outlook_of_hierarchy(found.panel, hierarchy, len(months.starts), amounts=planned)
     bottom = (hierarchy.nodes["level"] == BOTTOM).to_numpy()
     means = dict(zip(hierarchy.nodes["unique_id"].to_numpy()[bottom], result.mean[bottom], strict=True))
     mean = np.array([means.get(name, np.zeros(len(months.starts))) for name in units.ids[PERSON]])
     mean[:, 0] *= 1 - usual_share(sales, months)
-    return np.asarray(np.maximum(mean, 0))
+    return SeriesView(mean=np.asarray(np.maximum(mean, 0)), remarks=_told(result.shares))
+
+
+def _told(shares: Mapping[str, float]) -> tuple[str, ...]:
+    """Say how much of the time series' forecast is made of targets."""
+    if TARGET not in shares:
+        return ()
+    if not shares[TARGET]:
+        return ("targets are not used: they did not help to forecast earlier months",)
+    return (
+        f"targets times the usual ratio of revenue to them make up {shares[TARGET]:.0%} of the time series' forecast",
+    )
 
 
 def _whole_months(sales: Sales, months: Months) -> int:

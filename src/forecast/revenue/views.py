@@ -30,6 +30,7 @@ class Views:
         arrivals: what is to come.
         won: booked in the first month already, by level, one a unit.
         series: what the time series still expect of each person, persons × months; None of too short a history.
+        remarks: how targets were used in it, in sentences.
     """
 
     sales: Sales
@@ -41,6 +42,7 @@ class Views:
     arrivals: tuple[Arrivals, ...]
     won: Mapping[str, Floats]
     series: Floats | None
+    remarks: tuple[str, ...]
 
     @property
     def parts(self) -> Floats:
@@ -84,6 +86,7 @@ def both_views(sales: Sales, *, horizon: int, won_by: Floats | None = None, seed
         pl.col("booked_at").dt.convert_time_zone(sales.timezone).dt.date() >= months.starts[0]
     )
     numbers = units.numbers(this_month)
+    series = forecast_series(sales, units, months)
     return Views(
         sales=sales,
         months=months,
@@ -96,7 +99,8 @@ def both_views(sales: Sales, *, horizon: int, won_by: Floats | None = None, seed
             level: _summed(numbers[level], this_month["amount"].to_numpy()[:, None], len(units.ids[level]))[:, 0]
             for level in LEVELS
         },
-        series=forecast_series(sales, units, months),
+        series=None if series is None else series.mean,
+        remarks=() if series is None else series.remarks,
     )
 
 

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from forecast.records import Person, Quota, Team
 from forecast.revenue.cells import COMPANY, PERSON, TEAM
-
-REVENUE_METRICS = frozenset({"revenue", "bookings", "booked revenue", "sales", "amount", "销售额", "收入", "业绩"})
+from forecast.revenue.planned import REVENUE_METRICS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,101 @@
+"""Targets as something known ahead: what people set for a period tells of it, so far as it was set before."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from forecast.changes import CHANGE_TYPES, as_known
+from forecast.revenue.cells import COMPANY, NO_UNIT, PERSON, TEAM
+from forecast.series.inputs import Inputs
+from forecast.series.panel import Panel
+
+REVENUE_METRICS = frozenset({"revenue", "bookings", "booked revenue", "sales", "amount", "销售额", "收入", "业绩"})
+TARGET = "targets"
+TARGET_TYPES = pl.Schema(
+    {
+        "target_id": pl.String(),
+        "level": pl.String(),
+        "unit_id": pl.String(),
+        "starts_on": pl.Date(),
+        "ends_on": pl.Date(),
+        "amount": pl.Float64(),
+        "currency": pl.String(),
+        "known_at": pl.Datetime("us", "UTC"),
+    }
+)
+NO_TARGETS = pl.DataFrame(schema=TARGET_TYPES)
+NO_CHANGES = pl.DataFrame(schema=CHANGE_TYPES)
+# A target that is set later than this after its first day may know what came.
+GRACE = timedelta(days=7)
+# Targets of a level count if so many of those who sell have one.
+HOLDERS_MIN = 0.5
+
+_Months = Mapping[date, tuple[float, date]]
+_NOTHING: _Months = MappingProxyType({})
+
+
+def known_targets(targets: pl.DataFrame, changes: pl.DataFrame, as_of: datetime, timezone: str) -> pl.DataFrame:
+    """Give the targets that were recorded before a moment and when their period began, at the amounts of that time.
+
+    Args:
+        targets: as TARGET_TYPES.
+        changes: of targets, as CHANGE_TYPES.
+        as_of: that moment, exclusive.
+        timezone: of the days.
+    """
+    zone = ZoneInfo(timezone)
+    begun = [datetime(day.year, day.month, day.day, tzinfo=zone) + GRACE for day in targets["starts_on"]]
+    looked = pl.Series("as_of", [min(as_of, moment) for moment in begun], dtype=TARGET_TYPES["known_at"])
+    asked = targets.select(pl.int_range(pl.len()).alias("row"), looked, "target_id")
+    amounts = targets.select("target_id", "amount")
+    stood = as_known(asked, amounts, changes, "target_id")["amount"].cast(pl.Float64)
+    return targets.with_columns(stood.alias("amount")).filter(pl.col("known_at") < looked, stood > 0)
+
+
+def planned_inputs(targets: pl.DataFrame, panel: Panel, horizon: int, team_of: Mapping[str, str]) -> Inputs | None:
+    """Lay targets out beside persons' series: each person's own, else those of the team or of the company.
+
+    What a person sells is a usual ratio of any of these. None where no level's targets are known of most of the months.
+
+    Args:
+        targets: as `known_targets`.
+        panel: a series a person, by month.
+        horizon: months ahead.
+        team_of: of each person.
+    """
+    for level in (PERSON, TEAM, COMPANY):
+        months = _by_unit(targets.filter(pl.col("level") == level))
+        units = [{PERSON: name, TEAM: team_of.get(name, NO_UNIT[TEAM]), COMPANY: ""}[level] for name in panel.ids]
+        found = _laid_out([months.get(unit, _NOTHING) for unit in units], panel, horizon)
+        told = np.mean([np.isfinite(past).any() for past in found.past])
+        if told >= HOLDERS_MIN and np.isfinite(found.future).any():
+            return found
+    return None
+
+
+def _by_unit(targets: pl.DataFrame) -> dict[str, dict[date, tuple[float, date]]]:
+    """Give each unit's amount and first month of the target of each month; of several the shortest."""
+    longest_first = targets.sort(pl.col("ends_on") - pl.col("starts_on"), "target_id", descending=[True, False])
+    found: dict[str, dict[date, tuple[float, date]]] = {}
+    for row in longest_first.iter_rows(named=True):
+        start = row["starts_on"].replace(day=1)
+        for month in pl.date_range(start, row["ends_on"], "1mo", eager=True):
+            found.setdefault(row["unit_id"], {})[month] = (row["amount"], start)
+    return found
+
+
+def _laid_out(months: list[_Months], panel: Panel, horizon: int) -> Inputs:
+    past, future, blocks = [], [], []
+    for index, of_unit in enumerate(months):
+        end, length = int(panel.ends[index]), len(panel.history[index])
+        days = [panel.calendar.span(place)[0] for place in range(end - length + 1, end + horizon + 1)]
+        known = [of_unit.get(day, (float("nan"), day)) for day in days]
+        amounts = np.array([amount for amount, _ in known])[:, None]
+        past.append(amounts[:length])
+        future.append(amounts[length:])
+        blocks.append(panel.calendar.ordinals(np.array([start for _, start in known], dtype="datetime64[D]")))
+    return Inputs(names=(TARGET,), past=tuple(past), future=np.stack(future), blocks=tuple(blocks))
