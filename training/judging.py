@@ -63,15 +63,19 @@ def judge(
 
 def _judged(cut: Cut, search: Search, yardsticks: Judged) -> tuple[WinModel, Judged]:
     """Give the recipe fitted, not calibrated, and what it says, calibrated, beside its yardsticks."""
-    seen, lesson, recipe = cut.seen, cut.test.fit, _judged_recipe(cut, search)
+    seen, lesson = cut.seen, cut.test.fit
+    recipe = _brief(cut, search.recipe) if yardsticks.live is None else search.recipe
     fitted = fit_recipe(seen, lesson, recipe)
     model = calibrate(fitted, seen, lesson, cut.of_all_rows(search.evidence), recipe)
     return fitted, replace(yardsticks, ours=model.predict(seen.features.filter(cut.test.judged.used)))
 
 
-def _judged_recipe(cut: Cut, search: Search) -> Recipe:
-    """Take the first ensemble of trees for all where a sample was searched on: of so many rows they say nearly the same."""
-    return search.recipe if cut.sampled.all() else replace(search.recipe, trees=search.recipe.trees[:1])
+def _brief(cut: Cut, recipe: Recipe) -> Recipe:
+    """Take the first ensemble of trees for all where a sample was searched on: of so many rows they say nearly the same.
+
+    Beside a live version, whose ensembles all speak, nearly is not enough.
+    """
+    return recipe if cut.sampled.all() else replace(recipe, trees=recipe.trees[:1])
 
 
 def _yardsticks(
@@ -84,7 +88,7 @@ def _yardsticks(
     ages_days: tuple[float, ...],
 ) -> Judged:
     """Give what the yardsticks say of the test; in the place of ours stands the prior."""
-    seen, test, recipe = cut.seen, cut.test, _judged_recipe(cut, search)
+    seen, test, recipe = cut.seen, cut.test, _brief(cut, search.recipe)
     rows = test.judged.used
     features = seen.features.filter(rows)
     logistic = fit_recipe(seen, test.fit, only_logistic(recipe))
