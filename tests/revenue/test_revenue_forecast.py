@@ -31,13 +31,17 @@ def forecast(company_records):
 
 
 def test_units_of_every_level_add_up(forecast):
-    """Teams, persons, regions and products add up to the company, in the parts, in the blend and in every draw."""
+    """Teams, persons, regions and products add up to the company, in the parts, in both views, in the blend and in every draw."""
     cells = check_cells(forecast.cells)
     assert cells["level"].unique(maintain_order=True).to_list() == ["company", "team", "person", "region", "product"]
     whole = cells.filter(pl.col("level") == "company")
     for (level,), part in cells.group_by("level"):
-        sums = part.group_by("month", maintain_order=True).agg(pl.col("won", "open", "new", "mean").sum()).sort("month")
-        for name in ("won", "open", "new", "mean"):
+        sums = (
+            part.group_by("month", maintain_order=True)
+            .agg(pl.col("won", "open", "new", "mean", "series").sum())
+            .sort("month")
+        )
+        for name in ("won", "open", "new", "mean", "series"):
             assert sums[name].to_numpy() == pytest.approx(whole[name].to_numpy(), rel=1e-9), (level, name)
 
 

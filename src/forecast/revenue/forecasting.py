@@ -24,6 +24,7 @@ from forecast.revenue.cells import (
 from forecast.revenue.closing import ENDS_MIN
 from forecast.revenue.futures import Drawn
 from forecast.revenue.records import UNITS, Sales
+from forecast.revenue.time_series import forecast_level
 from forecast.revenue.views import Views, both_views
 
 HORIZON = 6
@@ -125,8 +126,12 @@ def _name(level: str, unit: str, names: Mapping[tuple[str, str], str]) -> str:
 
 def _series(views: Views, level: str) -> Floats | None:
     """Give the time-series view of a level's units; None where they have none."""
-    if views.series is None or level in {REGION, PRODUCT}:
+    if views.series is None:
         return None
+    if level in {REGION, PRODUCT}:
+        rest = forecast_level(views.sales, views.units, views.months, level, views.series.sum(axis=0))
+        rest[:, 0] += views.won[level]
+        return rest
     rows = pl.concat([views.sales.booked.select(PERSON, TEAM), views.sales.open_deals.select(PERSON, TEAM)])
     team_of = dict(rows.group_by(PERSON).agg(pl.col(TEAM).mode().sort().first()).iter_rows())
     if level == PERSON:

@@ -15,7 +15,7 @@ from forecast.revenue.planned import TARGET, planned_inputs
 from forecast.revenue.records import Months, Sales
 from forecast.rollup import monthly_revenue
 from forecast.series.hierarchy import BOTTOM, span_hierarchy
-from forecast.series.outlook import outlook_of_hierarchy
+from forecast.series.outlook import outlook_of_hierarchy, outlook_of_series
 from forecast.series.reading import series_of
 
 MONTHS_MIN = 3
@@ -48,6 +48,20 @@ def forecast_series(sales: Sales, units: Units, months: Months) -> SeriesView | 
     mean = np.array([means.get(name, np.zeros(len(months.starts))) for name in units.ids[PERSON]])
     mean[:, 0] *= 1 - usual_share(sales, months)
     return SeriesView(mean=np.asarray(np.maximum(mean, 0)), remarks=_told(result.shares))
+
+
+def forecast_level(sales: Sales, units: Units, months: Months, level: str, whole: Floats) -> Floats:
+    """Forecast the series of each unit of a level, units × months, scaled to what the company's says of each month."""
+    booked = sales.booked.select(pl.col(level).alias("owner_id"), "booked_at", "amount")
+    nobody = pl.DataFrame(schema={"id": pl.String, "team_id": pl.String})
+    rows = monthly_revenue(booked, nobody, as_of=sales.as_of, timezone=sales.timezone).drop("team")
+    today = sales.as_of.astimezone(ZoneInfo(sales.timezone)).date()
+    found = series_of(rows, source=Path("records"), levels=[], season=None, today=today)
+    result = outlook_of_series(found.panel, len(months.starts))
+    means = dict(zip(found.panel.ids, np.maximum(result.mean, 0), strict=True))
+    mean = np.array([means.get(unit, np.zeros(len(months.starts))) for unit in units.ids[level]])
+    total = mean.sum(axis=0)
+    return np.asarray(mean * np.where(total > 0, whole / np.where(total > 0, total, 1), 0))
 
 
 def _told(shares: Mapping[str, float]) -> tuple[str, ...]:
