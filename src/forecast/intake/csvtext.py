@@ -113,8 +113,9 @@ def _clean(data: bytes, separator: str) -> _Clean | None:
     starts = np.concatenate([[0], breaks[:-1] + 1])
     widths = np.add.reduceat(separators, starts, dtype=np.int32) + 1
     # A line break in a cell may be at its edge.
-    are_ends = int(np.count_nonzero(kinds == _NEWLINE)) == breaks.size
-    is_stripped = are_ends and _are_stripped(data, letters, marks[: letters.size])
+    may_be = b"\r" not in data and int(np.count_nonzero(kinds == _NEWLINE)) == breaks.size
+    edges = _edges(places, kinds, inside) if has_quotes else places
+    is_stripped = may_be and _are_stripped(data, letters, edges, marks[: letters.size])
     return _Clean(data[: letters.size], places[breaks], widths, is_stripped)
 
 
@@ -136,16 +137,33 @@ def _returns_in_order(letters: NDArray[np.uint8], places: NDArray[np.int64], ins
     return bool((before >= 0).all() and inside[before].all())
 
 
-def _are_stripped(data: bytes, letters: NDArray[np.uint8], marks: NDArray[np.bool_]) -> bool:
-    """Tell whether surely no white space is beside a separator, a quotation mark or a line end."""
+def _are_stripped(data: bytes, letters: NDArray[np.uint8], edges: NDArray[np.int64], marks: NDArray[np.bool_]) -> bool:
+    """Tell whether surely no cell begins or ends with white space.
+
+    Args:
+        data: the text, of which `letters` are the first.
+        letters: of whole records.
+        edges: where cells begin and end.
+        marks: letters that may be an edge.
+    """
     rare = _BLANKS if data.isascii() else _BLANKS + _WIDE_BLANKS
-    if any(blank in data for blank in rare) or data.count(b"\r") != data.count(b"\r\n"):
+    if data.startswith(b" ") or any(blank in data for blank in rare):
         return False
-    if b"\r" in data:
-        marks = marks | (letters == _RETURN)
     spaces = letters == _SPACE
-    beside = (spaces[1:] & marks[:-1]).any() or (spaces[:-1] & marks[1:]).any()
-    return not (bool(beside) or data.startswith(b" "))
+    beside = [np.flatnonzero(spaces[1:] & marks[:-1]), np.flatnonzero(spaces[:-1] & marks[1:]) + 1]
+    # Most are within a cell: "visit, with the engineer".
+    return not any(np.equal(edges[np.searchsorted(edges, found)], found).any() for found in beside)
+
+
+def _edges(places: NDArray[np.int64], kinds: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give where cells begin and end: separators, line ends and quotation marks, but those that stand for one of a cell."""
+    quotes = np.flatnonzero(kinds == _QUOTE)
+    is_edge = ~inside
+    is_edge[quotes] = True
+    closing, opening = quotes[1:-1:2], quotes[2::2]
+    doubled = places[closing] + 1 == places[opening]
+    is_edge[closing[doubled]] = is_edge[opening[doubled]] = False
+    return places[is_edge]
 
 
 def _clean_chunk(piece: _Clean, separator: str, headings: Sequence[str], before: int, skipped: int) -> Chunk:
