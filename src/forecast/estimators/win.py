@@ -22,7 +22,7 @@ CURVE_FILE = "curve.txt"
 INTERVAL_SHARE = 0.8
 UPPER = (1 + INTERVAL_SHARE) / 2
 WIDENED = 2.2
-"""Found on three simulated companies: 79 to 84 % of true probabilities are held so, 50 to 62 % without."""
+"""Found on three simulated companies, and held by three others: 78 to 86 % of true probabilities, 49 to 65 % without."""
 
 
 @dataclass(frozen=True)
