@@ -27,14 +27,18 @@ def find_leaks(dataset: Dataset, vouched: tuple[str, ...]) -> list[Suspicion]:
         vouched: features that the user answers for.
     """
     known = ~np.isnan(dataset.won)
+    first = known & dataset.keys["opportunity_id"].is_first_distinct().to_numpy()
     won = dataset.won[known]
     suspicions = []
     for name in dataset.features.columns:
         if name in vouched or name in {"opportunity_id", "as_of"}:
             continue
         column = dataset.features[name]
-        closed = column.filter(pl.Series(known))
-        reason = _separates(closed, won) or _filled_late(column, known) or _decides(closed, won)
+        reason = (
+            _separates(column.filter(pl.Series(known)), won)
+            or _filled_late(column, known)
+            or _decides(column.filter(pl.Series(first)), dataset.won[first])
+        )
         if reason:
             suspicions.append(Suspicion(feature=name, reason=reason))
     return suspicions + _made_of(suspicions, dataset.features.columns)

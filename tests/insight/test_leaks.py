@@ -99,3 +99,10 @@ def test_levels_that_decide_one_way_may_be_known_before_the_end(sides):
     """A segment that never buys, or always, is no leak by itself."""
     won = (DRAW.random(4000) < 0.4).astype(float)
     assert find_deciding_levels(tags(won, sides), won) is None
+
+
+def test_few_rows_of_one_outcome_decide_nothing():
+    """Levels of 25 rows that all ended alike may have done so by chance and a good seller; a column of them is no leak."""
+    won = np.repeat([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0], 25)
+    column = pl.Series(["a"] * 25 + ["b"] * 25 + [f"seller {n % 3}" for n in range(150)])
+    assert find_deciding_levels(column, won) is None

@@ -96,8 +96,8 @@ def test_moments_and_names_of_rows_are_not_features():
 
 
 def tags_set_at_the_end(draw, won):
-    """Make tags of which two were given by the outcome, to a third of each side."""
-    given = draw.random(len(won)) < 0.3
+    """Make tags of which two were given by the outcome, to half of each side."""
+    given = draw.random(len(won)) < 0.5
     ends = {1.0: "contract sent", 0.0: "wrong number"}
     return [
         ends.get(end, "new") if told else f"tag {row % 4}"

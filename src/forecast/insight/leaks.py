@@ -40,7 +40,7 @@ def find_deciding_levels(column: pl.Series, won: Floats) -> tuple[float, float] 
     What is known before the end may point one way as surely as that; it is what was written at the end that does both ways.
 
     Args:
-        column: values of rows of a known outcome; each value of at least 20 rows, and a missing one, is a level.
+        column: values of rows of a known outcome, one a record; each value of at least 20 rows, and a missing one, is a level.
         won: 1 or 0, same rows.
     """
     step = max(1, len(column) // _ROWS_LOOKED_AT)
@@ -49,7 +49,8 @@ def find_deciding_levels(column: pl.Series, won: Floats) -> tuple[float, float] 
     levels = counts.filter(pl.col("rows") >= LEVEL_ROWS_MIN)
     won_in, lost_in = levels["won"].to_numpy(), levels["lost"].to_numpy()
     all_won, all_lost = max(1.0, won.sum() / step), max(1.0, (1 - won).sum() / step)
-    ratio = ((won_in + 0.5) / (all_won + 1)) / ((lost_in + 0.5) / (all_lost + 1))
+    # Two more on each side, as Agresti and Coull add: a level of few rows is not sure for having none of the other side.
+    ratio = ((won_in + 2) / (all_won + 4)) / ((lost_in + 2) / (all_lost + 4))
     shares = (
         float(won_in[ratio >= _LIKELIHOOD_RATIO].sum() / all_won),
         float(lost_in[ratio <= 1 / _LIKELIHOOD_RATIO].sum() / all_lost),
