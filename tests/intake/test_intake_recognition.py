@@ -55,6 +55,8 @@ def test_synonyms_name_only_fields_that_exist():
         ),
         ("mql.csv", "mql_id,first_contact_date,landing_page_id,origin", "lead"),
         ("x.csv", "opportunity_id,changed_at,stage,user", "change"),
+        ("x.csv", "Opportunity ID,Region,Need,Amount,Stage", "opportunity"),
+        ("x.csv", "Prospect ID,Lead Source,Country,Converted", "lead"),
         ("x.csv", "OpportunityId,Field,OldValue,NewValue,CreatedDate,CreatedById", "change"),
         ("x.csv", "kind,record_id,field,changed_at,old_value,new_value,person_id", "change"),
         ("activities.csv", "opportunity_id,occurred_at,type,lifecycle,user", "activity"),
