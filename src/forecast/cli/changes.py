@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from forecast.runs.moments import Comparison
 
 RECORDS_SHOWN = 10
+DEAL_WIDTH = 13  # what a terminal of 80 columns leaves
 _NAMES = {
     "new": "new", "won": "won", "lost": "lost", "pulled_in": "pulled in", "slipped_in": "slipped in",
     "pushed_out": "pushed out", "moved_earlier": "moved earlier", "amount_up": "amount up",
-    "amount_down": "amount down", "scored": "first score", "rescored": "re-scored", "handed_over": "handed over", "reopened": "reopened",
+    "amount_down": "amount down", "scored": "scored", "rescored": "re-scored", "handed_over": "handed over", "reopened": "reopened",
     "removed": "removed",
 }  # fmt: skip
 
@@ -79,7 +80,7 @@ def _bars_table(found: "Comparison", unit: str) -> Table:
 def _records_table(changed: "Changes") -> Table:
     """List the largest changes."""
     columns = (Column(name, no_wrap=True) for name in ("what", "change", "amount", "closes", "chance"))
-    deal = Column("deal", no_wrap=True, overflow="ellipsis")
+    deal = Column("deal", no_wrap=True, overflow="ellipsis", max_width=DEAL_WIDTH)
     table = Table(deal, *columns, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for row in changed.records.head(RECORDS_SHOWN).iter_rows(named=True):
         table.add_row(
@@ -87,8 +88,8 @@ def _records_table(changed: "Changes") -> Table:
             _NAMES[row["bar"]],
             ("+" if row["change"] > 0 else "") + short_money(row["change"]),
             _from_to(row, "amount", short_money),
-            _from_to(row, "closes_on", str),
-            _from_to(row, "probability", "{:.0%}".format),
+            _from_to(row, "closes_on", "{:%y-%m-%d}".format),
+            _from_to(row, "probability", "{:.0%}".format).replace("%→", "→"),
         )
     return table
 
@@ -97,6 +98,6 @@ def _from_to(row: dict[str, Any], name: str, write: Callable[[Any], str]) -> str
     """Write both values, or the one where they look alike or one is missing; of a day later in the same year, no year."""
     values = [row[f"{name}_{side}"] for side in ("before", "after") if row[f"{name}_{side}"] is not None]
     said = list(dict.fromkeys(write(value) for value in values))
-    if name == "closes_on" and len(said) == 2 and said[0][:4] == said[1][:4]:
-        said[1] = said[1][5:]
+    if name == "closes_on" and len(said) == 2 and said[0][:2] == said[1][:2]:
+        said[1] = said[1][3:]
     return "→".join(said)
