@@ -14,6 +14,8 @@ from forecast.customer_records import read_customers
 from forecast.customer_scoring import score_customers
 from forecast.customers import cut_customers, purchases_within
 from forecast.errors import InputError, TooLittleHistoryError
+from forecast.estimators.value import ValueModel
+from forecast.features.customers import customer_features
 from forecast.intake import import_files
 from forecast.records import AccountScore
 from forecast.registry import read_version, write_version
@@ -213,3 +215,16 @@ def test_amounts_that_are_known_only_lately_are_too_little_to_judge_by(buyers):
     run = train(given)
     assert run.candidate is None
     assert "too little to judge by" in run.verdict
+
+
+def test_the_plain_model_has_its_say_in_revenue(run, buyers):
+    """Its share lies between both predictions, is kept in the file, and is part of the reasons."""
+    features = customer_features(buyers, UNTIL, horizon_days=HORIZON)
+    none, half, whole = (replace(run.candidate.estimator, plain_share=share) for share in (0.0, 0.5, 1.0))
+    first, middle, last = (np.log(model.predict(features)) for model in (none, half, whole))
+    np.testing.assert_allclose(middle, (first + last) / 2, atol=1e-9)
+    again = ValueModel.from_json(half.to_json(), half.texts())
+    np.testing.assert_allclose(np.log(again.predict(features)), middle, atol=1e-9)
+    parts = [model.explain(features) for model in (none, half, whole)]
+    np.testing.assert_allclose(parts[1], (parts[0] + parts[2]) / 2, atol=1e-9)
+    assert np.abs(parts[2]).max() > 0
