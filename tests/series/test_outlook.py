@@ -11,7 +11,7 @@ from forecast.series.calendar import Calendar
 from forecast.series.hierarchy import span_hierarchy, sum_panel
 from forecast.series.outlook import outlook_of_hierarchy, outlook_of_series
 from forecast.series.panel import Panel
-from forecast.series.seasonality import likeness, profiles
+from forecast.series.seasonality import closeness, likeness, profiles
 
 MONTHLY = Calendar(unit="month", step=1, origin=date(2020, 1, 1), stamp="first")
 SEASON = 1 + 0.3 * np.sin(np.arange(12) / 12 * 2 * np.pi)
@@ -152,6 +152,17 @@ def test_patterns_that_series_share_are_seen():
     """Series that rise in the same months are alike."""
     generator = np.random.default_rng(5)
     assert likeness(profiles(panel_of(*[seasonal(generator, count=12) for _ in range(10)]))) > 0.8
+
+
+def test_one_season_is_told_from_a_walk_by_its_return():
+    """A year whose series come back to where they began is a season, whenever each has its peak; a walk and chance are none."""
+    generator = np.random.default_rng(5)
+    noise = 0.1 * generator.standard_normal((60, 12))
+    years = [np.roll(SEASON, place) * np.exp(part) for place, part in enumerate(noise)]
+    assert closeness(panel_of(*years)) > 0.3
+    assert closeness(panel_of(*np.exp(noise))) < 0.1
+    assert closeness(panel_of(*np.exp(noise.cumsum(axis=1)))) == 0
+    assert closeness(panel_of(*(np.arange(10, 22) * np.exp(noise)))) == 0
 
 
 @pytest.mark.parametrize("history", [[5.0] * 30, [0.0] * 30, [7.0], [3.0, 4.0], [2.0] * 10 + [0.0] * 20])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecast.series.panel import Floats, Ints, Panel, bounded, has_ended, may_be_negative
-from forecast.series.seasonality import CYCLES_MIN, Profile, likeness, profiles
+from forecast.series.seasonality import CYCLES_MIN, Profile, closeness, likeness, profiles
 
 with warnings.catch_warnings():
     # The library's docstrings hold escapes that Python warns of when it compiles them.
@@ -17,6 +17,8 @@ with warnings.catch_warnings():
 LIBRARY_SEASONS = 3
 # Where the likeness of series can't be measured, this much of it is assumed.
 LIKENESS_UNKNOWN = 0.2
+# A return of series to where they began is as much evidence of a season as so much likeness.
+RETURN_WEIGHT = 2.0
 SPARSE_ZERO_SHARE = 0.4
 # Smoothing by the library takes this many values.
 TINY = 8
@@ -58,6 +60,7 @@ def forecast_members(panel: Panel, horizon: int) -> Members:
     """Forecast each series by each method that works on one series alone."""
     found = profiles(panel)
     alike = likeness(found)
+    evidence = max(LIKENESS_UNKNOWN if np.isnan(alike) else alike, RETURN_WEIGHT * closeness(panel))
     shape = (len(panel.ids), horizon)
     forecasts = {
         name: np.full(shape, np.nan) for name in ("theta", "smoothing", "decomposed", "classical", "last_year")
@@ -72,7 +75,7 @@ def forecast_members(panel: Panel, horizon: int) -> Members:
             forecasts[name][index] = bounded(forecast, values)
         if _has_one_pattern(values, panel.season) and not has_ended(values, panel.season):
             forecasts["last_year"][index] = bounded(_last_year(values, panel.season, horizon), values)
-    _weigh_last_year(forecasts, panel, alike)
+    _weigh_last_year(forecasts, panel, evidence)
     _lean_deviations(deviations, panel)
     return Members(forecasts=forecasts, deviations=deviations, residuals=tuple(residuals))
 
@@ -172,18 +175,18 @@ def _lean_deviations(deviations: Floats, panel: Panel) -> None:
         deviations[index] = np.sqrt(variance / (own + SIBLING_VALUES) * (1 + 1 / (own + 1)))
 
 
-def _weigh_last_year(forecasts: dict[str, Floats], panel: Panel, alike: float) -> None:
-    """Mix last year into the means of series that hold one pattern only, by how alike the series' patterns are.
+def _weigh_last_year(forecasts: dict[str, Floats], panel: Panel, evidence: float) -> None:
+    """Mix last year into the means of series that hold one pattern only, by the evidence that it is a pattern.
 
-    A pattern seen once can't be told from chance by one series; many series that rise in the same month can.
+    It can't be told from chance by one series; many series that rise in the same month, or come back to where they began,
+    can.
     """
-    known = LIKENESS_UNKNOWN if np.isnan(alike) else alike
     for index, length in enumerate(panel.lengths):
         last_year = forecasts["last_year"][index].copy()
         if np.isnan(last_year).any():
             continue
         seen_twice = (length - panel.season) / panel.season
-        share = min(0.95, 0.15 + 1.6 * known + 0.6 * seen_twice)
+        share = min(0.95, 0.15 + 1.6 * evidence + 0.6 * seen_twice)
         for name in ("theta", "smoothing"):
             forecasts[name][index] = (1 - share) * forecasts[name][index] + share * last_year
     del forecasts["last_year"]

@@ -13,6 +13,8 @@ CYCLES_MIN = 1.5
 # So many series tell what they have in common from what one of them has.
 SIBLINGS_MIN = 3
 ZERO_SHARE_MAX = 0.2
+# So many series show half of what there is of a return to where they began.
+SERIES_SHOWING = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,33 @@ def likeness(found: list[Profile]) -> float:
     standard = (patterns - patterns.mean(axis=1, keepdims=True)) / patterns.std(axis=1, keepdims=True)
     count = len(patterns)
     return float(max(0.0, (standard.mean(axis=0).var() * count - 1) / (count - 1)))
+
+
+def closeness(panel: Panel) -> float:
+    """Say how far histories of about one season come back to where they began, 0 to 1: a season does, a walk doesn't.
+
+    By the variogram of all series together: values half a season apart differ by more than those almost a season apart.
+    Chance differs by as much, a walk or a trend by less. Few series show little.
+    """
+    season = panel.season
+    middle = range(max(1, season // 2 - season // 12), season // 2 + season // 12 + 1)
+    far = range(max(1, season - 2 if season > 4 else season - 1), season)
+    found = [_differences(values, [middle, far]) for values in panel.history if len(values) >= season > 2]
+    known = [pair for pair in found if np.isfinite(pair).all()]
+    if not known or not (apart := float(np.mean([pair[0] for pair in known]))):
+        return 0.0
+    back = 1 - float(np.mean([pair[1] for pair in known])) / apart
+    return max(0.0, back) * len(known) / (len(known) + SERIES_SHOWING)
+
+
+def _differences(values: Floats, lags: list[range]) -> Floats:
+    """Give the mean squared difference of logarithms at each range of lags, in variances."""
+    level = np.log(values + 0.05 * values.mean()) if values.min() >= 0 < values.max() else values
+    if np.ptp(level) == 0:
+        return np.full(len(lags), np.nan)
+    pairs = [np.concatenate([level[lag:] - level[:-lag] for lag in each]) for each in lags]
+    found: Floats = np.array([(pair**2).mean() for pair in pairs]) / level.var()
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
