@@ -79,7 +79,7 @@ def decide_tier_gates(judged: JudgedCustomers, rules: TierGates, seed: int, *, l
     ours = judged.losses(judged.ours)
     gates = [
         _better("taking all customers as alike", ours, judged.losses(alike), rules, seed),
-        _better(
+        _not_worse(
             "the last period on absolute error",
             np.abs(revenue - judged.ours["revenue"]),
             np.abs(revenue - judged.last_period),
@@ -114,7 +114,7 @@ def _not_worse(who: str, mine: Floats, theirs: Floats, rules: TierGates, seed: i
         name=f"no worse than {who}",
         passed=chance < rules.confidence,
         sentence=(
-            f"deviance {mine.mean():.4g} against {theirs.mean():.4g}, worse in {chance:.1%} of bootstrap draws "
+            f"{mine.mean():.4g} against {theirs.mean():.4g}, worse in {chance:.1%} of bootstrap draws "
             f"(asked for: below {rules.confidence:.0%})"
         ),
     )
