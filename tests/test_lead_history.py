@@ -71,6 +71,17 @@ def test_conversion_is_the_target(read):
     assert found.departures.is_empty()
 
 
+def test_ends_without_dates_tell_nothing_of_the_horizon(read):
+    """Where most leads ended at an unknown moment, one that is still open waits on."""
+    undated = [lead("a", "converted"), lead("b", "disqualified"), lead("c", "converted", 10), lead("waiting")]
+    assert ends(read(*undated)) == {
+        "a": ("won", None),
+        "b": ("lost", None),
+        "c": ("won", 10),
+        "waiting": ("open", None),
+    }
+
+
 def test_the_sale_is_the_target(read):
     """Won is who has an opportunity won within the horizon, by either reference; a lost sale ends a lead, an open one doesn't."""
     found = read(

@@ -122,13 +122,19 @@ def _won(ends: pl.DataFrame, sales: pl.DataFrame) -> pl.DataFrame:
 
 
 def _within_horizon(reached: pl.DataFrame, horizon_days: float | None) -> pl.DataFrame:
-    """Call lost at the horizon what had not ended by then; of leads of unknown creation, nothing is called so."""
+    """Call lost at the horizon what had not ended by then.
+
+    Nothing is called so of leads of unknown creation, nor where most ends have no date: who converted may have done so after the
+    horizon, so that the silence of the others says nothing.
+    """
     if horizon_days is None:
         end = pl.lit(None, pl.Datetime("us", "UTC"))
     else:
         end = pl.col("created_at") + pl.duration(microseconds=round(horizon_days * _MICROSECONDS_A_DAY))
-    undated_end = (pl.col("status") != "open") & pl.col("closed_at").is_null()
-    late = end.is_not_null() & ~undated_end & (pl.col("closed_at").is_null() | (pl.col("closed_at") > end))
+    ended, dated = pl.col("status") != "open", pl.col("closed_at").is_not_null()
+    in_time = (dated & (pl.col("closed_at") <= end)) | (ended & ~dated)
+    mostly_dated = (ended & dated).sum() >= (ended & ~dated).sum()
+    late = mostly_dated & end.is_not_null() & ~in_time
     return reached.select(
         pl.col("id").alias("opportunity_id"),
         pl.when(late).then(pl.lit("lost")).otherwise("status").alias("status"),

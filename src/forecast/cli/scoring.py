@@ -65,6 +65,11 @@ def score(
                 kind=population.kind,
                 closings=closings(history, version, scores) if population.kind == "opportunity" else None,
             )
+    if subjects.is_empty():
+        age = f" and younger than {population.horizon_days:g} days" if population.horizon_days is not None else ""
+        console.print(
+            f"[yellow]no {population.kind} was open{age} at {moment.isoformat()}[/yellow]: name another moment with --as-of"
+        )
     where = "the score table" if out is None else str(out)
     console.print(f"{scores.height} scores by {version.version} (basis: {version.basis}) into {where}")
     for opportunity_id, asked, reason in refused.head(5).iter_rows():
