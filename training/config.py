@@ -22,7 +22,6 @@ Count = Annotated[int, Field(ge=1)]
 T = TypeVar("T")
 
 NO_OTHER_KEYS = ConfigDict(extra="forbid")
-_SAID = {"missing": "is missing", "unexpected_keyword_argument": "is unknown"}
 
 
 @dataclass(frozen=True, kw_only=True, config=NO_OTHER_KEYS)
@@ -111,11 +110,11 @@ def read_config(models: Path, name: str, kind: type[T]) -> T:
             f'there is no model "{name}" in {models}; there are: {known}; start in the folder that holds models/, '
             "or name it with --models"
         )
-    return parse_config(path.read_text(encoding="utf-8"), kind)
+    return parse_config(path.read_text(encoding="utf-8"), kind, source=str(path))
 
 
-def parse_config(text: str, kind: type[T]) -> T:
-    """Read the text of a config.toml.
+def parse_config(text: str, kind: type[T], *, source: str = "config.toml") -> T:
+    """Read the text of a config.toml; `source` names it where it is refused.
 
     Raises:
         InputError: it is not TOML, a key is missing or unknown, or a value is not what it may be.
@@ -123,17 +122,22 @@ def parse_config(text: str, kind: type[T]) -> T:
     try:
         return TypeAdapter(kind).validate_python({**tomllib.loads(text), "text": text})
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"config.toml is not TOML: {error}") from error
+        raise InputError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
         found = "; ".join(_sentence(detail) for detail in error.errors())
-        raise InputError(f"config.toml: {found}; compare it with the one that came with forecast") from error
+        raise InputError(f"{source}: {found}; compare it with the one that came with forecast") from error
 
 
 def _sentence(error: ErrorDetails) -> str:
     place, kind, said = ".".join(str(part) for part in error["loc"]), error["type"], error["msg"]
     if kind == "value_error":
         return f"{place}: {said.removeprefix('Value error, ')}".removeprefix(": ")
-    return f"{place} {_SAID[kind]}" if kind in _SAID else f"{place} is {error['input']!r}: {said[0].lower()}{said[1:]}"
+    if kind == "missing":
+        table, _, key = place.rpartition(".")
+        return f"{place} is missing: add {key}" + (f" under [{table}]" if table else "")
+    if kind == "unexpected_keyword_argument":
+        return f"{place} is unknown"
+    return f"{place} is {error['input']!r}: {said[0].lower()}{said[1:]}"
 
 
 def read_experiment(models: Path, name: str) -> Experiment:

@@ -59,6 +59,16 @@ def test_a_missing_key_is_named(key):
         parse_config(without, Experiment)
 
 
+def test_a_file_that_lacks_a_newer_key_is_named_with_what_to_add(tmp_path):
+    """A config.toml of an earlier release is answered with its path, the key and the table that it goes under."""
+    path = tmp_path / "win_probability" / "config.toml"
+    path.parent.mkdir()
+    path.write_text(re.sub(r"^rows_max = .*$", "", TEXT, flags=re.MULTILINE), encoding="utf-8")
+    sentence = rf"^{re.escape(str(path))}: search.rows_max is missing: add rows_max under \[search\]"
+    with pytest.raises(InputError, match=sentence):
+        read_experiment(tmp_path, "win_probability")
+
+
 @pytest.mark.parametrize("section", ["data", "search", "search.space", "gates"])
 def test_a_missing_section_is_named(section):
     """A section that is left out is missed by name."""
