@@ -87,3 +87,10 @@ def test_totals_have_the_sum_of_what_their_series_have(tmp_path):
     assert np.isnan(total.past[0][:12]).all()
     assert set(total.past[0][12:, 0]) == {70}
     assert total.future[0].ravel().tolist() == [70, 70]
+
+
+def test_a_column_that_says_nothing_of_what_comes_is_refused(tmp_path):
+    """An input with no value ahead is named, even beside one that is known."""
+    rows = [(MONTHLY.day(period), 50, "") for period in range(38)]
+    with pytest.raises(InputError, match="no promotion of a period after 2022-12-01"):
+        read_inputs(written(tmp_path / "quota.csv", rows, "ds,quota,promotion"), panel_of("s0"), 2)
