@@ -37,7 +37,8 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
     columns = _find_columns(table, mapping)
     if columns is None or not _repeats(table, columns):
         return [(table, mapping)]
-    texts = pl.concat([chunk.texts for chunk in read_chunks(table)]).filter(pl.col(columns.order_id).is_not_null())
+    chunks = list(read_chunks(table))
+    texts = pl.concat([chunk.texts for chunk in chunks]).filter(pl.col(columns.order_id).is_not_null())
     if not _agrees(texts, columns, ("account_id", "ordered_at")):
         return [(table, mapping)]
     lines = {columns.order_id: "order_id", **{heading: field for field, heading in columns.line.items()}}
@@ -45,12 +46,14 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
         mapping, kind="order_line", columns={heading: lines.get(heading, IGNORE) for heading in table.headings}
     )
     orders, told = _orders(texts, _line_amounts(table, texts, columns, line_mapping), columns)
-    said = f"{texts.height} rows are lines of {orders.height} orders, whose amounts are {told}"
+    said = [f"{texts.height} rows are lines of {orders.height} orders, whose amounts are {told}"]
+    if left_out := sum(chunk.read for chunk in chunks) - texts.height:
+        said.append(f"{left_out} rows name no order or have a wrong number of cells, and are left out")
     fields = {columns.order_id: "external_id", **{heading: field for field, heading in columns.order.items()}}
     known = {heading: fields.get(heading, heading) for heading in orders.columns}
     order_mapping = replace(mapping, kind="order", decimal_mark=".", columns=known)
     return [
-        (_written(table, orders, folder, part="orders", said=said), order_mapping),
+        (_written(table, orders, folder, part="orders", said=tuple(said)), order_mapping),
         (_written(table, texts.select(list(lines)), folder, part="lines"), replace(line_mapping, columns=lines)),
     ]
 
@@ -121,7 +124,7 @@ def _is_of_the_order(values: pl.DataFrame) -> bool:
     return several["same"].sum() >= _AGREE_SHARE * several.height
 
 
-def _written(table: TableFile, rows: pl.DataFrame, folder: Path, *, part: str, said: str = "") -> TableFile:
+def _written(table: TableFile, rows: pl.DataFrame, folder: Path, *, part: str, said: tuple[str, ...] = ()) -> TableFile:
     named = f"{table.part} {part}".strip()
     digest = hashlib.sha256(f"{table.sha256} {named}".encode()).hexdigest()
     path = folder / f"{digest}.csv"
@@ -136,6 +139,6 @@ def _written(table: TableFile, rows: pl.DataFrame, folder: Path, *, part: str, s
         headings=tuple(rows.columns),
         heading_row=1,
         unnamed=frozenset(),
-        warnings=(said,) if said else (),
+        warnings=said,
         sha256=digest,
     )
