@@ -157,8 +157,8 @@ def _refuse_gaps(inputs: Inputs, path: Path, panel: Panel) -> None:
                 "every period of history, here or in the file of the series, and for every period ahead; what is never "
                 "zero may begin later and end earlier"
             )
-    for name, known_ahead in zip(inputs.names, np.isfinite(inputs.future).any(axis=(0, 1)), strict=True):
-        if not known_ahead:
+    for index, name in enumerate(inputs.names):
+        if np.isnan(inputs.future[:, :, index]).all():
             raise InputError(
                 f"{path} has no {name} of a period after {panel.calendar.day(int(panel.ends.max()))}; give what is known "
                 "ahead, or leave the column out"
