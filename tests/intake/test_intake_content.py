@@ -72,10 +72,11 @@ def test_a_stage_that_hints_at_payment_is_asked_for(load):
     assert [(word.word, word.status) for word in report.uncertain] == [("Payment Done", "won")]
 
 
-def test_a_file_without_an_end_names_the_columns_that_may_tell(load):
-    """Where no column tells the end, those with two values are named, the likeliest first."""
+@pytest.mark.parametrize("last", ["\n", ""])
+def test_a_file_without_an_end_names_the_columns_that_may_tell(load, last):
+    """Where no column tells the end, those with two values are named, the likeliest first, in however many pieces they come."""
     rows = [f"{n},{'MF'[n % 2]},{n % 2},{n}" for n in range(9)]
-    report = load(_rows("Lead ID,Gender,Purchased,Age", rows), "leads.csv")
+    report = load(_rows("Lead ID,Gender,Purchased,Age", rows).rstrip() + last, "leads.csv")
     assert any('("Purchased", "Gender"?)' in warning for warning in report.warnings)
 
 

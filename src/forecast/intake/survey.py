@@ -146,9 +146,8 @@ class Survey:
                 self._wait(heading, filled.rename("text").value_counts())
 
     def tally(self, heading: str) -> Tally:
-        """Give what was counted in a column."""
-        self._look(heading)
-        return _sum_of(self._found.get(heading, []))
+        """Give what was counted in a column so far."""
+        return _sum_of([*self._found.get(heading, []), *self._waited(heading)])
 
     def _add(self, heading: str, tally: Tally) -> None:
         self._found.setdefault(heading, []).append(tally)
@@ -158,15 +157,17 @@ class Survey:
         waiting = self._waiting.setdefault(heading, [])
         waiting.append(distinct)
         if sum(one.height for one in waiting) >= _TEXTS_AT_ONCE:
-            self._look(heading)
+            self._found.setdefault(heading, []).extend(self._waited(heading))
+            del self._waiting[heading]
 
-    def _look(self, heading: str) -> None:
-        waiting, question = self._waiting.pop(heading, []), self.questions.get(heading)
-        if waiting and question:
-            distinct = pl.concat(waiting)
-            if len(waiting) > 1:
-                distinct = distinct.group_by("text").agg(_COUNT.sum())
-            self._add(heading, _tally(distinct, question))
+    def _waited(self, heading: str) -> list[Tally]:
+        waiting, question = self._waiting.get(heading), self.questions.get(heading)
+        if not waiting or not question:
+            return []
+        together = pl.concat(waiting)
+        if len(waiting) > 1:
+            together = together.group_by("text").agg(_COUNT.sum())
+        return [_tally(together, question)]
 
 
 def _sum_of(parts: Sequence[Tally]) -> Tally:
