@@ -7,7 +7,7 @@ from pipelines import DAY, START, steady_pipeline
 from forecast.records import Opportunity
 from forecast.revenue.arrivals import new_deals
 from forecast.revenue.growth import amount_growth, daily_rates, find_course
-from forecast.revenue.records import months_ahead, read_sales
+from forecast.revenue.records import days_since, months_ahead, read_sales
 
 SPAN = 1000.0
 
@@ -84,3 +84,22 @@ def test_what_takes_longer_is_worth_what_such_deals_were(records_of):
     assert mean[4] == pytest.approx(550, rel=0.05)
     days = np.diff(months_ahead(as_of, 5, "UTC").ends_days, prepend=0)
     assert arrivals.counts[4] == pytest.approx(2 * days[4], rel=0.1)
+
+
+def test_no_more_sales_are_expected_than_deals_are_created(records_of):
+    """A lone old deal that was won late does not make each of the new ones be won twice."""
+    as_of = START + 300 * DAY
+    took = [(0, 200)] + [(200 + number, 10) for number in range(80)]
+    rows = [
+        Opportunity(
+            id=f"O{number}",
+            created_at=START + at * DAY,
+            amount=100,
+            status="won",
+            closed_at=START + (at + days) * DAY,
+        )
+        for number, (at, days) in enumerate(took)
+    ]
+    sales, months = read_sales(records_of(*rows), as_of), months_ahead(as_of, 12, "UTC")
+    created = days_since(sales.deals["created_at"], as_of)
+    assert new_deals(sales, months).counts.sum() <= daily_rates(sales, created, months.ends_days[-1]).sum()

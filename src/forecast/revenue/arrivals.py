@@ -90,19 +90,24 @@ def _landing(sales: Sales, won: pl.DataFrame, rates: Floats, months: Months) -> 
 
 
 def _won_by_age(sales: Sales) -> list[tuple[float, float, float]]:
-    """Give the share of deals created that is won between one age and another, of those that have come to the older one."""
+    """Give the share of deals created that is won between one age and another, of those that have come to the older one.
+
+    No deal is won twice: few come to the oldest ages, and where they were lucky the shares would add up to more than one.
+    """
     created = days_since(sales.deals["created_at"], sales.as_of)
     took = created - days_since(sales.deals["closed_at"], sales.as_of)
     timed = (sales.deals["status"] == "won").to_numpy() & np.isfinite(took)
     inner = np.quantile(np.maximum(took[timed], 0), np.linspace(0, 1, LAG_INTERVALS + 1)) if timed.any() else [0.0]
     weight = 0.5 ** (created / LAG_HALF_LIFE_DAYS)
-    found = []
+    found, left = [], 1.0
     for low, high in pairwise(np.unique(np.concatenate([[0.0], np.asarray(inner) + 1e-6]))):
         seen = created >= high
         if not seen.any():
             break
         landed = seen & timed & (took > low - (low == 0)) & (took <= high)
-        found.append((float(low), float(high), float(weight[landed].sum() / weight[seen].sum())))
+        share = min(left, float(weight[landed].sum() / weight[seen].sum()))
+        left -= share
+        found.append((float(low), float(high), share))
     return found
 
 
