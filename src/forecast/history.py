@@ -40,6 +40,9 @@ _ACCOUNT_ATTRIBUTES = (
 )  # fmt: skip
 
 
+_NONE = sa.select(Opportunity.id).where(sa.false())
+
+
 def read_history(session: Session, *, population: Population = OPPORTUNITIES, until: datetime | None = None) -> History:
     """Read the records of a population and their surroundings, cut by `cut_history` at `until` where one is given.
 
@@ -47,7 +50,12 @@ def read_history(session: Session, *, population: Population = OPPORTUNITIES, un
     account, person or product is known until it was deleted. Stages are those of the
     pipeline at `until`.
     """
-    history = _opportunity_history(session) if population.kind == "opportunity" else _lead_history(session, population)
+    if population.kind == "lead":
+        history = _lead_history(session, population)
+    else:
+        opportunities = _with_dealings(session, _opportunity_history(session))
+        events = pl.concat([read_account_events(session), opportunity_events(opportunities)])
+        history = replace(opportunities, account_events=events)
     if until is None:
         return history
     stages = history.stages if history.stages.is_empty() else read_stages(session, until)
@@ -60,12 +68,12 @@ def read_sample(session: Session, size: int) -> History:
     They are chosen by chance, the same ones every time.
     """
     chosen = sa.select(Opportunity.id).order_by(sa.func.md5(Opportunity.id)).limit(size)
-    return _opportunity_history(session, among=chosen, active=sa.select(Opportunity.id).where(sa.false()))
+    return _with_dealings(session, _opportunity_history(session, among=chosen, active=_NONE))
 
 
 def read_pipeline(session: Session) -> History:
-    """Read all opportunities with their changes as `read_history` does, but without activities."""
-    return _opportunity_history(session, active=sa.select(Opportunity.id).where(sa.false()))
+    """Read all opportunities with their changes as `read_history` does, but without activities, quotes, contacts and account events."""
+    return _opportunity_history(session, active=_NONE)
 
 
 def _opportunity_history(
@@ -75,7 +83,7 @@ def _opportunity_history(
     account_custom = _custom_columns(session, "account", prefix="account_")
     opportunities = _read_opportunities(session, custom, among)
     identity = [pl.col("id").alias("opportunity_id"), "status", "closed_at", "won_amount"]
-    history = History(
+    return History(
         opportunities=opportunities.rename({"id": "opportunity_id"}).drop("status", "closed_at", "won_amount"),
         closings=opportunities.select(identity),
         changes=_read_changes(session, "opportunity", "", among),
@@ -88,12 +96,11 @@ def _opportunity_history(
         custom_types={name: kind for name, (_, kind) in {**custom, **account_custom}.items()},
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
         deletions=_read_deletions(session),
-        quotes=read_quotes(session),
-        contacts=read_contacts(session),
     )
-    if among is not None:
-        return history
-    return replace(history, account_events=pl.concat([read_account_events(session), opportunity_events(history)]))
+
+
+def _with_dealings(session: Session, history: History) -> History:
+    return replace(history, quotes=read_quotes(session), contacts=read_contacts(session))
 
 
 def _lead_history(session: Session, population: Population) -> History:
