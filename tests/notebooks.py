@@ -30,6 +30,6 @@ def run_notebook(name, shrunk, *, server, empty_mlflow, home, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(part for part in sys.path if part))
     NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
     ).execute()
     return notebook

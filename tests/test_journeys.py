@@ -33,6 +33,8 @@ NAME = "win_probability"
 UNTIL = datetime(2024, 6, 1, tzinfo=UTC)
 FORECAST = str(Path(sys.executable).with_name("forecast"))
 PAST = "2024-02-29T12:00:00+00:00"
+PATIENCE = 1200
+"""Seconds after which a command hangs, on a machine that is busy with much else."""
 WITHOUT_LABORATORY = """
 import sys
 
@@ -70,14 +72,14 @@ class Host:
     def run(self, *arguments, **options):
         """Run a command to its end, which must be a good one; give what it printed."""
         process = self.start(*arguments, **options)
-        printed, said = process.communicate(timeout=300)
+        printed, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
         return printed + said
 
     def fail(self, *arguments):
         """Run a command that must end with status 1; give what it said, which is one line."""
         process = self.start(*arguments)
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1, said
         assert "Traceback" not in said
         assert said.count("\n") == 1
@@ -136,7 +138,7 @@ def serve(host):
         yield process, client
     if process.poll() is None:
         process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
 
 
 def answers(client, path):
@@ -240,7 +242,7 @@ def test_scores_need_no_laboratory(host, client, company):  # noqa: ARG001
     host.run("score", "--at", "pairs.csv", "--out", "with.csv")
     assert (host.folder / "without.csv").read_bytes() == (host.folder / "with.csv").read_bytes()
     process = host.start("train", *MODELS, command=plain)
-    assert "is not installed here" in process.communicate(timeout=60)[1]
+    assert "is not installed here" in process.communicate(timeout=PATIENCE)[1]
 
 
 def later_files(company, folder):
@@ -336,7 +338,7 @@ def test_the_database_stops_with_the_service():
         postgres = host.postgres()
         assert is_running(postgres)
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
         wait_until(lambda: not is_running(postgres), seconds=20)
         assert host.postgres() is None
 
