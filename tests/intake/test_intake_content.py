@@ -30,6 +30,15 @@ def test_a_dated_lead_not_converted_is_open_unless_others_are_empty(load, stored
     assert [lead.status for lead in stored(Lead).values()][1] == second
 
 
+def test_a_flag_beside_moments_of_closing_leaves_losses_to_them(load, stored):
+    """Where more have a moment of closing than were won, what is not won and has none is open; where only the won have, lost."""
+    rows = ["A,1,2024-02-01", "B,0,2024-03-01", "C,0,"]
+    load(_rows("Deal ID,Is Won,Closed Date", rows))
+    assert [one.status for one in stored().values()] == ["won", "lost", "open"]
+    load(_rows("Deal ID,Is Won,Closed Date", ["D,1,2024-02-01", "E,0,", "F,0,"]))
+    assert [one.status for one in stored().values()][3:] == ["won", "lost", "lost"]
+
+
 def test_a_flag_beside_a_stage_leaves_the_end_to_it(load, stored):
     """An opportunity not won is open where its stage is no end."""
     load("id,Is Won,Stage\nA,true,Closed Won\nB,false,Proposal\nC,false,Closed Lost\n")

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from forecast.intake import vocabulary
 from forecast.intake.endings import STATUSES, StatusWord
+from forecast.intake.statuses import ENDS
 from forecast.intake.survey import SeenColumn
 
 _FLAG = "is_won"
-_OTHER_ENDS = frozenset({"status", "stage", "is_closed", "is_active", "lost_at"})
-_ENDS = _OTHER_ENDS | {_FLAG, "won_at", "closed_at"}
+_OTHER_ENDS = ENDS - {_FLAG, "won_at", "closed_at"}
 _NAMED_MAX = 5
 _ONE_SIDED_MIN = 40
 _UNIQUE_SHARE = 0.95
@@ -19,10 +19,11 @@ def with_lone_flag(seen: Sequence[SeenColumn]) -> list[SeenColumn]:
     """Read a flag of winning as the status where nothing else tells the end: its "no" is then an end too.
 
     A lead that is not converted yet says "no" as well. It stays open where it has a moment of creation, from which the
-    horizon counts, unless empty cells beside "no" stand for what is open.
+    horizon counts, unless empty cells beside "no" stand for what is open. Where more have a moment of closing than were won,
+    that moment tells the end of the others.
     """
     fields = {column.field for column in seen}
-    if fields & _OTHER_ENDS:
+    if fields & _OTHER_ENDS or _tells_of_losses(seen):
         return list(seen)
     rows = _rows(seen)
     return [replace(one, field="status") if _is_lone_flag(one, fields, rows) else one for one in seen]
@@ -37,6 +38,17 @@ def _is_lone_flag(column: SeenColumn, fields: set[str], rows: int) -> bool:
         return False
     may_be_open = column.kind == "lead" and "created_at" in fields
     return not may_be_open or column.tally["count"] < rows
+
+
+def _tells_of_losses(seen: Sequence[SeenColumn]) -> bool:
+    """Tell whether some cells of a moment of closing are empty, and more are filled than were won."""
+    flag, closed = (next((one for one in seen if one.field == name), None) for name in (_FLAG, "closed_at"))
+    if flag is None or closed is None:
+        return False
+    words = vocabulary.status_words(flag.kind)
+    known = {name: words.get(vocabulary.word_key(name.removeprefix("word:"))) for name in flag.tally.counts}
+    won = sum(count for name, count in flag.tally.counts.items() if known[name] in {"won", "converted"})
+    return won < closed.tally["count"] < _rows(seen)
 
 
 def with_id(seen: Sequence[SeenColumn], declared: Sequence[str]) -> tuple[list[SeenColumn], tuple[str, ...]]:
@@ -75,7 +87,7 @@ def ending_doubts(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> It
     """
     if not seen or seen[0].kind not in STATUSES:
         return
-    if not {column.field for column in seen} & _ENDS and not words:
+    if not {column.field for column in seen} & ENDS and not words:
         yield from _no_end(seen)
     elif not any(column.field in {_FLAG, "won_at"} for column in seen):
         yield from _one_sided(STATUSES[seen[0].kind], words)

@@ -7,6 +7,7 @@ import polars as pl
 from forecast.intake import vocabulary
 from forecast.intake.rejects import Trouble
 
+ENDS = frozenset({"is_won", "is_closed", "status", "won_at", "lost_at", "closed_at", "stage", "is_active"})
 _NAMES = {"opportunity": ("won", "lost"), "lead": ("converted", "disqualified")}
 
 
@@ -16,7 +17,7 @@ def decide_statuses(
     """Fill `status` and `closed_at` of typed rows from the evidence they hold, and drop the evidence.
 
     In this order: is_won and is_closed, the status itself, a moment of winning or losing, a stage whose name is a status,
-    is_active. What none of them decides is open.
+    is_active; where none of these is there but is_won, a moment of closing. What none of them decides is open.
 
     Args:
         frame: typed rows, fields as columns.
@@ -28,6 +29,7 @@ def decide_statuses(
         return frame, {}
     given = set(frame.columns)
     won, lost = _NAMES[kind]
+    closed = pl.col("closed_at").is_not_null()
     evidence: list[pl.Expr | pl.Series] = [
         *_flags(given, won, lost),
         *([pl.col("status")] if "status" in given else []),
@@ -39,6 +41,7 @@ def decide_statuses(
             else []
         ),
         *([pl.when(~pl.col("is_active")).then(pl.lit(lost))] if "is_active" in given else []),
+        *([pl.when(~pl.col("is_won") & closed).then(pl.lit(lost))] if given & ENDS == {"is_won", "closed_at"} else []),
     ]
     if not evidence:
         return _expecting(frame, pl.lit(value=True), zone), {}
