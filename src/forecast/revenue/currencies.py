@@ -40,7 +40,7 @@ def of_currency(rows: pl.DataFrame, asked: str | None, known: Sequence[str | Non
         asked: the currency; None where one is known at most.
         known: of amounts, one each.
     """
-    names = set(known) - {None}
+    names = set(pl.Series("currency", known, dtype=pl.String).drop_nulls().unique())
     if not names or asked is None:
         return rows
     nameless = pl.lit(names == {asked}) & pl.col("currency").is_null()
