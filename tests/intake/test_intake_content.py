@@ -3,7 +3,7 @@
 import pytest
 
 from forecast.intake import Mapping
-from forecast.records import Lead
+from forecast.records import Lead, Quote
 
 
 def _rows(headings, rows):
@@ -49,6 +49,19 @@ def test_a_flag_that_a_mapping_names_stays_a_flag(load, stored):
     """A mapping that says is_won is taken at its word: no means not won, and no end."""
     load("id,Won?\nA,1\nB,0\n", mapping=Mapping(kind="opportunity", columns={"Won?": "is_won"}))
     assert [one.status for one in stored().values()] == ["won", "open"]
+
+
+@pytest.mark.parametrize(("discounts", "shares"), [(["0", "150.00"], [None, None]), (["0", "15"], [0.0, 0.15])])
+def test_a_discount_above_100_percent_is_an_amount(load, stored, discounts, shares):
+    """A discount that goes beyond the whole price is money, kept beside the quote and named; one that does not is a share."""
+    report = load(
+        _rows("Quote Id,Grand Total,Discount", [f"Q{n},1000,{one}" for n, one in enumerate(discounts)]), kind="quote"
+    )
+    assert [quote.discount_share for quote in stored(Quote).values()] == shares
+    assert (report.rejected, "discount" in report.custom_fields) == (0, shares == [None, None])
+    assert any("goes up to 150, so it is an amount" in warning for warning in report.warnings) == (
+        shares == [None, None]
+    )
 
 
 def test_a_column_headed_as_an_id_that_tells_rows_apart_is_the_id(load, stored):

@@ -40,6 +40,16 @@ def test_lines_of_an_order_are_added_up(load_sheet, stored, kind):
     assert bought == {("1001", "mug", 6.0), ("1001", "pan", 1.0), ("1002", "mug", 2.0), ("1002", "pan", -1.0)}
 
 
+def test_a_key_of_an_orders_date_is_its_moment(load_sheet, stored):
+    """A data warehouse writes the day of an order as a number, 20240105."""
+    rows = "1,20240105,C1,mug,5\n1,20240105,C1,pan,30\n2,20240301,C2,mug,5\n"
+    load_sheet("SalesOrderNumber,OrderDateKey,CustomerKey,ProductKey,SalesAmount\n" + rows)
+    assert [f"{one.ordered_at:%Y-%m-%d} {one.amount:.0f}" for one in stored(Order).values()] == [
+        "2024-01-05 35",
+        "2024-03-01 5",
+    ]
+
+
 @pytest.mark.parametrize(("repeated", "amount"), [(True, 36.5), (False, 73.0)])
 def test_an_amount_that_all_lines_repeat_is_the_orders_own(load_sheet, stored, repeated, amount):
     """A total stands on each line of its order and counts once; amounts of lines differ and are added up."""

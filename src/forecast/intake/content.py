@@ -5,13 +5,16 @@ from dataclasses import replace
 
 from forecast.intake import vocabulary
 from forecast.intake.endings import STATUSES, StatusWord
+from forecast.intake.recognition import custom_target
 from forecast.intake.statuses import ENDS
 from forecast.intake.survey import SeenColumn
 
+_DISCOUNT = "discount_share"
 _FLAG = "is_won"
 _OTHER_ENDS = ENDS - {_FLAG, "won_at", "closed_at"}
 _NAMED_MAX = 5
 _ONE_SIDED_MIN = 40
+_PERCENT_MAX = 100
 _UNIQUE_SHARE = 0.95
 
 
@@ -76,6 +79,24 @@ def _is_id(column: SeenColumn, rows: int) -> bool:
     if column.custom is None or column.heading in column.mapping.columns or not vocabulary.is_id(column.heading):
         return False
     return column.tally["count"] == rows and column.tally["distinct"] >= _UNIQUE_SHARE * rows
+
+
+def with_discounts(seen: Sequence[SeenColumn]) -> tuple[list[SeenColumn], tuple[str, ...]]:
+    """Keep a discount that is an amount of money as a custom field: no share of the price is above 100 percent."""
+    found = next((one for one in seen if one.field == _DISCOUNT and _is_amount(one)), None)
+    if found is None:
+        return list(seen), ()
+    field = custom_target(found.heading, {one.field for one in seen})
+    sentence = (
+        f'"{found.heading}" goes up to {found.tally.greatest:.15g}, so it is an amount and no share of the price; '
+        f"it is kept as {field}, or set the column to {_DISCOUNT} in a mapping"
+    )
+    return [replace(one, field=field) if one is found else one for one in seen], (sentence,)
+
+
+def _is_amount(column: SeenColumn) -> bool:
+    has_percent = "%" in column.heading or "％" in column.heading
+    return column.tally.greatest > _PERCENT_MAX and not has_percent and column.heading not in column.mapping.columns
 
 
 def ending_doubts(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from forecast.errors import MappingError
 from forecast.intake import survey, vocabulary
 from forecast.intake.chunks import Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
-from forecast.intake.content import ending_doubts, with_id, with_lone_flag
+from forecast.intake.content import ending_doubts, with_discounts, with_id, with_lone_flag
 from forecast.intake.doubts import doubts, missing_doubts, type_doubts
 from forecast.intake.endings import StatusWord, status_words
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
@@ -128,7 +128,8 @@ class Planning:
             SeenColumn(heading, field, self._survey.tally(heading), kind, self._mapping)
             for heading, field in self._read.items()
         ]
-        seen, decided = with_id(with_lone_flag(seen), tuple(self._declared))
+        seen, of_discounts = with_discounts(with_lone_flag(seen))
+        seen, of_ids = with_id(seen, tuple(self._declared))
         taken = set(self._matched.columns.values())
         foreign = {one.heading: custom_target(one.heading, taken) for one in seen if _is_foreign_status(one)}
         seen = [
@@ -139,7 +140,7 @@ class Planning:
         _check_required(kind, [one.field for one in seen])
         outcomes = {field.removeprefix(CUSTOM): "outcome" for field in foreign.values()}
         times = {**self._matched.times, **outcomes, **self._mapping.times}
-        return self._plan_of(seen, times, foreign, decided)
+        return self._plan_of(seen, times, foreign, (*of_discounts, *of_ids))
 
     def _plan_of(
         self,
@@ -205,7 +206,7 @@ def _question(kind: str, field: str) -> Question | None:
     asked: dict[FieldType, Question] = {
         "number": "number",
         "integer": "number",
-        "share": "number",
+        "share": "custom",  # a discount may turn out to be an amount
         "date": "date",
         "moment": "date",
         "word": "word",
