@@ -105,3 +105,10 @@ def test_flags_are_no_amounts():
     assert names_of_amounts(inputs_of(flags, ahead=3)) == []
     assert names_of_amounts(inputs_of(flags - 0.5, ahead=3)) == []
     assert names_of_amounts(inputs_of(flags + 5, ahead=3)) == ["quota"]
+
+
+def test_an_amount_may_be_known_of_a_small_part_of_history():
+    """A quota that was introduced lately is an amount as well: what is unknown is no zero."""
+    amounts = np.full((1, 39), np.nan)
+    amounts[:, 30:] = 50.0
+    assert names_of_amounts(inputs_of(amounts, ahead=3)) == ["quota"]

@@ -22,9 +22,9 @@ SHARES = np.arange(0, 1.01, 0.05)
 
 
 def names_of_amounts(inputs: Inputs) -> list[str]:
-    """Name the inputs that revenue can be a ratio of: never negative, and above zero more often than not."""
+    """Name the inputs that revenue can be a ratio of: never negative, and above zero more often than not where known."""
     known = np.concatenate([*inputs.past, *inputs.future])
-    lowest, positive = np.nanmin(known, axis=0), np.nanmean(known > 0, axis=0)
+    lowest, positive = np.nanmin(known, axis=0), (known > 0).sum(axis=0) / np.isfinite(known).sum(axis=0)
     return [name for name, low, often in zip(inputs.names, lowest, positive, strict=True) if low >= 0 and often > 0.5]
 
 
