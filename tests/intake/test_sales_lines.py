@@ -63,12 +63,13 @@ def test_an_amount_that_all_lines_repeat_is_the_orders_own(load_sheet, stored, r
     assert float(stored(Order)["A1"].amount) == amount
 
 
-def test_rows_that_belong_to_no_order_are_counted(load_sheet):
-    """Where lines are split off, rows without an order's id or with a cell too many are not passed over in silence."""
+def test_what_belongs_to_no_order_is_said(load_sheet):
+    """Where lines are split off, rows without an order's id or with a cell too many are counted, other columns named."""
     rows = "1,mug,6,2024-01-05,2.5,C1,Spain\n1,pan,1,2024-01-05,30,C1,Spain\n"
     orders, lines = load_sheet(HEADINGS + rows + ",total,7,,,,\n2,mug,1,2024-01-06,2.5,C1,Spain,extra\n")
     assert (orders.new, lines.new) == (1, 2)
     assert "2 rows name no order or have a wrong number of cells" in " ".join(orders.warnings)
+    assert "left out, as no field of orders or of lines: Country" in orders.warnings
 
 
 def test_orders_whose_ids_differ_stay_as_they_are(load_sheet, stored):

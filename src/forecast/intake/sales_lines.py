@@ -1,13 +1,14 @@
 """Sheets of sales with a row a line: several rows share an order's id, its customer and its moment."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
+from forecast.intake import vocabulary
 from forecast.intake.columns import read_column
 from forecast.intake.files import TableFile, read_chunks
 from forecast.intake.mapping import IGNORE
@@ -46,16 +47,28 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
         mapping, kind="order_line", columns={heading: lines.get(heading, IGNORE) for heading in table.headings}
     )
     orders, told = _orders(texts, _line_amounts(table, texts, columns, line_mapping), columns)
-    said = [f"{texts.height} rows are lines of {orders.height} orders, whose amounts are {told}"]
-    if left_out := sum(chunk.read for chunk in chunks) - texts.height:
-        said.append(f"{left_out} rows name no order or have a wrong number of cells, and are left out")
+    said = (
+        *table.warnings,
+        f"{texts.height} rows are lines of {orders.height} orders, whose amounts are {told}",
+        *_left_out(table, columns, sum(chunk.read for chunk in chunks) - texts.height),
+    )
     fields = {columns.order_id: "external_id", **{heading: field for field, heading in columns.order.items()}}
     known = {heading: fields.get(heading, heading) for heading in orders.columns}
     order_mapping = replace(mapping, kind="order", decimal_mark=".", columns=known)
     return [
-        (_written(table, orders, folder, part="orders", said=tuple(said)), order_mapping),
+        (_written(table, orders, folder, part="orders", said=said), order_mapping),
         (_written(table, texts.select(list(lines)), folder, part="lines"), replace(line_mapping, columns=lines)),
     ]
+
+
+def _left_out(table: TableFile, columns: _Columns, rows: int) -> Iterator[str]:
+    """Say what of a sheet becomes neither an order nor a line."""
+    if rows:
+        yield f"{rows} rows name no order or have a wrong number of cells, and are left out"
+    kept = {columns.order_id, *columns.order.values(), *columns.line.values()}
+    others = [name for name in table.headings if name not in kept and not vocabulary.is_ignored(name)]
+    if others:
+        yield f"left out, as no field of orders or of lines: {', '.join(others)}"
 
 
 def _find_columns(table: TableFile, mapping: ColumnMapping) -> _Columns | None:
