@@ -135,7 +135,9 @@ def test_few_customers_get_the_baseline(count):
 
 def test_without_orders_there_is_nothing_to_learn_from():
     """The sentence says what to do."""
-    with pytest.raises(TooLittleHistoryError, match=r"no order of a known customer and moment before .* is stored.*import orders"):
+    with pytest.raises(
+        TooLittleHistoryError, match=r"no order of a known customer and moment before .* is stored.*import orders"
+    ):
         train(history_of([("a", UNTIL, 1.0)]))
 
 
