@@ -106,9 +106,11 @@ def tags_set_at_the_end(draw, won):
 
 
 def test_tags_set_at_the_end_are_suspected_with_their_rates():
-    """A category that decides a part of both sides is left out, and so is the rate of winning of its levels."""
+    """A category that decides a part of both sides is left out, and so is its levels' rate of winning, if none answers for it."""
     dataset = with_column(tags_set_at_the_end)
     rate = pl.Series("column_win_lift", np.random.default_rng(3).normal(size=len(dataset.won)))
-    found = reasons(Dataset(keys=dataset.keys, features=dataset.features.with_columns(rate), until=dataset.until))
+    rated = Dataset(keys=dataset.keys, features=dataset.features.with_columns(rate), until=dataset.until)
+    found = reasons(rated)
     assert "have a value that hardly any of the others has" in found["column"]
     assert found["column_win_lift"] == "made of column"
+    assert "column_win_lift" not in reasons(rated, vouched=("column_win_lift",))
