@@ -7,9 +7,12 @@ import pytest
 from buyers import FIRST, history_of, simulate_buyers
 from sklearn.metrics import roc_auc_score
 
+from forecast.customer_scoring import NEXT_PRODUCTS
+from forecast.customer_wording import evidence_sentence
 from forecast.customers import LINE_TYPES
+from training.prospect_fit import FIRST_BUYERS_MIN, PROSPECTS_MIN
 from training.tier_config import read_tier_experiment
-from training.tier_evidence import chance_of_higher_auc, judge_tier_evidence
+from training.tier_evidence import CUSTOMERS_MIN, chance_of_higher_auc, judge_tier_evidence
 from training.value_fit import read_lesson
 
 RULES = read_tier_experiment(Path(__file__).parents[2] / "models", "customer_tier").gates
@@ -84,3 +87,19 @@ def test_too_few_to_judge_by_is_said():
     found = judge(simulate_buyers(1, count=20, days=400))
     assert all(not one.passed for one in found.values())
     assert "are needed; not given" in found["next_products"].sentence
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_needed_is_said_with_the_numbers_in_force(language):
+    """The sentence of too little to judge by names the least number that is asked for."""
+    least = dict.fromkeys(("churn_risk", "dormant_again", "overdue", "next_products"), (CUSTOMERS_MIN,))
+    for kind, numbers in {**least, "prospects": (PROSPECTS_MIN, FIRST_BUYERS_MIN)}.items():
+        said = evidence_sentence(kind, {"enough": False, "customers": 7}, language)
+        assert all(str(number) in said for number in numbers)
+
+
+def test_as_many_products_are_said_to_be_proposed_as_are():
+    """The sentence about next products names five."""
+    found = {"ours": 1.0, "simple": 0.5, "chance": 0.9}
+    assert NEXT_PRODUCTS == 5
+    assert "of five proposed" in evidence_sentence("next_products", found, "en")
