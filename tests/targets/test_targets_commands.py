@@ -54,6 +54,17 @@ def test_running_targets_are_printed_with_what_fails(command):
     assert "no quota has a day in 2031" in command("targets", "--year", "2031", "--as-of", NOW).stdout
 
 
+def test_quotas_in_a_currency_that_nothing_is_sold_in_are_named(command, engine):
+    """A quota towards which nothing can count is no quota of which nothing is reached."""
+    store(
+        engine,
+        opportunity("paid", amount=100, currency="CNY", owner_id="U01"),
+        Quota(id="Q2", external_id="Q2", person_id="U01", starts_on=date(2026, 10, 1), ends_on=date(2026, 12, 31), amount=1, currency="USD"),
+    )  # fmt: skip
+    done = command("targets", "--year", "2026", "--as-of", NOW)
+    assert "1 of 2 quotas are in USD, such as Q2; amounts of what is sold are in CNY" in done.stderr
+
+
 def test_a_moment_before_the_first_forecast_is_answered_so(command):
     """What no forecast was kept for is not projected, and the note says of which moment one is missing."""
     done = command("targets", "--as-of", day(8, 1).isoformat())

@@ -17,6 +17,7 @@ from forecast.series.reading import SeriesFile
 
 # What is given ought to matter, and is believed sooner than what the calendar offers by itself.
 GIVEN_MARGIN, CALENDAR_MARGIN = 0.0, 1.5
+_EFFECT_SHOWN = 0.0005  # less reads as 0.0 %
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +137,12 @@ def _cleaned(panel: Panel, candidates: list[tuple[Inputs, float]], horizon: int)
     return panel, factors, remarks
 
 
+def _told_effect(name: str, effect: float) -> str:
+    """Say by how much a unit of an input multiplies revenue; of an amount, such as a quota, so many units that it shows."""
+    units = 1 if abs(effect) >= _EFFECT_SHOWN or not effect else 10 ** math.ceil(-2 - math.log10(abs(effect)))
+    return f"{name} {100 * (math.exp(effect * units) - 1):+.1f} % " + ("a unit" if units == 1 else f"per {units:,}")
+
+
 def _found(names: tuple[str, ...], effects: list[float]) -> str:
-    each = ", ".join(
-        f"{name} {100 * (math.exp(effect) - 1):+.1f} % a unit" for name, effect in zip(names, effects, strict=True)
-    )
+    each = ", ".join(_told_effect(name, effect) for name, effect in zip(names, effects, strict=True))
     return f"known ahead, on average: {each}"

@@ -74,8 +74,22 @@ def read_attainments(
         as_of=as_of,
         run=run,
         attainments=tuple(attain(target, grounds[target.currency or usual]) for target in targets),
-        remarks=tuple(_remarks(targets, run, as_of.astimezone(ZoneInfo(timezone)))),
+        remarks=(*_remarks(targets, run, as_of.astimezone(ZoneInfo(timezone))), *_uncounted(targets, known)),
     )
+
+
+def _uncounted(targets: Sequence[Target], known: pl.Series) -> list[str]:
+    """Say which quotas are in a currency that no opportunity or order is in."""
+    names = sorted(set(known.drop_nulls()))
+    lone = [target for target in targets if names and target.currency and target.currency not in names]
+    if not lone:
+        return []
+    currencies = ", ".join(sorted({str(target.currency) for target in lone}))
+    sentence = (
+        f"{len(lone)} of {len(targets)} quotas are in {currencies}, such as {lone[0].quota_id}; amounts of what is sold are in {', '.join(names)}, "
+        "so that nothing counts towards them: correct their currency"
+    )
+    return [sentence]
 
 
 def _remarks(targets: Sequence[Target], run: Run | None, as_of: datetime) -> list[str]:
