@@ -40,6 +40,13 @@ def test_lines_of_an_order_are_added_up(load_sheet, stored, kind):
     assert bought == {("1001", "mug", 6.0), ("1001", "pan", 1.0), ("1002", "mug", 2.0), ("1002", "pan", -1.0)}
 
 
+def test_an_order_of_lines_without_values_has_no_amount(load_sheet, stored):
+    """Nothing is known of it, which is not nothing."""
+    rows = "1,mug,6,2024-01-05,2.5,C1,Spain\n1,pan,1,2024-01-05,30,C1,Spain\n2,mug,,2024-01-06,,C2,Spain\n2,pan,1,2024-01-06,,C2,Spain\n"
+    load_sheet(HEADINGS + rows)
+    assert {key: order.amount and float(order.amount) for key, order in stored(Order).items()} == {"1": 45.0, "2": None}
+
+
 def test_a_key_of_an_orders_date_is_its_moment(load_sheet, stored):
     """A data warehouse writes the day of an order as a number, 20240105."""
     rows = "1,20240105,C1,mug,5\n1,20240105,C1,pan,30\n2,20240301,C2,mug,5\n"
@@ -63,13 +70,18 @@ def test_an_amount_that_all_lines_repeat_is_the_orders_own(load_sheet, stored, r
     assert float(stored(Order)["A1"].amount) == amount
 
 
-def test_what_belongs_to_no_order_is_said(load_sheet):
-    """Where lines are split off, rows without an order's id or with a cell too many are counted, other columns named."""
+def test_nothing_of_a_sheet_is_lost(load_sheet, stored):
+    """Rows without an order's id are lines of none, other columns custom fields of lines; rows of a wrong width are refused."""
     rows = "1,mug,6,2024-01-05,2.5,C1,Spain\n1,pan,1,2024-01-05,30,C1,Spain\n"
-    orders, lines = load_sheet(HEADINGS + rows + ",total,7,,,,\n2,mug,1,2024-01-06,2.5,C1,Spain,extra\n")
-    assert (orders.new, lines.new) == (1, 2)
-    assert "2 rows name no order or have a wrong number of cells" in " ".join(orders.warnings)
-    assert "left out, as no field of orders or of lines: Country" in orders.warnings
+    orders, lines = load_sheet(HEADINGS + rows + ",total,7,,,,\n2,mug,1,2024-01-06,2.5,C1,Spain,extra\n3,pan\n")
+    assert (orders.new, orders.rejected) == (1, 0)
+    assert (lines.new, lines.rejected) == (3, 2)
+    assert "1 rows name no order: they are stored as lines of none" in " ".join(orders.warnings)
+    assert {(one.product_id, one.order_id, one.custom.get("country")) for one in stored(OrderLine).values()} == {
+        ("mug", "1", "Spain"),
+        ("pan", "1", "Spain"),
+        ("total", None, None),
+    }
 
 
 def test_orders_whose_ids_differ_stay_as_they_are(load_sheet, stored):

@@ -1,7 +1,8 @@
 """Sheets of sales with a row a line: several rows share an order's id, its customer and its moment."""
 
+import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from forecast.intake.files import TableFile, read_chunks
 from forecast.intake.mapping import IGNORE
 from forecast.intake.mapping import Mapping as ColumnMapping
 from forecast.intake.plan import make_plan
-from forecast.intake.recognition import match_columns
+from forecast.intake.recognition import custom_target, match_columns
 
 _KEPT = ("account_id", "ordered_at", "opportunity_id", "owner_id", "currency", "region", "channel")
 _LINE_FIELDS = ("product_id", "quantity", "unit_price", "amount")
@@ -39,36 +40,44 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
     if columns is None or not _repeats(table, columns):
         return [(table, mapping)]
     chunks = list(read_chunks(table))
-    texts = pl.concat([chunk.texts for chunk in chunks]).filter(pl.col(columns.order_id).is_not_null())
-    if not _agrees(texts, columns, ("account_id", "ordered_at")):
+    texts = pl.concat([chunk.texts for chunk in chunks])
+    ordered = texts.filter(pl.col(columns.order_id).is_not_null())
+    if not _agrees(ordered, columns, ("account_id", "ordered_at")):
         return [(table, mapping)]
-    lines = {columns.order_id: "order_id", **{heading: field for field, heading in columns.line.items()}}
+    lines = _line_columns(table, columns)
     line_mapping = replace(
         mapping, kind="order_line", columns={heading: lines.get(heading, IGNORE) for heading in table.headings}
     )
-    orders, told = _orders(texts, _line_amounts(table, texts, columns, line_mapping), columns)
+    orders, told = _orders(ordered, _line_amounts(table, ordered, columns, line_mapping), columns)
     said = (
         *table.warnings,
-        f"{texts.height} rows are lines of {orders.height} orders, whose amounts are {told}",
-        *_left_out(table, columns, sum(chunk.read for chunk in chunks) - texts.height),
+        f"{ordered.height} rows are lines of {orders.height} orders, whose amounts are {told}",
+        *(
+            [f"{rows} rows name no order: they are stored as lines of none"]
+            if (rows := texts.height - ordered.height)
+            else []
+        ),
     )
+    misshapen = [cells for chunk in chunks for cells in chunk.ragged.values()]
     fields = {columns.order_id: "external_id", **{heading: field for field, heading in columns.order.items()}}
     known = {heading: fields.get(heading, heading) for heading in orders.columns}
     order_mapping = replace(mapping, kind="order", decimal_mark=".", columns=known)
     return [
         (_written(table, orders, folder, part="orders", said=said), order_mapping),
-        (_written(table, texts.select(list(lines)), folder, part="lines"), replace(line_mapping, columns=lines)),
+        (
+            _written(table, texts.select(list(lines)), folder, part="lines", misshapen=misshapen),
+            replace(line_mapping, columns=lines),
+        ),
     ]
 
 
-def _left_out(table: TableFile, columns: _Columns, rows: int) -> Iterator[str]:
-    """Say what of a sheet becomes neither an order nor a line."""
-    if rows:
-        yield f"{rows} rows name no order or have a wrong number of cells, and are left out"
-    kept = {columns.order_id, *columns.order.values(), *columns.line.values()}
-    others = [name for name in table.headings if name not in kept and not vocabulary.is_ignored(name)]
-    if others:
-        yield f"left out, as no field of orders or of lines: {', '.join(others)}"
+def _line_columns(table: TableFile, columns: _Columns) -> dict[str, str]:
+    """Give the fields of the lines by heading; what is a field of neither orders nor lines is a custom field of the lines."""
+    lines = {columns.order_id: "order_id", **{heading: field for field, heading in columns.line.items()}}
+    for heading in table.headings:
+        if heading not in lines and heading not in columns.order.values() and not vocabulary.is_ignored(heading):
+            lines[heading] = custom_target(heading, lines.values())
+    return lines
 
 
 def _find_columns(table: TableFile, mapping: ColumnMapping) -> _Columns | None:
@@ -121,11 +130,12 @@ def _orders(texts: pl.DataFrame, values: pl.DataFrame, columns: _Columns) -> tup
 
     An amount that all lines of an order repeat is the order's own.
     """
-    amount, told = pl.col("amount").sum(), "those of the lines, added up"
+    worth, told = pl.col("amount"), "those of the lines, added up"
     if "amount" not in values.columns:
-        amount, told = (pl.col("quantity") * pl.col("unit_price")).sum(), "quantity times price, added up"
-    elif _is_of_the_order(values):
-        amount, told = pl.col("amount").first(), "the one that all lines repeat"
+        worth, told = pl.col("quantity") * pl.col("unit_price"), "quantity times price, added up"
+    amount = pl.when(worth.is_not_null().any()).then(worth.sum()).otherwise(None)
+    if "amount" in values.columns and _is_of_the_order(values):
+        amount, told = worth.first(), "the one that all lines repeat"
     sums = values.group_by("order_id", maintain_order=True).agg(amount.round(4).alias("amount"))
     kept = list(dict.fromkeys(columns.order.values()))
     first = texts.group_by(columns.order_id, maintain_order=True).agg(pl.col(kept).first())
@@ -137,11 +147,22 @@ def _is_of_the_order(values: pl.DataFrame) -> bool:
     return several["same"].sum() >= _AGREE_SHARE * several.height
 
 
-def _written(table: TableFile, rows: pl.DataFrame, folder: Path, *, part: str, said: tuple[str, ...] = ()) -> TableFile:
+def _written(
+    table: TableFile,
+    rows: pl.DataFrame,
+    folder: Path,
+    *,
+    part: str,
+    said: tuple[str, ...] = (),
+    misshapen: Sequence[Sequence[str]] = (),
+) -> TableFile:
+    """Write a part of a sheet; rows of a wrong number of cells come last, wider than the part, so that they are refused."""
     named = f"{table.part} {part}".strip()
     digest = hashlib.sha256(f"{table.sha256} {named}".encode()).hexdigest()
     path = folder / f"{digest}.csv"
     rows.write_csv(path)
+    with path.open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([*cells, *[""] * (rows.width + 1 - len(cells))] for cells in misshapen)
     return replace(
         table,
         part=named,
