@@ -51,6 +51,15 @@ def test_a_flag_that_a_mapping_names_stays_a_flag(load, stored):
     assert [one.status for one in stored().values()] == ["won", "open"]
 
 
+def test_a_flag_that_is_only_ever_yes_says_that_the_others_are_open(load):
+    """Where a flag of winning is filled for the won alone, the rest is open, and the import says how to call it lost."""
+    report = load(_rows("Deal ID,Is Won", [f"D{n},{'Yes' if n < 40 else ''}" for n in range(90)]))
+    assert (
+        "40 rows are won and none is lost: 50 without a status are open; if they are lost, write lost there"
+        in report.warnings
+    )
+
+
 @pytest.mark.parametrize(("discounts", "shares"), [(["0", "150.00"], [None, None]), (["0", "15"], [0.0, 0.15])])
 def test_a_discount_above_100_percent_is_an_amount(load, stored, discounts, shares):
     """A discount that goes beyond the whole price is money, kept beside the quote and named; one that does not is a share."""

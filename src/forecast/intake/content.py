@@ -111,7 +111,9 @@ def ending_doubts(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> It
     if not {column.field for column in seen} & ENDS and not words:
         yield from _no_end(seen)
     elif not any(column.field in {_FLAG, "won_at"} for column in seen):
-        yield from _one_sided(STATUSES[seen[0].kind], words)
+        status = next((column for column in seen if column.field == "status"), None)
+        empty = _rows(seen) - status.tally["count"] if status else 0
+        yield from _one_sided(STATUSES[seen[0].kind], words, empty)
 
 
 def _no_end(seen: Sequence[SeenColumn]) -> Iterator[str]:
@@ -122,16 +124,20 @@ def _no_end(seen: Sequence[SeenColumn]) -> Iterator[str]:
         yield f"no column is known to say how these ended, so all are open; if one does ({named}?), set it to status in a mapping"
 
 
-def _one_sided(statuses: Sequence[str], words: Sequence[StatusWord]) -> Iterator[str]:
-    """Say that many ended one way and none the other, unless a guess would tell."""
+def _one_sided(statuses: Sequence[str], words: Sequence[StatusWord], empty: int) -> Iterator[str]:
+    """Say that many ended one way and none the other, unless a guess would tell; `empty` rows have no status."""
     counts = {status: sum(word.count for word in words if word.status == status) for status in statuses}
     there = max(statuses[1:], key=lambda status: counts[status])
     missing = next(status for status in statuses[1:] if status != there)
-    candidates = [word for word in words if word.status == "open"]
-    if counts[there] < _ONE_SIDED_MIN or counts[missing] or not candidates:
+    if counts[there] < _ONE_SIDED_MIN or counts[missing]:
         return
-    named = ", ".join(f"{word.word} ({word.count})" for word in candidates[: 3 * _NAMED_MAX])
-    yield f"{counts[there]} rows are {there} and none is {missing}; if one of these means {missing}, say so in [values.status] of a mapping: {named}"
+    found = f"{counts[there]} rows are {there} and none is {missing}"
+    candidates = [word for word in words if word.status == "open"]
+    if candidates:
+        named = ", ".join(f"{word.word} ({word.count})" for word in candidates[: 3 * _NAMED_MAX])
+        yield f"{found}; if one of these means {missing}, say so in [values.status] of a mapping: {named}"
+    elif empty:
+        yield f"{found}: {empty} without a status are open; if they are {missing}, write {missing} there"
 
 
 def _rows(seen: Sequence[SeenColumn]) -> int:
