@@ -88,7 +88,7 @@ def _import(name: str, plan: Replay, folder: Path, home: Path) -> bool:
     files = home / "files"
     if plan.seed is not None:
         write_export(simulate_company(plan.seed, plan.ends_at), files)
-        # Its quotas are made of all its sales, those to come included.
+        # The real sets have none, and all are to be measured alike.
         (files / "quotas.csv").unlink()
         run_forecast(home, "import", str(files))
         return True
