@@ -115,3 +115,13 @@ def test_the_commonest_reasons_of_rejects_are_in_the_report(load):
     """What refused most rows is said at once, also in a dry run, with an example."""
     report = load("id,amount\nA,12\nB,12k5\nC,13k5\n", dry_run=True)
     assert any('2 rejected: column "amount": "12k5" is not a number' in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [(("Signed", "Gone", "Talking"), "if one does, set"), (("Signed", "Gone"), 'if one does ("Ending"?), set')],
+)
+def test_a_file_without_an_end_says_that_all_are_open(load, words, asked):
+    """Where no column is known to tell the end, nothing is taken for one in silence; a column of two values is named."""
+    report = load(_rows("Deal ID,Amount,Ending", [f"D{n},{n},{words[n % len(words)]}" for n in range(30)]))
+    assert any("so all are open" in warning and asked in warning for warning in report.warnings)

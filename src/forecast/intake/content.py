@@ -109,19 +109,19 @@ def ending_doubts(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> It
     if not seen or seen[0].kind not in STATUSES:
         return
     if not {column.field for column in seen} & ENDS and not words:
-        yield from _no_end(seen)
+        yield _no_end(seen)
     elif not any(column.field in {_FLAG, "won_at"} for column in seen):
         status = next((column for column in seen if column.field == "status"), None)
         empty = _rows(seen) - status.tally["count"] if status else 0
         yield from _one_sided(STATUSES[seen[0].kind], words, empty)
 
 
-def _no_end(seen: Sequence[SeenColumn]) -> Iterator[str]:
+def _no_end(seen: Sequence[SeenColumn]) -> str:
     pairs = [one for one in seen if one.custom and 1 <= one.tally["distinct"] <= 2]
     likely = sorted(pairs, key=lambda one: (not vocabulary.hints_at_end(one.heading), -seen.index(one)))
-    if likely:
-        named = ", ".join(f'"{one.heading}"' for one in likely[:_NAMED_MAX])
-        yield f"no column is known to say how these ended, so all are open; if one does ({named}?), set it to status in a mapping"
+    named = ", ".join(f'"{one.heading}"' for one in likely[:_NAMED_MAX])
+    asked = f"if one does ({named}?)" if named else "if one does"
+    return f"no column is known to say how these ended, so all are open; {asked}, set it to status in a mapping"
 
 
 def _one_sided(statuses: Sequence[str], words: Sequence[StatusWord], empty: int) -> Iterator[str]:
