@@ -31,7 +31,6 @@ _COMPARISONS: Mapping[str, str] = MappingProxyType({"gte": ">=", "gt": ">", "lte
 _CUSTOM_TYPES: Mapping[str, tuple[sa.types.TypeEngine[Any], Any]] = MappingProxyType(
     {"number": (sa.Float(), float), "boolean": (sa.Boolean(), bool)}
 )
-_ORDERS: Mapping[str, type] = MappingProxyType({"id": str, "modified": datetime, "-modified": datetime})
 
 
 @dataclass(frozen=True, kw_only=True)

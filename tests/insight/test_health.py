@@ -33,10 +33,7 @@ PLANTS = {
         [f"UPDATE opportunity SET expected_close_on = created_at::date - 10 WHERE {LOST}"],
         {("opportunity", "expected_close_on"): 1},
     ),
-    "H105": (
-        [f"UPDATE opportunity SET created_at = '2026-09-16' WHERE {OPEN}"],
-        {("opportunity", "created_at"): 1},
-    ),
+    "H105": ([f"UPDATE opportunity SET created_at = '2026-09-16' WHERE {OPEN}"], {("opportunity", "created_at"): 1}),
     "H106": (
         [
             f"UPDATE opportunity SET closed_at = '2026-09-16' WHERE {LOST}",

@@ -46,11 +46,6 @@ class Calendar:
             return 12 // self.step if 12 % self.step == 0 else 1
         return SEASONS[self.unit] // self.step if SEASONS[self.unit] % self.step == 0 else 1
 
-    @property
-    def periods_a_year(self) -> float:
-        """Give the number of periods in a year."""
-        return {"day": 365.25, "weekday": 261.0, "week": 52.18, "month": 12.0}[self.unit] / self.step
-
     def ordinals(self, dates: NDArray[np.datetime64]) -> Ordinals:
         """Number the periods of days; the period of `origin` is 0."""
         days = dates.astype("datetime64[D]")
