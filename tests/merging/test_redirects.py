@@ -11,7 +11,7 @@ from forecast.store import unit_of_work
 NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)
 FILES = {
     "accounts.csv": "id,name,phone,deleted_at\nA,Acme,,\nB,Acme Ltd,123,\nC,Crux,,\n",
-    "opportunities.csv": "id,name,account_id,amount\nO1,one,A,10\nO2,two,B,20\n",
+    "opportunities.csv": "id,name,account_id,amount,status\nO1,one,A,10,open\nO2,two,B,20,open\n",
 }
 
 
@@ -64,7 +64,7 @@ def test_an_export_that_still_has_both_records_changes_nothing(engine, export):
 def test_new_records_of_the_merged_one_are_the_kept_ones(engine, export):
     """A row that comes later and names the merged record is stored with the kept one; others are as they are."""
     merged(engine)
-    export({"opportunities.csv": "id,name,account_id,amount\nO3,three,B,5\nO4,four,C,5\n"}, days=1)
+    export({"opportunities.csv": "id,name,account_id,amount,status\nO3,three,B,5,open\nO4,four,C,5,open\n"}, days=1)
     assert read(engine, REFERENCES)[2:] == [("O3", "A"), ("O4", "C")]
 
 
