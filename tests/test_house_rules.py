@@ -1,6 +1,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -64,6 +66,14 @@ def test_the_library_is_told_the_time():
         apart_from=("src/forecast/cli/screen.py",),
     )
     assert readings == [], "take the moment as an argument, and read the clock in cli/screen.py or serving"
+
+
+def test_help_needs_no_database():
+    """The command line shows its help at once: what takes long to import is imported by the commands that need it."""
+    slow = {"alembic", "lightgbm", "numpy", "pandas", "polars", "pydantic", "scipy", "sqlalchemy"}
+    asked = f"import sys, forecast.cli; print(sorted(set({sorted(slow)}) & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]", "import it within the command"
 
 
 def test_nothing_executable_is_loaded():

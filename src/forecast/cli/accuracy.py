@@ -10,10 +10,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL, print_forecast_accuracy
-from forecast.cli.screen import ModelName, Models, console, moment_of, now, opened, output
+from forecast.cli.screen import ModelName, Models, console, moment_of, now, output, transaction
 from forecast.cli.tiers import TIER_MODEL, print_tier_accuracy
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 if TYPE_CHECKING:
     from training.backtest import Replayed, Window
@@ -38,7 +37,7 @@ def accuracy(
         print_tier_accuracy(settings, as_of=as_of, out=out)
         return
     population = population_of(get_live_version(settings.models_folder, model).bundle["config"])
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         found = measure_accuracy(
             session,
             model,
@@ -82,7 +81,7 @@ def backtest(
     population = population_of(experiment.text)
     bounds = window_bounds(moment_of(start, settings), moment_of(end, settings) if end else now(), every)
     subjects = read_subjects(at, settings.timezone, kind=population.kind) if at else None
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         history = read_history(session, population=population, until=bounds[-1])
     rules = experiment.search
     parts: list[Replayed] = []

@@ -1,19 +1,20 @@
 """forecast alerts: which accounts to call, and why."""
 
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from forecast.cli.screen import console, opened, output, short_money
+from forecast.cli.screen import console, output, short_money, transaction
 from forecast.cli.tiers import TIER_MODEL
-from forecast.customer_alerts import ALERT_KINDS, AlertKind
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
-from forecast.store import unit_of_work
-from forecast.tiers import Tier
+
+if TYPE_CHECKING:
+    from forecast.customer_alerts import AlertKind
+    from forecast.tiers import Tier
 
 
 def alerts(
@@ -28,7 +29,7 @@ def alerts(
     from forecast.policies import read_strategies
 
     settings = read_settings()
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         if owner is not None:
             check_owner(session, owner)
         found = list_alerts(session, kind=_kind(kind), tier=_tier(tier), owner_id=owner, limit=limit)
@@ -46,6 +47,7 @@ def alerts(
 
 
 def _say_what_is_absent(settings: Settings) -> None:
+    from forecast.customer_alerts import ALERT_KINDS
     from forecast.customer_wording import absent_sentence, why_absent
     from forecast.registry import get_live_version
 
@@ -56,7 +58,9 @@ def _say_what_is_absent(settings: Settings) -> None:
             console.print(f"[dim]{escape(absent_sentence(kind, why, settings.language))}[/dim]")
 
 
-def _kind(text: str | None) -> AlertKind | None:
+def _kind(text: str | None) -> "AlertKind | None":
+    from forecast.customer_alerts import ALERT_KINDS
+
     for kind in ALERT_KINDS:
         if text == kind:
             return kind
@@ -65,7 +69,9 @@ def _kind(text: str | None) -> AlertKind | None:
     raise InputError(f'--kind is "{text}"; give {", ".join(ALERT_KINDS)}')
 
 
-def _tier(text: str | None) -> Tier | None:
+def _tier(text: str | None) -> "Tier | None":
+    from forecast.tiers import Tier
+
     for tier in get_args(Tier):
         if text == tier:
             return tier  # type: ignore[no-any-return]

@@ -10,9 +10,8 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.screen import console, now, opened, output, short_money
+from forecast.cli.screen import console, now, output, short_money, transaction
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 if TYPE_CHECKING:
     from forecast.runs.changes import Changes
@@ -45,7 +44,7 @@ def changes(
 
     settings = read_settings()
     zone = settings.timezone
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         before, after = (find_sight(session, text, timezone=zone) for text in (since, until or now().isoformat()))
         days = read_period(period) if period else quarter_of(after.moment.astimezone(ZoneInfo(zone)).date())
         level, unit_id = find_unit(session, unit)

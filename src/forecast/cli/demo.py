@@ -9,11 +9,9 @@ from rich.markup import escape
 from forecast.cli.desk import serve
 from forecast.cli.importing import import_files
 from forecast.cli.models import train
-from forecast.cli.revenue import outlook_of_records
 from forecast.cli.scoring import score
-from forecast.cli.screen import Models, console, now, opened
+from forecast.cli.screen import Models, console, now, transaction
 from forecast.settings import Settings, read_settings
-from forecast.store import unit_of_work
 
 DEMO_SEED = 20240229
 DEMO_TRIALS = 15
@@ -28,6 +26,7 @@ def demo(
     models: Models = Path("models"),
 ) -> None:
     """Show everything on a simulated company: import, train, score, serve; run again, it continues."""
+    from forecast.cli.revenue import outlook_of_records
     from forecast.registry import find_live
 
     settings = read_settings()
@@ -98,7 +97,7 @@ def _demo_key(settings: Settings) -> str:
 
     file = settings.home / DEMO_KEY_FILE
     if not file.exists():
-        with opened(settings) as engine, unit_of_work(engine) as session:
+        with transaction(settings) as session:
             secret = create_key(session, "demo")
         file.touch(mode=0o600)
         file.write_text(secret, encoding="utf-8")

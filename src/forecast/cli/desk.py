@@ -6,9 +6,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.screen import console, now, opened, output
+from forecast.cli.screen import console, now, output, transaction
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 keys = typer.Typer(help="Keys of the API.", no_args_is_help=True)
 
@@ -18,7 +17,7 @@ def create_api_key(name: Annotated[str, typer.Argument(help="Who uses it.")]) ->
     """Make a key and print it; it can't be read again."""
     from serving.auth import create_key
 
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         secret = create_key(session, name)
     output.print(secret, markup=False)
 
@@ -29,7 +28,7 @@ def list_api_keys() -> None:
     from serving.auth import list_keys
 
     table = Table("name", "created", "revoked")
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         for key in list_keys(session):
             table.add_row(escape(key.name), str(key.created_at)[:16], str(key.revoked_at or "")[:16])
     output.print(table)
@@ -40,7 +39,7 @@ def revoke_api_key(name: Annotated[str, typer.Argument(help="Name of the key.")]
     """Withdraw a key from now on."""
     from serving.auth import revoke_key
 
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         revoke_key(session, name, at=now())
     console.print(f"{escape(name)} is revoked")
 

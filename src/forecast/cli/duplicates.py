@@ -8,9 +8,8 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.screen import console, now, opened, output
+from forecast.cli.screen import console, now, output, transaction
 from forecast.settings import Settings, read_settings
-from forecast.store import unit_of_work
 from forecast.wording import Language
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def duplicates(
     from forecast.duplicates import find_duplicates
 
     settings = read_settings()
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         found = find_duplicates(session, kind.removesuffix("s"), confidence_min=confidence_min)
     language = _language(settings)
     if out is not None:
@@ -97,7 +96,7 @@ def merge(
     """Merge records: what points at the others points at the one that stays; can be undone."""
     from forecast.merging import merge_records
 
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         for done in merge_records(session, kind, keep_id=keep, other_ids=others, fill=fill or (), by=ACTOR, at=now()):
             console.print(_said(done), markup=False)
 
@@ -117,7 +116,7 @@ def unmerge(
     """Undo a merge; without a number, list those that can be undone."""
     from forecast.merging import list_merges, undo_merge
 
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         if merge_id is None:
             _print_merges(list_merges(session))
             return

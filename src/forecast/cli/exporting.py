@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from forecast.cli.screen import console, opened
+from forecast.cli.screen import console, transaction
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 
 def export(
@@ -21,6 +20,6 @@ def export(
     """Write all records of a kind to a file; CSV opens in spreadsheets and imports again as it was."""
     from forecast.export import write_export
 
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         count = write_export(session, kind, out, include_deleted=include_deleted)
     console.print(f"records of kind {escape(kind)} written to {escape(str(out))}: {count}")

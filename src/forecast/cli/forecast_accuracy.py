@@ -10,9 +10,8 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.screen import console, opened, output
+from forecast.cli.screen import console, output, transaction
 from forecast.settings import Settings
-from forecast.store import unit_of_work
 
 if TYPE_CHECKING:
     from forecast.runs.accuracy import ForecastAccuracy, HorizonAccuracy
@@ -30,7 +29,7 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
     from forecast.runs.habits import judge_habits
 
     until = versions_until(settings.models_folder, REVENUE_MODEL)
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         habits = judge_habits(read_deal_records(session, timezone=settings.timezone), now)
         try:
             found = measure_forecasts(session, now=now, timezone=settings.timezone, known_until=until)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from forecast.cli.revenue import REVENUE_MODEL, train_revenue_forecast
+from forecast.cli.forecast_accuracy import REVENUE_MODEL
 from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
 from forecast.cli.tiers import TIER_MODEL, train_customer_tiers
 from forecast.errors import ConflictError, InputError
@@ -47,6 +47,8 @@ def train(
         print_verdict(tiers, tiers.run.gates)
         return
     if model == REVENUE_MODEL:
+        from forecast.cli.revenue import train_revenue_forecast
+
         revenue = train_revenue_forecast(
             read_settings(), as_of=as_of, currency=currency, origins=trials, promote=promote_passed, models=models
         )

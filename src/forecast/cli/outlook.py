@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from forecast.cli.revenue import outlook_of_records
 from forecast.cli.screen import AsOf, console, moment_of
 from forecast.errors import InputError
 from forecast.settings import read_settings
@@ -43,18 +42,21 @@ def outlook(
     as_of: AsOf = None,
 ) -> None:
     """Forecast revenue by month from records, or series of one's own: means, ranges, and totals that parts add up to."""
-    from forecast.series.forecasting import forecast_series
-    from forecast.series.reading import read_series
-    from forecast.series.writing import draws_frame, longer_frames, outlook_frame, write_table
-
     settings = read_settings()
     if series is None:
+        from forecast.cli.revenue import outlook_of_records
+
         _refuse_options_of_series(season=season, levels=levels, future=future, country=country, periods=periods)
         _check_endings(out, draws)
         outlook_of_records(settings, horizon=horizon, unit=unit, currency=currency, as_of=as_of, out=out, draws=draws)
         return
     if horizon is None or out is None:
         raise InputError("--series needs --horizon, the periods to forecast, and --out, the file to write")
+
+    from forecast.series.forecasting import forecast_series
+    from forecast.series.reading import read_series
+    from forecast.series.writing import draws_frame, longer_frames, outlook_frame, write_table
+
     moment = moment_of(as_of, settings)
     columns, longer = _listed(levels), _listed(periods)
     _check_endings(out, draws)

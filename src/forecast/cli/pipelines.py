@@ -9,9 +9,8 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.screen import AsOf, console, moment_of, now, opened, output
+from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 if TYPE_CHECKING:
     from forecast.process import PipelineDefinition, StageDefinition
@@ -36,7 +35,7 @@ def show(
     from forecast.process import draft_pipeline, get_pipeline, is_stored, pipeline_toml, unknown_stages
 
     settings = read_settings()
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         if as_toml and as_of is None:
             output.print(pipeline_toml(draft_pipeline(session, pipeline_id)), markup=False, end="")
             return
@@ -75,7 +74,7 @@ def set_from_file(file: Annotated[Path, typer.Argument(help="TOML as `show --tom
     """Store a pipeline; what it changes is known from now on, earlier moments keep what they had."""
     from forecast.process import opportunity_custom_fields, read_pipeline_file, set_pipeline
 
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         pipeline = read_pipeline_file(file, opportunity_custom_fields(session))
         changes = set_pipeline(session, pipeline, by=ACTOR, at=now())
     console.print(f"pipeline {pipeline.id} has {len(pipeline.stages)} stages; {changes} changes", markup=False)
@@ -87,7 +86,7 @@ def history(pipeline_id: PipelineId = "default") -> None:
     from forecast.process import pipeline_history
 
     table = Table("when (UTC)", "stage", "what", "before", "now")
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         for change in pipeline_history(session, pipeline_id):
             cells = (change.stage or "", change.field, change.old or "", change.new or "")
             table.add_row(f"{change.changed_at:%Y-%m-%d %H:%M:%S}", *map(escape, cells))

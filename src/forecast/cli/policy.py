@@ -8,10 +8,9 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.screen import console, opened, output
+from forecast.cli.screen import console, output, transaction
 from forecast.errors import InputError
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 policy = typer.Typer(
     help="What the company decides: how scores become grades, how accounts are followed up.", no_args_is_help=True
@@ -27,7 +26,7 @@ def show_policies() -> None:
 
     names = ("probability", "expected value", "ratings", "decided by", "at")
     table = Table("pipeline", *names, box=SIMPLE)
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         for found in list_policies(session):
             table.add_row(
                 escape(found.pipeline_id),
@@ -77,7 +76,7 @@ def set_policy(
     changed: dict[str, Any] = {name: _number(name, text) for name, text in given.items() if text is not None}
     if not changed:
         raise InputError("nothing to set; give at least one threshold, such as --probability-high 0.6")
-    with opened(read_settings()) as engine, unit_of_work(engine) as session:
+    with transaction(read_settings()) as session:
         now = find_thresholds(session, pipeline) or find_thresholds(session) or DEFAULT_THRESHOLDS
         decide_thresholds(session, replace(now, **changed), getpass.getuser(), pipeline_id=pipeline)
     console.print(f"the policy of {escape(pipeline)} is in force from the next scoring on")
@@ -91,7 +90,7 @@ def show_strategies() -> None:
 
     settings = read_settings()
     table = Table("tier", "potential", "follow-up", "decided by", "at", box=SIMPLE)
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         for found in read_strategies(session).values():
             table.add_row(
                 found.tier,
@@ -120,7 +119,7 @@ def set_strategy(
     if en is None and zh is None:
         raise InputError("nothing to set; give --en or --zh")
     settings = read_settings()
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         found = decide_strategy(session, tier, potential, decided_by=getpass.getuser(), text_en=en, text_zh=zh)
     console.print(f"in force now: {escape(found.text(settings.language))}")
 

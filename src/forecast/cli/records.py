@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from forecast.cli.screen import AsOf, Models, moment_of, now, opened, output
+from forecast.cli.screen import AsOf, Models, moment_of, now, output, transaction
 from forecast.settings import Settings, read_settings
-from forecast.store import unit_of_work
 from forecast.wording import Language
 
 
@@ -22,7 +21,7 @@ def show(
     from forecast.insight.known_table import render_known
 
     settings = read_settings()
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         record = record_as_known(session, kind, record_id=record_id, as_of=moment_of(as_of, settings))
     output.print(render_known(record, _language(settings)))
 
@@ -36,7 +35,7 @@ def check(models: Models = Path("models")) -> None:
     experiments = {
         path.parent.name: tomllib.loads(path.read_text(encoding="utf-8")) for path in models.glob("*/config.toml")
     }
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         health = check_health(session, now=now(), experiments=experiments)
     output.print(render_health(health, _language(settings)))
 

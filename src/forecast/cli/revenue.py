@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
+from forecast.cli.forecast_accuracy import REVENUE_MODEL
 from forecast.cli.screen import console, moment_of, now, opened, output
 from forecast.errors import InputError
 from forecast.revenue.cells import BOUNDS, LEVELS, RevenueForecast, draws_of
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from training.release import Release
     from training.revenue import RevenueRun
 
-REVENUE_MODEL = "revenue_forecast"
 WIN_MODEL = "win_probability"
 UNITS_SHOWN = 15
 WIDEST_SUM = 10_000_000

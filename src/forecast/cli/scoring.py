@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from forecast.cli.screen import AsOf, ModelName, console, moment_of, opened
+from forecast.cli.screen import AsOf, ModelName, console, moment_of, transaction
 from forecast.cli.tiers import TIER_MODEL, score_customer_tiers
 from forecast.errors import InputError
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 
 def score(
@@ -47,7 +46,7 @@ def score(
     version = get_live_version(settings.models_folder, model)
     population = population_of(version.bundle["config"])
     moment = moment_of(as_of, settings)
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         history = read_history(session, population=population, until=None if at else moment)
         subjects = (
             read_subjects(at, settings.timezone, kind=population.kind) if at else known_opportunities(history, moment)

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import sqlalchemy as sa
 import typer
 from rich.console import Console
 
 from forecast.moments import read_moment
 from forecast.settings import Settings
-from forecast.store import migrate, open_engine
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from sqlalchemy.orm import Session
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 output = Console(highlight=False, soft_wrap=True)
@@ -23,14 +25,25 @@ AsOf = Annotated[str | None, typer.Option(help="Moment (ISO); nothing known at o
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[sa.Engine]:
+def opened(settings: Settings) -> "Iterator[sa.Engine]":
     """Open the migrated database, and close its connections afterwards."""
+    from forecast.store import migrate, open_engine
+
     engine = open_engine(settings)
     try:
         migrate(engine)
         yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def transaction(settings: Settings) -> "Iterator[Session]":
+    """Open the migrated database for one unit of work."""
+    from forecast.store import unit_of_work
+
+    with opened(settings) as engine, unit_of_work(engine) as session:
+        yield session
 
 
 def now() -> datetime:

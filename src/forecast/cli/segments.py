@@ -8,10 +8,9 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.screen import console, opened, output, short_money
+from forecast.cli.screen import console, output, short_money, transaction
 from forecast.errors import InputError, TooLittleHistoryError
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 
 if TYPE_CHECKING:
     from forecast.insight.segments import Segment, SegmentKey
@@ -26,7 +25,7 @@ def segments(
     from forecast.insight.segments import segments as profile
 
     settings = read_settings()
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         accounts = read_segment_accounts(session)
     if accounts.is_empty():
         raise TooLittleHistoryError("no account is scored yet; run `forecast score customer_tier` first")

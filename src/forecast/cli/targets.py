@@ -12,10 +12,9 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.screen import AsOf, console, moment_of, now, opened, output, short_money
+from forecast.cli.screen import AsOf, console, moment_of, now, output, short_money, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
-from forecast.store import unit_of_work
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -59,7 +58,7 @@ def targets(
     settings = read_settings()
     moment = moment_of(as_of, settings)
     _check(propose, [adopt, edit, out], period)
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         if propose is None:
             _print_targets(session, year, moment, settings=settings, currency=currency)
             return

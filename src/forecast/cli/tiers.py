@@ -8,10 +8,9 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.screen import console, moment_of, now, opened, output
+from forecast.cli.screen import console, moment_of, now, opened, output, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings
-from forecast.store import unit_of_work
 
 if TYPE_CHECKING:
     from training.release import Release
@@ -77,7 +76,7 @@ def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | N
 
     version = get_live_version(settings.models_folder, TIER_MODEL)
     moment = moment_of(as_of, settings)
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         history = read_customers(session, until=moment)
         scores = score_customers(history, version, as_of=moment)
         if out is None:
@@ -99,7 +98,7 @@ def print_tier_accuracy(settings: Settings, *, as_of: str | None, out: Path | No
     from forecast.registry import versions_until
 
     known_until = versions_until(settings.models_folder, TIER_MODEL)
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         found = measure_tier_accuracy(session, known_until=known_until, now=moment_of(as_of, settings))
     for row in found.iter_rows(named=True):
         output.print(

@@ -7,11 +7,10 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.screen import AsOf, moment_of, opened, output
+from forecast.cli.screen import AsOf, moment_of, output, transaction
 from forecast.errors import InputError
 from forecast.moments import read_moment
 from forecast.settings import read_settings
-from forecast.store import unit_of_work
 from forecast.wording import Language
 
 
@@ -45,7 +44,7 @@ def what_if(
         raise InputError(
             "the share won so far is served, whatever an opportunity is; train a version of your own first"
         )
-    with opened(settings) as engine, unit_of_work(engine) as session:
+    with transaction(settings) as session:
         history = read_history(session, until=moment)
         found = supposing.what_if(
             history, version, opportunity_id, supposition, as_of=moment, policies=read_policies(session)
