@@ -9,9 +9,11 @@ import pytest
 from forecast.changes import CHANGE_TYPES
 from forecast.records import Order, Person, Quota
 from forecast.revenue.futures import units_of
-from forecast.revenue.planned import TARGET_TYPES, known_targets
+from forecast.revenue.planned import TARGET_TYPES, known_targets, planned_inputs
 from forecast.revenue.records import months_ahead, read_sales
 from forecast.revenue.time_series import forecast_series
+from forecast.series.calendar import Calendar
+from forecast.series.panel import Panel
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
 QUARTERS = [date(year, month, 1) for year in (2024, 2025, 2026) for month in (1, 4, 7, 10)]
@@ -115,3 +117,23 @@ def test_a_team_target_serves_its_persons(records_of):
     sales = read_sales(records_of(*people, *rows), AS_OF)
     months, units = months_ahead(AS_OF, 3, "UTC"), units_of([sales.booked, sales.open_deals])
     assert forecast_series(sales, units, months).remarks
+
+
+def planned(*spans):
+    """Lay targets of one person out over 2024 to 2026, the last year ahead; each is a first day, a last day and an amount."""
+    rows = [(f"Q{number}", "person", "U1", *span, None, at(span[0], -10)) for number, span in enumerate(spans)]
+    calendar = Calendar(unit="month", step=1, origin=date(2024, 1, 1), stamp="first")
+    panel = Panel(ids=("U1",), history=(np.ones(24),), ends=np.array([23]), calendar=calendar, season=12)
+    return planned_inputs(pl.DataFrame(rows, schema=TARGET_TYPES, orient="row"), panel, 12, {})
+
+
+def test_a_target_of_a_year_leaves_its_months_what_shorter_ones_leave():
+    """Of 1200 for a year in which two quarters have 150 each, the others have 450 each; none is known where nothing is left."""
+    quarters = [(date(2026, 1, 1), date(2026, 3, 31), 150.0), (date(2026, 7, 1), date(2026, 9, 30), 150.0)]
+    before = (date(2025, 1, 1), date(2025, 12, 31), 1000.0)
+    found = planned(before, (date(2026, 1, 1), date(2026, 12, 31), 1200.0), *quarters)
+    assert found.past[0][12:, 0].tolist() == [1000.0] * 12
+    assert found.future[0, :, 0].tolist() == [150.0] * 3 + [450.0] * 3 + [150.0] * 3 + [450.0] * 3
+    assert np.flatnonzero(np.diff(found.blocks[0])).tolist()[-4:] == [23, 26, 29, 32]
+    used_up = planned(before, (date(2026, 1, 1), date(2026, 12, 31), 300.0), *quarters)
+    assert np.isnan(used_up.future[0, :, 0]).tolist() == ([False] * 3 + [True] * 3) * 2

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -105,5 +106,15 @@ def test_a_forecast_made_in_hindsight_says_nothing(company):
 
 def test_too_little_is_an_answer_of_its_own(company):
     """As long as no forecast month is over, nothing is said of accuracy."""
-    with pytest.raises(TooLittleHistoryError, match="no month is over"):
+    with pytest.raises(TooLittleHistoryError, match="no month that counts is over"):
         measure(company, now=AS_OF + timedelta(days=1))
+
+
+def test_a_forecast_whose_currency_is_lost_among_others_is_left_out_and_said(company):
+    """A forecast of amounts without a currency is not held against a sum of several; others are still judged."""
+    keep(company, replace(forecast_of(random_draws(3), as_of=AS_OF - timedelta(days=20), version=None), currency=None))
+    assert measure(company)[0].runs == 2
+    store(company, opportunity("abroad", status="won", closed_at=day(10, 25), won_amount=70, currency="EUR"))
+    found, _ = measure(company)
+    assert found.runs == 1
+    assert found.remarks[0].startswith("1 kept forecast is not judged: in its currency, or without one")

@@ -94,3 +94,26 @@ def test_a_column_that_says_nothing_of_what_comes_is_refused(tmp_path):
     rows = [(MONTHLY.day(period), 50, "") for period in range(38)]
     with pytest.raises(InputError, match="no promotion of a period after 2022-12-01"):
         read_inputs(written(tmp_path / "quota.csv", rows, "ds,quota,promotion"), panel_of("s0"), 2)
+
+
+def test_a_period_with_two_rows_is_refused(tmp_path):
+    """The error names both rows, where otherwise the last would count."""
+    rows = [(MONTHLY.day(period), 1) for period in range(38)]
+    path = written(tmp_path / "future.csv", [*rows, (rows[4][0], 0)])
+    with pytest.raises(InputError, match="2020-05-01 in rows 6 and 40"):
+        read_inputs(path, panel_of("s0"), 2)
+
+
+def test_files_that_differ_on_history_are_refused(tmp_path):
+    """What the file of inputs says of history must be what the file of the series says, whether it names series or not."""
+    days = [MONTHLY.day(period) for period in range(38)]
+    past = written(tmp_path / "series.csv", [("s0", day, 5, 0) for day in days[:36]], "unique_id,ds,y,promotion")
+    named = [("s0", days[3], 1), *(("s0", day, 1) for day in days[36:])]
+    for path in (
+        written(tmp_path / "named.csv", named, "unique_id,ds,promotion"),
+        written(tmp_path / "shared.csv", [row[1:] for row in named]),
+    ):
+        with pytest.raises(
+            InputError, match=r'promotion of series "s0" on 2020-04-01 is 1 in .* and 0 in .*series.csv'
+        ):
+            read_inputs(path, panel_of("s0"), 2, history=past)

@@ -1,7 +1,9 @@
 """Targets as something known ahead: what people set for a period tells of it, so far as it was set before."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -34,8 +36,17 @@ GRACE = timedelta(days=7)
 # Targets of a level count if so many of those who sell have one.
 HOLDERS_MIN = 0.5
 
-_Months = Mapping[date, tuple[float, date]]
-_NOTHING: _Months = MappingProxyType({})
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """The amount of neighbouring months, the first of them, and what comes to each."""
+
+    amount: float
+    start: date
+    a_month: float
+
+
+_NOTHING: Mapping[date, _Planned] = MappingProxyType({})
 
 
 def known_targets(targets: pl.DataFrame, changes: pl.DataFrame, as_of: datetime, timezone: str) -> pl.DataFrame:
@@ -77,25 +88,37 @@ def planned_inputs(targets: pl.DataFrame, panel: Panel, horizon: int, team_of: M
     return None
 
 
-def _by_unit(targets: pl.DataFrame) -> dict[str, dict[date, tuple[float, date]]]:
-    """Give each unit's amount and first month of the target of each month; of several the shortest."""
-    longest_first = targets.sort(pl.col("ends_on") - pl.col("starts_on"), "target_id", descending=[True, False])
-    found: dict[str, dict[date, tuple[float, date]]] = {}
-    for row in longest_first.iter_rows(named=True):
+def _by_unit(targets: pl.DataFrame) -> dict[str, dict[date, _Planned]]:
+    """Give what each unit's targets say of each month: the shortest one, and of longer ones what the shorter leave of them."""
+    shortest_first = targets.sort(pl.col("ends_on") - pl.col("starts_on"), "target_id", descending=[False, True])
+    found: dict[str, dict[date, _Planned]] = {}
+    for row in shortest_first.iter_rows(named=True):
         start = row["starts_on"].replace(day=1)
-        for month in pl.date_range(start, row["ends_on"], "1mo", eager=True):
-            found.setdefault(row["unit_id"], {})[month] = (row["amount"], start)
+        months = pl.date_range(start, row["ends_on"], "1mo", eager=True).to_list()
+        _share_out(row["amount"], months, found.setdefault(row["unit_id"], {}))
     return found
 
 
-def _laid_out(months: list[_Months], panel: Panel, horizon: int) -> Inputs:
+def _share_out(amount: float, months: list[date], known: dict[date, _Planned]) -> None:
+    """Let months that have no target share what those of the others leave of an amount, each stretch of them as one."""
+    taken = known.keys() & set(months)
+    left, free = amount - sum(known[month].a_month for month in taken), len(months) - len(taken)
+    if left <= 0:
+        return
+    for has_own, stretch in groupby(months, taken.__contains__):
+        own = list(stretch)
+        if not has_own:
+            known.update(dict.fromkeys(own, _Planned(amount=left * len(own) / free, start=own[0], a_month=left / free)))
+
+
+def _laid_out(months: list[Mapping[date, _Planned]], panel: Panel, horizon: int) -> Inputs:
     past, future, blocks = [], [], []
     for index, of_unit in enumerate(months):
         end, length = int(panel.ends[index]), len(panel.history[index])
         days = [panel.calendar.span(place)[0] for place in range(end - length + 1, end + horizon + 1)]
-        known = [of_unit.get(day, (float("nan"), day)) for day in days]
-        amounts = np.array([amount for amount, _ in known])[:, None]
+        known = [of_unit.get(day, _Planned(amount=np.nan, start=day, a_month=np.nan)) for day in days]
+        amounts = np.array([planned.amount for planned in known])[:, None]
         past.append(amounts[:length])
         future.append(amounts[length:])
-        blocks.append(panel.calendar.ordinals(np.array([start for _, start in known], dtype="datetime64[D]")))
+        blocks.append(panel.calendar.ordinals(np.array([planned.start for planned in known], dtype="datetime64[D]")))
     return Inputs(names=(TARGET,), past=tuple(past), future=np.stack(future), blocks=tuple(blocks))

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from sqlalchemy.orm import Session
 
-from forecast.errors import TooLittleHistoryError
+from forecast.errors import ForecastError, TooLittleHistoryError
 from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
-from forecast.revenue.records import Sales, SalesRecords, months_ahead, read_sales
+from forecast.revenue.currencies import check_currency
+from forecast.revenue.records import Sales, SalesRecords, known_currencies, months_ahead, read_sales
 from forecast.revenue.yardsticks import seasonal_naive, weighted_pipeline
 from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import find_bookings, sum_bookings
@@ -78,20 +79,38 @@ def measure_forecasts(
     honest = [run for run in kept if _is_honest(run, known_until)]
     records = read_deal_records(session, timezone=timezone)
     this_month = now.astimezone(ZoneInfo(timezone)).date().replace(day=1)
-    frames = [_judge(session, records, run, now, this_month) for run in _first_of_months(honest, timezone)]
-    judged = [frame for frame in frames if frame.height]
+    countable = [run for run in honest if _is_countable(run, records, now)]
+    frames = [_judge(session, records, run, now, this_month) for run in _first_of_months(countable, timezone)]
+    judged, left_out = [frame for frame in frames if frame.height], _uncounted(len(honest) - len(countable))
     if not judged:
+        said = "; ".join([f"of {len(kept)} kept forecasts no month that counts is over yet", *left_out])
         raise TooLittleHistoryError(
-            f"of {len(kept)} kept forecasts no month is over yet, so that nothing can be said of them; "
-            "`forecast outlook --as-of MOMENT` keeps forecasts of past moments"
+            f"{said}: nothing can be said of them; `forecast outlook --as-of MOMENT` keeps forecasts of past moments"
         )
     rows = pl.concat(judged)
     return ForecastAccuracy(
         runs=len(judged),
         hindsight=len(kept) - len(honest),
         horizons=tuple(_horizons(rows.drop_nulls("mean"))),
-        remarks=tuple(_remarks(rows)),
+        remarks=(*left_out, *_remarks(rows)),
     )
+
+
+def _is_countable(run: Run, records: SalesRecords, now: datetime) -> bool:
+    """Tell whether the amounts of its currency can be told from others', as known at its moment and now."""
+    try:
+        for moment in (run.as_of, now):
+            check_currency(run.currency, known_currencies(records, moment))
+    except ForecastError:
+        return False
+    return True
+
+
+def _uncounted(count: int) -> list[str]:
+    if not count:
+        return []
+    said = "1 kept forecast is" if count == 1 else f"{count} kept forecasts are"
+    return [f"{said} not judged: in its currency, or without one, what landed can't be told among the amounts of now"]
 
 
 def _is_honest(run: Run, known_until: Mapping[str, datetime]) -> bool:

@@ -1,6 +1,7 @@
 """What is known of periods before they come, read from files: promotions, prices, working days, quotas, budgets."""
 
 from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,8 @@ def read_inputs(path: Path, panel: Panel, horizon: int, *, history: Path | None 
         history: the file of the series, whose columns of the same names are taken for periods that `path` lacks.
 
     Raises:
-        InputError: a period has no value. What is never zero, such as a quota, may begin later than the history and end
-            before the horizon.
+        InputError: a period has two rows or no value, or both files have one and differ. What is never zero, such as a quota,
+            may begin later than the history and end before the horizon.
     """
     table = _table(path)
     names = tuple(name for name in table.columns if name not in {"row", "ds", "unique_id", "y"})
@@ -78,7 +79,9 @@ def read_inputs(path: Path, panel: Panel, horizon: int, *, history: Path | None 
     longer = _longer_calendar(table["ds"].to_numpy(), panel.calendar)
     values = _values(table, path, names, longer or panel.calendar)
     if history is not None and longer is None and {"ds", *names} <= set(read_table(history).columns):
-        values = _values(_table(history), history, names, panel.calendar) | values
+        before = _values(_table(history), history, names, panel.calendar)
+        _refuse_contradictions(values, before, names, panel.calendar, told=(path, history))
+        values = before | values
     found = _laid_out(values, names, panel, horizon, longer)
     _refuse_gaps(found, path, panel)
     return found
@@ -109,7 +112,33 @@ def _values(table: pl.DataFrame, path: Path, names: tuple[str, ...], calendar: C
     shared = "unique_id" not in table.columns
     keys = [EVERY_SERIES] * table.height if shared else table["unique_id"].cast(pl.String).to_list()
     periods = calendar.ordinals(table["ds"].to_numpy()).tolist()
+    _refuse_twice(table.with_columns(pl.Series("key", keys), pl.Series("period", periods)), path)
     return {(key, period): row for key, period, row in zip(keys, periods, table.select(names).rows(), strict=True)}
+
+
+def _refuse_twice(table: pl.DataFrame, path: Path) -> None:
+    twice = table.filter(pl.struct("key", "period").is_duplicated()).sort("key", "period", "row")
+    if twice.height:
+        of = f' of series "{twice["key"][0]}"' if twice["key"][0] else ""
+        raise InputError(
+            f"{path} has the period of {twice['ds'][0]}{of} in rows {twice['row'][0]} and {twice['row'][1]}; one row is "
+            "expected: leave out the other"
+        )
+
+
+def _refuse_contradictions(
+    given: Values, before: Values, names: tuple[str, ...], calendar: Calendar, *, told: tuple[Path, Path]
+) -> None:
+    """Refuse values of history that the file of inputs, the first of `told`, has otherwise than the file of the series."""
+    for (key, period), row in before.items():
+        other = given.get((key, period)) or given.get((EVERY_SERIES, period)) or row
+        for name, one, two in zip(names, other, row, strict=True):
+            if one is not None and two is not None and not isclose(one, two):
+                of = f' of series "{key}"' if key else ""
+                raise InputError(
+                    f"{name}{of} on {calendar.day(period)} is {one:g} in {told[0]} and {two:g} in {told[1]}; mend the one that "
+                    "is wrong, or leave it out of one file"
+                )
 
 
 def _laid_out(values: Values, names: tuple[str, ...], panel: Panel, horizon: int, longer: Calendar | None) -> Inputs:
