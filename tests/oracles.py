@@ -1,28 +1,14 @@
 """Every feature by a plain loop over records: slow, obvious, and written from docs/features.md, not from the code."""
 
-import json
 import math
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
+from known_values import changes_of, known, read_text
+from stage_worlds import place_then
 from world_history import custom_types
-from worlds import CUSTOM_FIELDS, INSTANT, now
-
-from forecast.history import OVERWRITTEN_ON_CLOSE
+from worlds import INSTANT
 
 DAY = timedelta(days=1)
-_COLUMN_KINDS = (
-    dict.fromkeys(("need_fit", "purchasing_power", "competition", "employees", "founded_year"), "integer")
-    | dict.fromkeys(("amount", "seller_probability", "annual_revenue"), "number")
-    | {"expected_close_on": "date"}
-)
-_READERS = {
-    "integer": int,
-    "number": float,
-    "date": date.fromisoformat,
-    "boolean": lambda text: text == "true",
-    "list": json.loads,
-}
-CUSTOM_KINDS = {name: kind for _, name, kind, _ in CUSTOM_FIELDS}
 INBOUND = {"inbound", "incoming", "in", "received", "来", "呼入", "接收"}
 
 
@@ -47,38 +33,6 @@ def minus(later, earlier):
 def at_midnight(day):
     """Give the first instant of a day."""
     return None if day is None else datetime.combine(day, time(), UTC)
-
-
-def read_text(name, text):
-    """Read a value as PostgreSQL prints it; what can't be read is missing."""
-    kind = CUSTOM_KINDS.get(name.removeprefix("custom."))
-    try:
-        value = _READERS.get(kind or _COLUMN_KINDS.get(name), str)(text) if text is not None else None
-    except ValueError:
-        value = None
-    return value
-
-
-def changes_of(world, kind, record_id, field):
-    """List the changes of one field of one record, as they happened."""
-    return [
-        change
-        for change in sorted(world.changes, key=lambda change: change["changed_at"])
-        if (change["kind"], change["record_id"], change["field"]) == (kind, record_id, field)
-    ]
-
-
-def known(world, kind, row, field, as_of):
-    """Give the value of a field as it stood strictly before a moment; at no moment, as it stood first."""
-    changes = changes_of(world, kind, row["id"], field)
-    earlier = [change for change in changes if as_of is not None and change["changed_at"] < as_of]
-    if earlier:
-        return read_text(field, earlier[-1]["new_value"])
-    if changes:
-        return read_text(field, changes[0]["old_value"])
-    if kind == "opportunity" and field in OVERWRITTEN_ON_CLOSE and row["status"] != "open":
-        return None
-    return now(row, field)
 
 
 def by_id(rows, key):
@@ -149,14 +103,18 @@ def earlier_changes(world, row, field, as_of):
 
 def stage_oracle(world, row, as_of, plan):
     """Give the stage, since when, and the steps that led to it."""
-    positions = {stage["name"]: float(stage["position"]) for stage in world.stages}
     moves = earlier_changes(world, row, "stage", as_of)
+
+    def place(name, moment):
+        return place_then(world, pipeline_id=row.get("pipeline_id"), name=name, as_of=moment)
+
     steps = []
     left = None
     for move in moves:
         origin = left if move["old_value"] is None else move["old_value"]
-        if origin in positions and move["new_value"] in positions:
-            steps.append(positions[move["new_value"]] - positions[origin])
+        places = [place(name, move["changed_at"]) for name in (origin, move["new_value"])]
+        if None not in places:
+            steps.append(places[1] - places[0])
         left = move["new_value"]
     stage = known(world, "opportunity", row, "stage", as_of)
     reached = {}
@@ -165,7 +123,7 @@ def stage_oracle(world, row, as_of, plan):
         reached[f"reached_{name}_days"] = days(minus(as_of, min(entries, default=None)))
     return {
         "stage": stage,
-        "stage_position": positions.get(stage),
+        "stage_position": place(stage, as_of),
         "stage_days": days(minus(as_of, moves[-1]["changed_at"] if moves else row["created_at"])),
         "stage_change_count": len(moves),
         "stage_backward_count": sum(step < 0 for step in steps),

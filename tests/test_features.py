@@ -97,7 +97,8 @@ def one_opportunity(**values):
     row = {"id": "o", "created_at": datetime(2024, 1, 1, tzinfo=UTC), "status": "open", "custom": {}}
     world = World(opportunities=[row | {"closed_at": None, "won_amount": None} | values])
     world.stages = [
-        {"name": name, "position": position, "kind": "open"} for position, name in enumerate("abcd", start=1)
+        {"id": name, "name": name, "position": position, "kind": "open"}
+        for position, name in enumerate("abcd", start=1)
     ]
     return world
 
@@ -151,7 +152,7 @@ def test_a_plan_keeps_the_most_frequent_types_by_name():
 def test_a_plan_leaves_out_stages_that_are_the_end():
     """A stage that is declared an end, or is only ever entered at the closing, tells the outcome."""
     world = one_opportunity(stage="a", status="won", closed_at=APRIL)
-    world.stages.append({"name": "won", "position": 9, "kind": "won"})
+    world.stages.append({"id": "won", "name": "won", "position": 9, "kind": "won"})
     row = world.opportunities[0]
     for moment, stage in ((APRIL - STEP, "b"), (APRIL - STEP, "won"), (APRIL, "c"), (APRIL + STEP, "d")):
         add_change(world, "opportunity", row, "stage", moment, new=stage)

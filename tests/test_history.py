@@ -8,8 +8,8 @@ from world_history import history_of, make_plan
 from worlds import CUSTOM_FIELDS, START, STEP, make_subjects, make_world, write_world
 
 from forecast.features import opportunity_features, plan_features
-from forecast.history import read_history, read_stages
-from forecast.records import Account, Activity, Change, CustomField, Opportunity, Person, Product, Stage
+from forecast.history import read_history
+from forecast.records import Account, Activity, Change, CustomField, Opportunity, Person, Product
 from forecast.snapshot import History, known_opportunities, take_snapshot
 from forecast.store import unit_of_work
 
@@ -155,19 +155,6 @@ def test_custom_fields_of_accounts_are_changed_under_their_own_name(engine):
         history = read_history(session)
     subjects = pl.DataFrame({"opportunity_id": ["o", "o"], "as_of": [MIDDLE, MIDDLE + STEP]})
     assert take_snapshot(history, subjects).rows[f"account_custom_{name}"].to_list() == [1.0, 2.0]
-
-
-def test_a_stage_of_two_pipelines_is_read_once(engine):
-    """A name that two pipelines use takes its first position, so that joining it doubles no row."""
-    with unit_of_work(engine) as session:
-        for pipeline, position in (("a", 3), ("b", 1)):
-            session.add(
-                Stage(
-                    id=pipeline, external_id=pipeline, pipeline_id=pipeline, name="报价", position=position, kind="open"
-                )
-            )
-    with unit_of_work(engine) as session:
-        assert read_stages(session).rows() == [("报价", 1, "open")]
 
 
 @pytest.mark.parametrize("cut", [None, START + 5 * STEP])

@@ -66,6 +66,10 @@ def with_a_future(world, seed):
     for account in future.accounts:
         change(future, "account", account, "industry", later(), to="航天")
         change(future, "account", account, "custom.branches", later(), to=1000.0)
+    for stage in future.stages:
+        change(future, "stage", stage, "position", later(), to=9)
+        change(future, "stage", stage, "usual_days", later(), to=99.0)
+    future.stages.append(future.stages[0] | {"id": "new", "external_id": "new", "name": "new", "created_at": later()})
     newcomers = make_world(seed + 1000, size=6)
     shift = TODAY - START
     for row in newcomers.opportunities:
@@ -280,7 +284,7 @@ def test_a_value_without_a_moment_is_the_first_one():
 
 def eventful_world(moment):
     """One open and one closed opportunity of one owner; at a moment it closes, a value changes and calls are entered."""
-    world = World(stages=[{"name": "a", "position": 1, "kind": "open"}, {"name": "b", "position": 2, "kind": "open"}])
+    world = World(stages=[{"id": n, "name": n, "position": p, "kind": "open"} for p, n in enumerate("ab", start=1)])
     for name in ("mine", "other"):
         row = {"id": name, "created_at": START, "closed_at": None, "won_amount": None, "status": "open"}
         world.opportunities.append(

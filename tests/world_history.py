@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 from dealings import with_dealings
+from stage_worlds import stage_rows
 from worlds import CUSTOM_FIELDS, MOMENT, as_text, distinct_changes
 
 from forecast.changes import CHANGE_TYPES
@@ -11,12 +12,12 @@ from forecast.features import plan_features
 from forecast.history import OPPORTUNITY_COLUMNS, OVERWRITTEN_ON_CLOSE
 from forecast.records import Account, Person, Product
 from forecast.snapshot import History
+from forecast.stages import STAGE_TYPES
 from forecast.store import frame_type
 
 RATES = ("owner_id", "account_id", "source", "product_id", "account_industry", "product_family", "team_id")
 _CUSTOM_TYPES = {"number": pl.Float64(), "boolean": pl.Boolean(), "date": pl.Date()}
 _CLOSING_TYPES = {"id": pl.String, "status": pl.String, "closed_at": MOMENT, "won_amount": pl.Float64}
-_STAGE_TYPES = {"name": pl.String, "position": pl.Int64, "kind": pl.String}
 _ACCOUNT_NAMES = (
     "industry", "region", "country", "channel", "size", "employees", "annual_revenue", "founded_year",
 )  # fmt: skip
@@ -34,7 +35,7 @@ def history_of(world):
         accounts=_account_frame(world),
         people=_attribute_frame(world.people, Person, "owner_", ("team_id", "title", "manager_id")),
         products=_attribute_frame(world.products, Product, "product_", ("family", "line", "list_price")),
-        stages=_frame(world.stages, _STAGE_TYPES).rename({"name": "stage"}),
+        stages=pl.DataFrame(stage_rows(world), schema=STAGE_TYPES, orient="row"),
         custom_types=custom_types(),
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
     )

@@ -131,6 +131,7 @@ def make_world(seed, size=12):
     for _ in range(3 * size):
         _activity(world, draw)
     draw_dealings(world, _Draw(f"dealings {seed}"))
+    _draw_process(world, _Draw(f"process {seed}"))
     world.changes = list(distinct_changes(world.changes))
     world.sort()
     return world
@@ -163,6 +164,42 @@ def _people_and_things(world, draw):
         for name in draw.sample(sorted(makers), draw.randint(0, 3)):
             _change(world, draw, "account", row, name, make=makers[name])
         world.accounts.append(row)
+
+
+def _draw_process(world, draw):
+    """Give the company a second pipeline, a stage that comes later, and changes of stages; opportunities get a pipeline."""
+    for name, step, place in (("报价", 3, 1), ("线索", 3, 2), ("contract", 30, 3)):
+        key = f"renewals:{name}"
+        row = {
+            "id": key,
+            "external_id": key,
+            "pipeline_id": "renewals",
+            "name": name,
+            "position": place,
+            "kind": "open",
+        }
+        world.stages.append(row | {"created_at": START + step * STEP})
+    later = {"id": "retired", "external_id": "retired", "name": "retired", "position": 6, "kind": "open"}
+    world.stages.append(later | {"created_at": draw.moment(20, 50)})
+    makers = {
+        "position": lambda: draw.randint(1, 6),
+        "kind": lambda: draw.choice(("open", "won")),
+        "usual_days": lambda: draw.maybe(draw.choice((2.5, 7.0))),
+        "quiet_days_max": lambda: draw.maybe(draw.randint(3, 30)),
+    }
+    for stage in world.stages:
+        stage |= {"usual_days": draw.maybe(4.0, 0.5), "quiet_days_max": draw.maybe(14)}
+        for name in draw.sample(sorted(makers), draw.choice((0, 0, 1, 2))):
+            _change_stage(world, draw, stage, name, make=makers[name])
+    for row in world.opportunities:
+        row["pipeline_id"] = draw.choice(("default", "default", "renewals", "elsewhere"))
+
+
+def _change_stage(world, draw, stage, name, *, make):
+    for moment in sorted(draw.moment(10, 70) for _ in range(draw.randint(1, 2))):
+        value = make()
+        add_change(world, "stage", stage, name, moment, new=as_text(name, value))
+        stage[name] = value
 
 
 def _opportunity(world, draw, name):

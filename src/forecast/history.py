@@ -46,9 +46,7 @@ _NONE = sa.select(Opportunity.id).where(sa.false())
 def read_history(session: Session, *, population: Population = OPPORTUNITIES, until: datetime | None = None) -> History:
     """Read the records of a population and their surroundings, cut by `cut_history` at `until` where one is given.
 
-    Leads stand in the place of opportunities, in the same shape. Tombstoned ones are left out; an
-    account, person or product is known until it was deleted. Stages are those of the
-    pipeline at `until`.
+    Leads stand in the place of opportunities, in the same shape. Tombstoned ones are left out; an account, person or product is known until it was deleted.
     """
     if population.kind == "lead":
         history = _lead_history(session, population)
@@ -56,10 +54,7 @@ def read_history(session: Session, *, population: Population = OPPORTUNITIES, un
         opportunities = _with_dealings(session, _opportunity_history(session))
         events = pl.concat([read_account_events(session), opportunity_events(opportunities)])
         history = replace(opportunities, account_events=events)
-    if until is None:
-        return history
-    stages = history.stages if history.stages.is_empty() else read_stages(session, until)
-    return replace(cut_history(history, until), stages=stages)
+    return history if until is None else cut_history(history, until)
 
 
 def read_sample(session: Session, size: int) -> History:

@@ -34,7 +34,7 @@ class History:
         activities: `opportunity_id, known_at, occurred_at, type, direction, person_id, contact_id, duration_minutes`.
         accounts, people, products: attributes by `account_id`, `owner_id`, `product_id`, named `account_…`, `owner_…`,
             `product_…`.
-        stages: `stage, position, kind` of the pipeline in force.
+        stages: as `stages.STAGE_TYPES`, of all versions of the pipelines.
         quotes: as QUOTE_TYPES.
         contacts: as CONTACT_TYPES.
         account_events: as ACCOUNT_EVENT_TYPES, of kind `order` (its amount), `case`, `feedback` (satisfaction, 0-1),
@@ -92,7 +92,7 @@ class Snapshot:
         closings: earlier closings of all opportunities, to be asked through `tally` only.
         quotes: `row, known_at, amount, discount_share`, of the subject's own opportunity.
         account_events: of all accounts, to be asked through `tallies.totals_before` only.
-        stages: `stage, position, kind`.
+        stages: of all versions of the pipelines, to be asked through `stages.stages_then` only.
         custom_types: type of each custom column, by column name.
     """
 
@@ -273,6 +273,7 @@ def cut_history(history: History, until: datetime) -> History:
         overwritten_on_close=frozenset(),
         departures=_filtered(history.departures, pl.col("left_at") < until),
         deletions=_filtered(history.deletions, pl.col("deleted_at") < until),
+        stages=history.stages.filter(pl.col("valid_from").is_null() | (pl.col("valid_from") < until)),
     )
 
 

@@ -12,6 +12,7 @@ from forecast.grades import GradePolicies
 from forecast.registry import Version
 from forecast.scoring import refused_subjects, score_opportunities
 from forecast.snapshot import History, take_snapshot
+from forecast.stages import stages_at
 
 MEETING_TYPES = ("meeting", "会议", "面谈", "event")
 INSTANT = timedelta(microseconds=1)
@@ -76,7 +77,7 @@ def what_if(
     )
     for reason in refused_subjects(history, subject)["reason"]:
         raise ConflictError(f'opportunity "{opportunity_id}" can\'t be scored at {as_of.isoformat()}: {reason}')
-    _check_stage(history, supposition.stage)
+    _check_stage(stages_at(history.stages, as_of), supposition.stage)
     supposed = suppose(history, subject, supposition, meeting_type=_meeting_type(version))
     before, after = (
         score_opportunities(given, version, subject, policies=policies).row(0, named=True)
@@ -120,8 +121,8 @@ def _text(value: float | date | str | None) -> str | None:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _check_stage(history: History, stage: str | None) -> None:
-    ours = history.stages.filter(pl.col("kind") == "open")["stage"].to_list()
+def _check_stage(stages: pl.DataFrame, stage: str | None) -> None:
+    ours = stages.filter(pl.col("kind") == "open")["stage"].unique(maintain_order=True).to_list()
     if stage is not None and ours and stage not in ours:
         raise InputError(f'there is no open stage "{stage}"; there are: {", ".join(ours)}')
 

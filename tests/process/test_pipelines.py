@@ -1,12 +1,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 
 from forecast.demo import simulate_company
 from forecast.errors import FileError, InputError, NotFoundError
 from forecast.export import write_export
+from forecast.features import FeaturePlan, opportunity_features
 from forecast.history import read_history
 from forecast.intake import import_file
 from forecast.process import (
@@ -25,6 +27,8 @@ from forecast.process import (
     unknown_stages,
 )
 from forecast.records import AuditEvent, Change, Opportunity, Stage
+from forecast.snapshot import take_snapshot
+from forecast.stages import stages_then
 from forecast.store import unit_of_work
 
 NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)
@@ -126,23 +130,55 @@ def test_every_moment_has_the_pipeline_of_its_time(engine):
     assert (then.name, then.stages[1].quiet_days_max) == ("Leaner", 3)
 
 
+def places(engine, *, until=None, **moments):
+    """Give the position of each of these stages at the moment beside it."""
+    with unit_of_work(engine) as session:
+        stages = read_history(session, until=until).stages
+    rows = pl.DataFrame({"stage": list(moments), "as_of": list(moments.values()), "pipeline_id": "default"})
+    return stages_then(rows, stages)["position"].to_list()
+
+
 def test_snapshots_see_the_stages_of_their_time(engine):
-    """Positions and kinds are those known at the moment; a removed stage keeps its last place, a later one is unknown."""
+    """A place is that of the row's moment; a removed stage keeps its last place, a later one was unknown."""
     put(engine, TALK, OFFER, WON, LOST)
     put(engine, DEMO, TALK, WON, LOST, at=NOW + DAY)
+    then, later = NOW - 100 * DAY, NOW + 2 * DAY
+    assert places(engine, Talk=then, Offer=then, Demo=then) == [1, 2, None]
+    assert places(engine, Talk=NOW + DAY, Offer=later, Demo=later) == [1, 2, 1]
+    assert places(engine, Talk=NOW + DAY + timedelta(microseconds=1)) == [2]
+    assert places(engine, until=NOW + DAY, Talk=later, Demo=later) == [1, None]
+
+
+def test_a_company_that_changes_its_pipeline_keeps_what_its_old_deals_went_through(engine):
+    """Steps ahead, back and over a stage are counted by the pipeline of each move, not by the one of today."""
+    put(engine, TALK, DEMO, OFFER, WON, LOST)
+    deals(engine, ("won", "Talk", "Demo", "Offer"), ("won", "Talk", "Offer"))
+    put(engine, OFFER, TALK, WON, LOST, at=NOW + 10 * DAY)
     with unit_of_work(engine) as session:
-        session.add(Opportunity(id="O1", external_id="O1", stage="Offer", created_at=NOW - DAY))
+        moved = Change(kind="opportunity", record_id="O1", field="stage", origin="import")
+        moved.changed_at, moved.new_value = NOW + 11 * DAY, "Talk"
+        session.add(moved)
     with unit_of_work(engine) as session:
-        before, after = (read_history(session, until=moment).stages for moment in (NOW, NOW + 2 * DAY))
-        assert read_stages(session).equals(after)
-    assert before.rows() == [("Talk", 1, "open"), ("Offer", 2, "open"), ("Won", 3, "won"), ("Lost", 4, "lost")]
-    assert after.rows() == [
-        ("Demo", 1, "open"),
-        ("Offer", 2, "open"),
-        ("Talk", 2, "open"),
-        ("Won", 3, "won"),
-        ("Lost", 4, "lost"),
-    ]
+        history = read_history(session)
+    subjects = pl.DataFrame(
+        {"opportunity_id": ["O0", "O1", "O0", "O1"], "as_of": [NOW + 9 * DAY] * 2 + [NOW + 12 * DAY] * 2}
+    )
+    found = opportunity_features(take_snapshot(history, subjects), FeaturePlan())
+    assert found["stage_position"].to_list() == [3.0, 3.0, 1.0, 2.0]
+    assert found["stage_backward_count"].to_list() == [0.0] * 4
+    assert found["stage_skip_count"].to_list() == [0.0, 1.0, 0.0, 1.0]
+
+
+def test_a_stage_of_no_known_pipeline_is_looked_up_in_the_others(engine):
+    """Of a name that several pipelines have, the first place counts; a pipeline that has stages knows its own only."""
+    put(engine, OFFER, TALK, WON, LOST, id="a")
+    put(engine, TALK, WON, LOST, id="b")
+    with unit_of_work(engine) as session:
+        stages = read_stages(session)
+    rows = pl.DataFrame(
+        {"stage": ["Talk", "Talk", "Offer", "Offer"], "pipeline_id": ["x", "a", "x", "b"], "as_of": [NOW] * 4}
+    )
+    assert stages_then(rows, stages)["position"].to_list() == [1, 2, 1, None]
 
 
 def test_imported_stages_keep_their_ids_and_history(engine):

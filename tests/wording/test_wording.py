@@ -14,6 +14,7 @@ from forecast.changes import CHANGE_TYPES
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.features.attributes import CATEGORIES
 from forecast.snapshot import History, take_snapshot
+from forecast.stages import STAGE_TYPES
 from forecast.wording import CustomFeature, feature_label, moved_sentence, reason_sentence, warning_sentence
 from forecast.wording.labels import word_list
 
@@ -65,7 +66,7 @@ def small_history():
         accounts=empty(account_id=text, **{f"account_{name}": kind for name, kind in account.items()}),
         people=empty(owner_id=text, owner_team_id=text, owner_title=text, owner_manager_id=text),
         products=empty(product_id=text, product_family=text, product_line=text, product_list_price=number),
-        stages=empty(stage=text, position=pl.Int64, kind=text),
+        stages=empty(**STAGE_TYPES),
     )
 
 

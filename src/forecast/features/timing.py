@@ -5,6 +5,7 @@ import polars as pl
 from forecast.features.durations import days
 from forecast.features.plan import FeaturePlan
 from forecast.snapshot import Snapshot
+from forecast.stages import stages_then
 
 
 def timing_features(snapshot: Snapshot) -> pl.DataFrame:
@@ -24,9 +25,12 @@ def timing_features(snapshot: Snapshot) -> pl.DataFrame:
 
 
 def stage_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
-    """Give the stage, how long it has lasted and how it was reached, one row a subject."""
-    positions = snapshot.stages.select("stage", pl.col("position").cast(pl.Float64).alias("stage_position"))
-    moves = _stage_moves(snapshot, positions)
+    """Give the stage, how long it has lasted and how it was reached, one row a subject.
+
+    Places are those of the pipeline at the row's moment, steps those of the pipeline at the moment of each move.
+    """
+    position = stages_then(snapshot.rows, snapshot.stages)["position"]
+    moves = _stage_moves(snapshot)
     latest = moves.group_by("row").agg(
         pl.col("changed_at").max().alias("entered_at"),
         pl.len().cast(pl.Float64).alias("stage_change_count"),
@@ -39,12 +43,11 @@ def stage_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
     )
     return (
         snapshot.rows.select("row", "as_of", "created_at", "stage")
-        .join(positions, on="stage", how="left", maintain_order="left")
         .join(latest, on="row", how="left", maintain_order="left")
         .join(reached, on="row", how="left", maintain_order="left")
         .select(
             "stage",
-            "stage_position",
+            position.cast(pl.Float64).alias("stage_position"),
             days(pl.col("as_of") - pl.coalesce("entered_at", "created_at")).alias("stage_days"),
             pl.col("stage_change_count").fill_null(0),
             pl.col("stage_backward_count").fill_null(0),
@@ -57,15 +60,18 @@ def stage_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
     )
 
 
-def _stage_moves(snapshot: Snapshot, positions: pl.DataFrame) -> pl.DataFrame:
-    return (
+def _stage_moves(snapshot: Snapshot) -> pl.DataFrame:
+    moves = (
         snapshot.changes.filter(pl.col("field") == "stage")
         .rename({"new_value": "stage"})
         .with_columns(pl.coalesce("old_value", pl.col("stage").shift().over("row")).alias("left"))
-        .join(positions, on="stage", how="left", maintain_order="left")
-        .join(positions, left_on="left", right_on="stage", how="left", suffix="_left", maintain_order="left")
-        .with_columns((pl.col("stage_position") - pl.col("stage_position_left")).alias("step"))
     )
+    places = moves.select(
+        snapshot.rows["pipeline_id"].gather(moves["row"]), "stage", "left", pl.col("changed_at").alias("as_of")
+    )
+    entered = stages_then(places, snapshot.stages)["position"]
+    left = stages_then(places.with_columns(stage="left"), snapshot.stages)["position"]
+    return moves.with_columns((entered - left).alias("step"))
 
 
 def movement_features(snapshot: Snapshot) -> pl.DataFrame:

@@ -11,24 +11,46 @@ from forecast.changes import CHANGE_TYPES, as_known
 from forecast.errors import NotFoundError
 from forecast.process.definition import DEFAULT_PIPELINE, PipelineDefinition, StageDefinition, default_pipeline
 from forecast.records import Change, CustomField, Pipeline, Stage
+from forecast.stages import STAGE_TYPES
 from forecast.store import read_frame
 
+_MOMENT = pl.Datetime("us", "UTC")
+_INSTANT = pl.duration(microseconds=1)
+_IN_FORCE = ("position", "kind", "usual_days", "quiet_days_max")
 TRACKED = ("position", "kind", "usual_days", "quiet_days_max", "required_fields", "playbook_en", "playbook_zh")
 
 
-def read_stages(session: Session, as_of: datetime | None = None) -> pl.DataFrame:
-    """Read `stage, position, kind` in order, as known strictly before a moment, or now without one.
+def read_stages(session: Session) -> pl.DataFrame:
+    """Read all versions of the pipelines' stages, as `stages.STAGE_TYPES`, by the moment from which they are valid, and by position.
 
-    A stage that was removed by then keeps its last position: deals went through it. Of a name that several pipelines have,
-    the first counts.
+    The first stages of a pipeline count as known from the beginning. A stage that was removed keeps its last place: deals
+    went through it.
     """
-    stages = _stage_rows(session, as_of).sort("position", "name").unique("name", keep="first", maintain_order=True)
-    return stages.select(pl.col("name").alias("stage"), "position", "kind")
+    rows = _stage_rows(session)
+    begun = pl.col("created_at")
+    since_ever = begun.is_null() | ((begun == begun.min()) & begun.is_not_null().all()).over("pipeline_id")
+    rows = rows.with_columns(pl.when(~since_ever).then(begun).alias("created_at"))
+    changes = _read_changes(session, "stage").filter(pl.col("field").is_in(_IN_FORCE))
+    moments = pl.concat([pl.Series([None], dtype=_MOMENT), rows["created_at"], changes["changed_at"]]).unique().sort()
+    asked = (
+        rows.select("id", "created_at")
+        .join(moments.alias("valid_from").to_frame(), how="cross")
+        .filter(begun.is_null() | (begun <= pl.col("valid_from")))
+        .select(
+            pl.int_range(pl.len()).alias("row"), (pl.col("valid_from") + _INSTANT).alias("as_of"), "id", "valid_from"
+        )
+    )
+    known = as_known(asked, rows, changes, "id").rename({"name": "stage"})
+    return known.sort("valid_from", "position", "pipeline_id", "stage").select(
+        pl.col(name).cast(kind) for name, kind in STAGE_TYPES.items()
+    )
 
 
 def read_pipelines(session: Session, as_of: datetime | None = None) -> tuple[PipelineDefinition, ...]:
     """Read the pipelines that have stages, by id, as known strictly before a moment; the default one where none has."""
-    stages = _stage_rows(session, as_of).filter(pl.col("deleted_at").is_null()).sort("pipeline_id", "position", "name")
+    stages = (
+        _known_stage_rows(session, as_of).filter(pl.col("deleted_at").is_null()).sort("pipeline_id", "position", "name")
+    )
     names = _pipeline_names(session, as_of)
     found = [
         PipelineDefinition(
@@ -86,12 +108,16 @@ def _definition(row: dict[str, object]) -> StageDefinition:
     )
 
 
-def _stage_rows(session: Session, as_of: datetime | None) -> pl.DataFrame:
-    """Read all stages, removed ones too; `deleted_at` is text, missing where the stage is there."""
+def _known_stage_rows(session: Session, as_of: datetime | None) -> pl.DataFrame:
+    """Read all stages that were known, removed ones too; `deleted_at` is text, missing where the stage is there."""
+    rows = _stage_rows(session)
+    return rows if as_of is None else _as_known(session, "stage", rows, as_of)
+
+
+def _stage_rows(session: Session) -> pl.DataFrame:
     columns = (Stage.id, Stage.pipeline_id, Stage.name, Stage.created_at, *(getattr(Stage, name) for name in TRACKED))
     removed = sa.cast(Stage.deleted_at, sa.Text).label("deleted_at")
-    rows = read_frame(session, sa.select(*columns, removed)).sort("id")
-    return rows if as_of is None else _as_known(session, "stage", rows, as_of)
+    return read_frame(session, sa.select(*columns, removed)).sort("id")
 
 
 def _pipeline_names(session: Session, as_of: datetime | None) -> dict[str, str | None]:
@@ -103,12 +129,16 @@ def _pipeline_names(session: Session, as_of: datetime | None) -> dict[str, str |
 
 def _as_known(session: Session, kind: str, rows: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     """Put the rows back to what they were strictly before the moment; those created later are left out."""
+    moment = pl.lit(as_of).cast(_MOMENT)
+    existing = rows.filter(pl.col("created_at").is_null() | (pl.col("created_at") < moment))
+    asked = existing.select(pl.int_range(pl.len()).alias("row"), moment.alias("as_of"), "id")
+    return as_known(asked, existing, _read_changes(session, kind), "id").select(rows.columns)
+
+
+def _read_changes(session: Session, kind: str) -> pl.DataFrame:
     statement = (
         sa.select(*(getattr(Change, name) for name in CHANGE_TYPES), Change.id)
         .where(Change.kind == kind)
         .order_by(Change.changed_at, Change.id)
     )
-    moment = pl.lit(as_of).cast(pl.Datetime("us", "UTC"))
-    existing = rows.filter(pl.col("created_at").is_null() | (pl.col("created_at") < moment))
-    asked = existing.select(pl.int_range(pl.len()).alias("row"), moment.alias("as_of"), "id")
-    return as_known(asked, existing, read_frame(session, statement).drop("id"), "id").select(rows.columns)
+    return read_frame(session, statement).drop("id")
