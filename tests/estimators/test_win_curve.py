@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, at_days, days_until, fit_win_curve, won_as_scored
+from forecast.estimators.win_curve import (
+    FEW_ROWS,
+    LOST,
+    OPEN,
+    WON,
+    WinCurve,
+    at_days,
+    days_until,
+    fit_win_curve,
+    won_as_scored,
+)
 
 EDGES = (10.0, 30.0, 90.0, 365.0)
 
@@ -48,6 +58,31 @@ def test_the_classifier_says_which_end_and_the_hazards_when(curve):
     mixed = won_as_scored(won, lost, probability)
     assert mixed[:, -1] / (won + lost)[:, -1] == pytest.approx(probability)
     assert mixed / mixed[:, -1:] == pytest.approx(won / won[:, -1:])
+
+
+def drawn_widely(draw, count):
+    """Draw numbers with gaps, a category that has values unknown to training, and a flag."""
+    matrix = draw.normal(size=(count, 6))
+    matrix[draw.random(matrix.shape) < 0.2] = np.nan
+    matrix[:, 1] = draw.integers(-1, 30, count)
+    matrix[:, 2] = draw.choice([0.0, 0.0, 1.0, np.nan], count)
+    return matrix
+
+
+def test_many_rows_are_told_what_each_is_told_alone():
+    """Leaves added up by spans of intervals give LightGBM's own probabilities, whatever is missing, new or a category."""
+    draw = np.random.default_rng(3)
+    matrix = drawn_widely(draw, 3000)
+    pace = 60 * np.exp(np.nan_to_num(matrix[:, 0]) + matrix[:, 1] % 3)
+    curve = fit_win_curve(
+        matrix, draw.exponential(pace), draw.integers(0, 3, 3000), edges_days=EDGES, category_positions=[1], seed=1
+    )
+    asked = drawn_widely(draw, 2 * FEW_ROWS)
+    asked[:50, 1] += 10
+    parts = [curve.ended(part) for part in np.array_split(asked, 5)]
+    for end, whole in enumerate(curve.ended(asked)):
+        np.testing.assert_allclose(whole, np.concatenate([part[end] for part in parts]), rtol=1e-12)
+        assert whole.std(axis=0).min() > 0.01
 
 
 def test_a_curve_comes_back_from_text(curve):

@@ -98,7 +98,7 @@ def tree_contributions(trees: list[Tree], matrix: Floats) -> Floats:
     """
     found = np.zeros((matrix.shape[1] + 1, len(matrix)))
     chunks = [slice(first, first + ROWS_AT_ONCE) for first in range(0, len(matrix), ROWS_AT_ONCE)]
-    columns = [_Columns(matrix[chunk]) for chunk in chunks]
+    columns = [Columns(matrix[chunk]) for chunk in chunks]
     for tree in trees:
         if not len(tree.feature):
             found[-1] += tree.leaf_value[0]
@@ -111,7 +111,7 @@ def tree_contributions(trees: list[Tree], matrix: Floats) -> Floats:
     return np.ascontiguousarray(found.T)
 
 
-def _add(tree: Tree, paths: list[_Path], tables: dict[int, Floats], columns: "_Columns", found: Floats) -> None:
+def _add(tree: Tree, paths: list[_Path], tables: dict[int, Floats], columns: "Columns", found: Floats) -> None:
     """Add what a tree pays to rows; `found` is of shape (features + 1, rows)."""
     looked_up = np.empty(found.shape[1])
     for path, left_at in zip(paths, _where_left(tree, columns), strict=True):
@@ -124,7 +124,7 @@ def _add(tree: Tree, paths: list[_Path], tables: dict[int, Floats], columns: "_C
             found[feature] += looked_up
 
 
-class _Columns:
+class Columns:
     """Columns of a matrix, with what splits ask of them, each computed once."""
 
     def __init__(self, matrix: Floats) -> None:
@@ -133,11 +133,13 @@ class _Columns:
         self._codes: dict[int, Codes] = {}
 
     def missing(self, feature: int) -> NDArray[np.bool_]:
+        """Tell which rows have no value."""
         if feature not in self._missing:
             self._missing[feature] = np.isnan(self.values[feature])
         return self._missing[feature]
 
     def codes(self, feature: int) -> Codes:
+        """Give a category's codes; what is none is _NO_LEVEL."""
         if feature not in self._codes:
             values = self.values[feature]
             known = values >= 0
@@ -159,7 +161,7 @@ def _paths(tree: Tree) -> Iterator[_Path]:
             stack.append((child, {**shares, feature: shares.get(feature, 1.0) * float(rows / tree.node_rows[node])}))
 
 
-def _where_left(tree: Tree, columns: _Columns) -> Iterator[Codes]:
+def _where_left(tree: Tree, columns: Columns) -> Iterator[Codes]:
     """Give each leaf's pattern of each row: bit j is set where the row leaves the path at its j-th feature."""
     stack: list[tuple[int, tuple[int, ...], Codes]] = [(0, (), np.zeros(columns.values.shape[1], np.int64))]
     while stack:
@@ -169,13 +171,14 @@ def _where_left(tree: Tree, columns: _Columns) -> Iterator[Codes]:
             continue
         feature = int(tree.feature[node])
         path = features if feature in features else (*features, feature)
-        goes_left = _goes_left(tree, node, columns)
+        at_left = goes_left(tree, node, columns)
         bit = 1 << path.index(feature)
-        stack.append((int(tree.left[node]), path, pattern | (~goes_left * bit)))
-        stack.append((int(tree.right[node]), path, pattern | (goes_left * bit)))
+        stack.append((int(tree.left[node]), path, pattern | (~at_left * bit)))
+        stack.append((int(tree.right[node]), path, pattern | (at_left * bit)))
 
 
-def _goes_left(tree: Tree, node: int, columns: _Columns) -> NDArray[np.bool_]:
+def goes_left(tree: Tree, node: int, columns: Columns) -> NDArray[np.bool_]:
+    """Tell which rows go left at a split."""
     feature, threshold, decision = int(tree.feature[node]), tree.threshold[node], int(tree.decision[node])
     if decision & CATEGORICAL:
         levels = tree.levels[int(threshold)]
