@@ -24,6 +24,8 @@ SPARSE_ZERO_SHARE = 0.4
 TINY = 8
 # What siblings tell of a series' deviations counts as so many values of its own.
 SIBLING_VALUES = 4
+# Residuals count half as much after a season, and after no fewer periods than these; all of history counts as so many new ones.
+LATELY_MIN, RESIDUALS_USUAL = 8, 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +95,10 @@ class _Seat:
     def smoothed(self, horizon: int) -> Smoothed:
         """Smooth the series without its pattern; the pattern is in the result again."""
         found = smooth(self.profile.removed(self.values, self.past), horizon)
+        wide = np.sqrt(1 + self.profile.doubt) * _lately(found.residuals, self.season)
         return Smoothed(
             forecast=self.profile.restored(found.forecast, self.future),
-            deviations=self.profile.widened(found.deviations, self.future) * np.sqrt(1 + self.profile.doubt),
+            deviations=self.profile.widened(found.deviations, self.future) * wide,
             residuals=self.profile.widened(found.residuals, self.past[-len(found.residuals) :]),
         )
 
@@ -132,6 +135,16 @@ def smooth(values: Floats, horizon: int) -> Smoothed:
         deviations=np.maximum((np.asarray(fitted["hi-50"]) - np.asarray(fitted["mean"])) / 0.6745, 0),
         residuals=values - np.asarray(fitted["fitted"]),
     )
+
+
+def _lately(residuals: Floats, season: int) -> float:
+    """Give the usual residual of late beside that of all of history: a series errs in step with its level and its times."""
+    squares = residuals**2
+    if len(squares) < TINY or not squares.any():
+        return 1.0
+    weights = 0.5 ** (np.arange(len(squares))[::-1] / max(season, LATELY_MIN))
+    every = float(squares.mean())
+    return float(np.sqrt((weights @ squares + RESIDUALS_USUAL * every) / (weights.sum() + RESIDUALS_USUAL) / every))
 
 
 def _theta(values: Floats, season: int, horizon: int) -> Floats:

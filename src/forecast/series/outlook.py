@@ -1,6 +1,6 @@
 """The outlook of a panel of series: means, ranges and draws, reconciled where there is a hierarchy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from forecast.series.panel import Floats, Panel, may_be_negative
 from forecast.series.ranges import LEVELS, Spread, spreads
 from forecast.series.ratios import learn_shares, mixed
 from forecast.series.reconciliation import correlated_shares, correlation, projection, square_root, without_negatives
+from forecast.series.scales import with_own_scales
 
 DRAWS_MIN, DRAWS_MAX = 200, 1000
 # Numbers held at once, so that memory does not grow with the hierarchy.
@@ -171,10 +172,11 @@ def _base(panel: Panel, groups: np.ndarray, horizon: int, *, amounts: Inputs | N
     if amounts is not None:
         shares, tried = learn_shares(trials, tried, panel, amounts)
         mean = mixed(mean, panel, amounts, shares)
-    by_group = spreads(trials, tried, groups, horizon)
+    scaled, own = with_own_scales(trials, tried, groups)
+    by_group = spreads(scaled, tried, groups, horizon)
     return _Base(
         mean=mean,
-        members=members,
+        members=replace(members, deviations=members.deviations * own[:, None]),
         spreads=[by_group[group] for group in groups],
         weights=weights,
         shares=shares,
