@@ -272,6 +272,7 @@ class OpportunityRow(Schema):
     amount: Money | None
     expected_close_on: date | None
     score: Score | None
+    closing: "Closing | None"
 
 
 class OpportunityPage(Schema):
@@ -339,7 +340,7 @@ class OpportunityAnswer(Schema):
     """An opportunity as stored, its latest score, when it is expected to end, and its newest scores.
 
     `closing` goes with `score`, as of the same moment. It is null for an opportunity that is closed or not scored yet, and
-    where the version that scored it has no win curve or serves no longer.
+    where the version that scored it has no win curve.
     """
 
     opportunity: dict[str, Any]

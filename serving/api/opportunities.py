@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from forecast.records import Opportunity
-from serving.closing import find_closing
-from serving.deps import DeskDep, LanguageDep, SessionDep
+from serving.closing import stored_closing
+from serving.deps import LanguageDep, SessionDep
 from serving.listing import Cursor, Filters, Stored, get_stored, list_open, past_scores
 from serving.reasons import Speaker, money, read_speaker
 from serving.schemas import OpportunityAnswer, OpportunityPage, OpportunityRow
@@ -45,9 +45,7 @@ def list_opportunities(
 
 
 @router.get("/v1/opportunities/{opportunity_id:path}", summary="Read one opportunity with its scores")
-def read_opportunity(
-    opportunity_id: str, *, desk: DeskDep, session: SessionDep, language: LanguageDep
-) -> OpportunityAnswer:
+def read_opportunity(opportunity_id: str, *, session: SessionDep, language: LanguageDep) -> OpportunityAnswer:
     """Give an opportunity as stored, its latest score, when it will close, and its newest 50 scores, newest first."""
     stored = get_stored(session, opportunity_id)
     speaker = read_speaker(session, language, stored_reasons(stored.score))
@@ -57,7 +55,7 @@ def read_opportunity(
         account_name=stored.account_name,
         owner_name=stored.owner_name,
         score=stored_score(stored.score, currency, speaker),
-        closing=find_closing(stored, session, desk),
+        closing=stored_closing(stored),
         score_history=[stored_past_score(score, currency) for score in past_scores(session, opportunity_id)],
     )
 
@@ -76,6 +74,7 @@ def _row(stored: Stored, speaker: Speaker) -> OpportunityRow:
         amount=money(opportunity.amount, opportunity.currency),
         expected_close_on=opportunity.expected_close_on,
         score=stored_score(stored.score, opportunity.currency, speaker),
+        closing=stored_closing(stored),
     )
 
 

@@ -17,13 +17,21 @@ from forecast.score_table import read_past_scores
 from forecast.scoring import score_opportunities
 from forecast.snapshot import History
 from forecast.wording import Language
-from serving.closing import find_closings
+from serving.closing import scored_closing
 from serving.deps import Desk, DeskDep, LanguageDep, LiveDep, LiveLeadDep, SessionDep
 from serving.errors import InvalidItemsError
 from serving.posted import Item, find_problems, posted_history, posted_lead_history, utc
 from serving.reasons import Speaker, money, read_speaker
 from serving.remarks import item_warnings
-from serving.schemas import Closing, FieldProblem, LeadIn, LeadScoreRequest, ScoreAnswer, ScoredRecord, ScoreRequest
+from serving.schemas import (
+    FieldProblem,
+    LeadIn,
+    LeadScoreRequest,
+    OpportunityIn,
+    ScoreAnswer,
+    ScoredRecord,
+    ScoreRequest,
+)
 from serving.stored_scores import interval
 from serving.surroundings import Surroundings
 
@@ -46,8 +54,7 @@ def score_posted(
     custom_types = _checked_types(items, surroundings, live.version, as_of, desk)
     history = posted_history(items, surroundings.history, custom_types=custom_types, zone=desk.zone)
     scored = _scored(items, history, live.version, as_of, session)
-    told = find_closings(history, live.version, _subjects(items, as_of))
-    return _answer(items, scored, told, surroundings, live.version, desk=desk, session=session, language=language)
+    return _answer(items, scored, surroundings, live.version, desk=desk, session=session, language=language)
 
 
 @router.post("/v1/leads/score", summary="Score leads that you send")
@@ -69,8 +76,7 @@ def score_posted_leads(
         zone=desk.zone,
     )
     scored = _scored(items, history, live.version, as_of, session)
-    untold = [None] * len(items)
-    return _answer(items, scored, untold, surroundings, live.version, desk=desk, session=session, language=language)
+    return _answer(items, scored, surroundings, live.version, desk=desk, session=session, language=language)
 
 
 def _campaign_channels(session: Session, items: Sequence[LeadIn]) -> dict[str, str]:
@@ -125,7 +131,6 @@ def _subjects(items: Sequence[Item], as_of: datetime) -> pl.DataFrame:
 def _answer(
     items: Sequence[Item],
     rows: list[dict[str, Any]],
-    told: Sequence[Closing | None],
     surroundings: Surroundings,
     version: Version,
     *,
@@ -141,18 +146,15 @@ def _answer(
             _record(
                 item,
                 row,
-                closing,
                 item_warnings(item, version, surroundings, as_of=row["as_of"], zone=desk.zone, language=language),
                 speaker,
             )
-            for item, row, closing in zip(items, rows, told, strict=True)
+            for item, row in zip(items, rows, strict=True)
         ]
     )
 
 
-def _record(
-    item: Item, row: dict[str, Any], closing: Closing | None, warnings: list[str], speaker: Speaker
-) -> ScoredRecord:
+def _record(item: Item, row: dict[str, Any], warnings: list[str], speaker: Speaker) -> ScoredRecord:
     return ScoredRecord(
         id=item.id,
         probability=row["probability"],
@@ -167,6 +169,6 @@ def _record(
         themes=speaker.name_themes(row["themes"]),
         reasons_for=speaker.say(row["reasons_for"]),
         reasons_against=speaker.say(row["reasons_against"]),
-        closing=closing,
+        closing=scored_closing(row) if isinstance(item, OpportunityIn) else None,
         warnings=warnings,
     )

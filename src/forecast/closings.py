@@ -8,7 +8,7 @@ import polars as pl
 
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.win import WinModel
-from forecast.estimators.win_curve import WinCurve, at_days, days_until, won_as_scored
+from forecast.estimators.win_curve import at_days, days_until, won_as_scored
 from forecast.features import opportunity_features
 from forecast.metrics import Floats
 from forecast.registry import Version
@@ -43,23 +43,25 @@ def has_win_curve(version: Version[Any]) -> bool:
     return isinstance(version.estimator, WinModel) and version.estimator.curve is not None
 
 
-def closings(history: History, version: Version[Any], subjects: pl.DataFrame) -> pl.DataFrame:
-    """Tell when each subject is expected to end and to be won, as files and the API show it.
+def closings(features: pl.DataFrame, version: Version[Any], probability: Floats) -> pl.DataFrame:
+    """Tell when each subject is expected to end and to be won, as files, the score table and the API show it.
+
+    Args:
+        features: as the version's plan gives them.
+        version: whose win curve is read.
+        probability: of being won, by the version.
 
     Returns:
-        `opportunity_id, as_of, expected_close_on`, its 80 % interval `expected_close_low, expected_close_high`,
-        `probability_of_slipping` (all as `expected_closings` has them), and `won_by`, a list of `month_end, probability` for
-        MONTHS months (as `won_by_month_ends` has them); rows in the order of subjects. Where the version has no win curve,
-        all but the month ends is missing.
+        `expected_close_on`, its 80 % interval `expected_close_low, expected_close_high`, `probability_of_slipping` (all as
+        `expected_closings` has them), and `won_by`, a list of `month_end, probability` for MONTHS months (as `won_by_month_ends`
+        has them); rows in the order of features. All is missing where the version has no win curve, but for the month ends.
     """
     if not has_win_curve(version):
-        nothing = subjects.select(
-            "opportunity_id", "as_of", **{name: pl.lit(None, kind) for name, kind in _SHOWN.items()}
-        )
-        return nothing.with_columns(_won_by(nothing, np.full((nothing.height, MONTHS), np.nan)))
-    curves = _read_curves(history, version, subjects)
-    expected = _expected(curves).rename(_NAMES).select("opportunity_id", "as_of", *_SHOWN)
-    return expected.with_columns(_won_by(expected, _won_at_ends(curves, MONTHS)))
+        nothing = {name: pl.lit(None, kind) for name, kind in _SHOWN.items()}
+        untold = _won_by(features, np.full((features.height, MONTHS), np.nan))
+        return features.with_columns(untold, **nothing).select(*_SHOWN, "won_by")
+    curves = _curves(features, version, probability)
+    return _expected(curves).rename(_NAMES).select(*_SHOWN, _won_by(features, _won_at_ends(curves, MONTHS)))
 
 
 def won_by_month_ends(history: History, version: Version[Any], subjects: pl.DataFrame, *, months: int) -> pl.DataFrame:
@@ -100,24 +102,22 @@ def expected_closings(history: History, version: Version[Any], subjects: pl.Data
 
 
 def _read_curves(history: History, version: Version[Any], subjects: pl.DataFrame) -> _Curves:
+    features = opportunity_features(take_snapshot(history, subjects), version.plan)
+    return _curves(features, version, version.estimator.predict(features))
+
+
+def _curves(features: pl.DataFrame, version: Version[Any], probability: Floats) -> _Curves:
     model = version.estimator
     if not isinstance(model, WinModel) or model.curve is None:
         raise TooLittleHistoryError(
             f"version {version.version} of {version.name} has no win curve: it was not learnt from opportunities with dates "
             "of creation and closing; import those and train again"
         )
-    features = opportunity_features(take_snapshot(history, subjects), version.plan)
     slices = list(features.iter_slices(ROWS_AT_ONCE)) or [features]
-    parts = [_ended_and_won(part, model, model.curve) for part in slices]
-    ended, won = (np.clip(np.concatenate(curves), 0, 1) for curves in zip(*parts, strict=True))
+    parts = [model.curve.ended(model.encoding.matrix(part)) for part in slices]
+    won, lost = (np.concatenate(ends) for ends in zip(*parts, strict=True))
+    ended, won = (np.clip(curve, 0, 1) for curve in (won + lost, won_as_scored(won, lost, probability)))
     return _Curves(features=features, edges_days=model.curve.edges_days, ended=ended, won=won)
-
-
-def _ended_and_won(features: pl.DataFrame, model: WinModel, curve: WinCurve) -> tuple[Floats, Floats]:
-    """Give the probabilities of having ended, and of being won, by each edge; the trees see a row for each of them."""
-    matrix = model.encoding.matrix(features)
-    won, lost = curve.ended(matrix)
-    return won + lost, won_as_scored(won, lost, model.predict(features))
 
 
 def _month_ends(curves: _Curves, months: int) -> pl.DataFrame:

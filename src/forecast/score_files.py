@@ -43,25 +43,24 @@ def read_subjects(path: Path, timezone: str, *, kind: str = "opportunity") -> pl
     )
 
 
-def write_scores_file(
-    scores: pl.DataFrame, path: Path, *, kind: str = "opportunity", closings: pl.DataFrame | None = None
-) -> None:
-    """Write scores as CSV, with `opportunity_id` or `lead_id`; reasons are JSON lists, nothing where none were asked for.
+def write_scores_file(scores: pl.DataFrame, path: Path, *, kind: str = "opportunity") -> None:
+    """Write scores, with `opportunity_id` or `lead_id`, as Parquet where the path ends so, else as CSV.
+
+    What is said of an opportunity's closing are columns, `won_by_2026-11` for each month. Reasons are JSON lists, nothing where
+    none were asked for.
 
     Args:
         scores: as `scoring.score_opportunities` gives them.
         path: of the file.
         kind: of the records.
-        closings: of the same rows, as `closings.closings` gives them: written as columns, `won_by_2026-11` for each month.
     """
-    moment = pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
     reasons = [
         pl.Series(name, [_json(value) for value in scores[name].to_list()], dtype=pl.String)
         for name in ("reasons_for", "reasons_against")
     ]
-    scores.select(
+    table = scores.select(
         pl.col("opportunity_id").alias(f"{kind}_id"),
-        moment,
+        "as_of",
         "probability",
         "probability_low",
         "probability_high",
@@ -70,18 +69,22 @@ def write_scores_file(
         "expected_value",
         "basis",
         pl.col("version").alias("model_version"),
-        *([] if closings is None else _closing_columns(closings)),
+        *(_closing_columns(scores) if kind == "opportunity" else []),
         *reasons,
-    ).write_csv(path)
+    )
+    if path.suffix.lower() == ".parquet":
+        table.write_parquet(path)
+    else:
+        table.with_columns(pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_csv(path)
 
 
 def _json(value: list[dict[str, Any]] | None) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _closing_columns(closings: pl.DataFrame) -> list[pl.Series]:
-    """Give a column for each month that any row speaks of; empty in the rows that do not."""
-    row = closings.select(pl.int_range(pl.len()).alias("row"), "won_by")
+def _closing_columns(scores: pl.DataFrame) -> list[pl.Series]:
+    """Give the dates, and a column for each month that any row speaks of; empty in the rows that do not."""
+    row = scores.select(pl.int_range(pl.len()).alias("row"), "won_by")
     months = (
         row.explode("won_by")
         .unnest("won_by")
@@ -90,4 +93,5 @@ def _closing_columns(closings: pl.DataFrame) -> list[pl.Series]:
         .pivot("month_end", index="row", values="probability")
         .sort("row")
     )
-    return [*closings.drop("opportunity_id", "as_of", "won_by"), *months.drop("row")]
+    dates = ("expected_close_on", "expected_close_low", "expected_close_high", "probability_of_slipping")
+    return [*scores.select(dates), *months.drop("row")]

@@ -96,13 +96,24 @@ def _rows(scores: pl.DataFrame, model: str, kind: str) -> pl.DataFrame:
     told = pl.struct(
         pl.col("reasons_for").alias("for"), pl.col("reasons_against").alias("against"), "base", "themes"
     ).struct.json_encode()
+    has_closing = pl.col("expected_close_on").is_not_null() & (kind == "opportunity")
     return scores.select(
         pl.lit(model).alias("model"),
         pl.lit(kind).alias("kind"),
         pl.col("opportunity_id").alias("record_id"),
         *_COLUMNS,
         pl.when(pl.col("base").is_not_null()).then(told).otherwise(pl.lit("{}")).alias("reasons"),
+        pl.when(has_closing).then(_CLOSING.struct.json_encode()).alias("closing"),
     )
+
+
+_CLOSING = pl.struct(
+    "expected_close_on",
+    pl.col("expected_close_low").alias("low"),
+    pl.col("expected_close_high").alias("high"),
+    "probability_of_slipping",
+    "won_by",
+)
 
 
 _DROP_KNOWN = sa.text(
@@ -115,9 +126,9 @@ _OUTDATE = sa.text(
 )
 _ADD = sa.text(
     "INSERT INTO score (model, version, kind, record_id, as_of, probability, probability_low, probability_high, basis,"
-    " expected_value, grade, trend, reasons, latest)"
+    " expected_value, grade, trend, reasons, closing, latest)"
     " SELECT n.model, n.version, n.kind, n.record_id, n.as_of, n.probability, n.probability_low, n.probability_high, n.basis,"
-    " n.expected_value, n.grade, n.trend, n.reasons,"
+    " n.expected_value, n.grade, n.trend, n.reasons, n.closing,"
     " row_number() OVER (PARTITION BY n.record_id ORDER BY n.as_of DESC) = 1"
     " AND NOT EXISTS (SELECT FROM score s WHERE s.latest AND s.model = n.model AND s.record_id = n.record_id)"
     " FROM new_score n ORDER BY n.record_id, n.as_of"

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
+from forecast.closings import closings
 from forecast.features import opportunity_features
 from forecast.grades import RATINGS, GradePolicies, grade_records, trend
 from forecast.reasons import reason_columns
@@ -52,7 +53,8 @@ def score_opportunities(
     Returns:
         `opportunity_id, as_of, probability` (0-1) with the ends of its range `probability_low, probability_high`, `amount` and
         `expected_value` (probability times amount; missing where the amount is), `grade, trend` (missing where nothing was said
-        before), `basis, version`, and the columns of `reasons.reason_columns`; rows in the order of subjects. Subjects that `refused_subjects` names have no row.
+        before), `basis, version`, the columns of `closings.closings`, and those of `reasons.reason_columns`; rows in the order of
+        subjects. Subjects that `refused_subjects` names have no row.
     """
     refused = refused_subjects(history, subjects)
     accepted = subjects.join(
@@ -84,7 +86,8 @@ def score_opportunities(
         _basis(version).alias("basis"),
         pl.lit(version.version).alias("version"),
     )
-    return _with_reasons(scores, features, version, reasons_share)
+    told = pl.concat([scores, closings(features, version, found.probability)], how="horizontal")
+    return _with_reasons(told, features, version, reasons_share)
 
 
 def _basis(version: Version) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""When it will close: `closing` of GET /v1/opportunities/{id}, and the columns of `forecast score --out`."""
+"""When it will close: `closing` of GET /v1/opportunities and /{id}, and the columns of `forecast score --out`."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -46,6 +46,12 @@ def curve_of(history, version, now):
         category_positions=encoding.category_positions,
         seed=1,
     )
+
+
+def told(history, version, subjects):
+    """Tell when subjects are expected to end."""
+    features = opportunity_features(take_snapshot(history, subjects), version.plan)
+    return closings(features, version, version.estimator.predict(features))
 
 
 def serve(settings, version, since):
@@ -130,6 +136,28 @@ def test_what_is_sent_is_told_when_it_will_close(curved, score, read, settings, 
     assert closing["won_by"] != stored["closing"]["won_by"]
 
 
+def test_the_list_says_what_the_record_says(curved, score, read, settings, open_client):
+    """Each row of a list has the closing that was kept with its score, and nothing is computed anew."""
+    score()
+    rows = open_client(settings).get("/v1/opportunities?limit=10").raise_for_status().json()["opportunities"]
+    assert {row["score"]["model_version"] for row in rows} == {curved.version}
+    for row in rows:
+        assert row["closing"] == read(row["id"])["closing"]
+        assert row["closing"]["won_by"][-1]["probability"] <= row["score"]["probability"]
+
+
+def test_a_parquet_file_has_the_same_columns_with_their_types(curved, score, tmp_path):
+    """Dates are dates, moments are moments, and values are those of the CSV."""
+    rows = score()
+    found = CliRunner().invoke(app, ["score", "--as-of", NOW_TEXT, "--out", str(tmp_path / "scores.parquet")])
+    assert found.exit_code == 0, found.output
+    typed = pl.read_parquet(tmp_path / "scores.parquet")
+    assert typed["model_version"].unique().to_list() == [curved.version]
+    assert typed.columns == rows.columns
+    assert (typed.schema["as_of"], typed.schema["expected_close_on"]) == (pl.Datetime("us", "UTC"), pl.Date)
+    assert_frame_equal(typed.select(MONTHS), rows.select(MONTHS))
+
+
 def test_the_curve_rises_at_most_to_the_score(curved, score):
     """With time it never falls, and what is won by a month end is part of what is won at all."""
     rows = score()
@@ -151,18 +179,18 @@ def test_the_prior_has_no_curve(prior, score, read):
     assert read(rows["opportunity_id"][0])["closing"] is None
 
 
-def test_what_has_no_score_of_the_live_version_has_no_closing(curved, score, read, stored, settings):
-    """Closed, not scored, or scored by a version that serves no longer: null, rather than a curve beside another's score."""
+def test_a_closing_goes_with_its_score(curved, score, read, stored, settings):
+    """What is closed or not scored has none; a score keeps its own when another version serves."""
     one, other = score()["opportunity_id"][:2]
     with unit_of_work(stored) as session:
         session.add(Opportunity(id="new", external_id="new", source_system="crm"))
         session.execute(sa.update(Opportunity).where(Opportunity.id == one).values(status="lost"))
     assert read("new")["closing"] is None
     assert read(one)["closing"] is None
-    assert read(other)["closing"]
+    before = read(other)["closing"]
     serve(settings, replace(curved, version="later"), NOW)
     assert read(other)["score"]["model_version"] == "curved"
-    assert read(other)["closing"] is None
+    assert read(other)["closing"] == before is not None
 
 
 def test_each_row_has_the_months_of_its_own_moment(curved, score, history, tmp_path):
@@ -177,7 +205,7 @@ def test_each_row_has_the_months_of_its_own_moment(curved, score, history, tmp_p
     assert months == [*MONTHS, "won_by_2026-12"]
     assert rows.select(pl.col(months).is_null()).rows() == [(False, False, False, True), (True, False, False, False)]
     subject = pl.DataFrame({"opportunity_id": [name], "as_of": [NOW]}).cast({"as_of": pl.Datetime("us", "UTC")})
-    (expected,) = closings(history, curved, subject)["won_by"].to_list()
+    (expected,) = told(history, curved, subject)["won_by"].to_list()
     assert [month["probability"] for month in expected] == pytest.approx(
         [rows.row(0, named=True)[name] for name in MONTHS]
     )
@@ -187,7 +215,7 @@ def test_no_opportunities_have_no_closings(curved, history):
     """A frame without rows has the same columns, with and without a curve."""
     nobody = pl.DataFrame(schema={"opportunity_id": pl.String, "as_of": pl.Datetime("us", "UTC")})
     bare = replace(curved, estimator=replace(curved.estimator, curve=None))
-    found = [closings(history, version, nobody) for version in (curved, bare)]
+    found = [told(history, version, nobody) for version in (curved, bare)]
     assert found[0].schema == found[1].schema
     assert found[0].height == found[1].height == 0
 
@@ -195,7 +223,7 @@ def test_no_opportunities_have_no_closings(curved, history):
 def test_many_rows_are_read_in_parts(curved, history, monkeypatch):
     """However many rows the trees see at once, each row says the same."""
     subjects = known_opportunities(history, NOW)
-    whole = closings(history, curved, subjects)
+    whole = told(history, curved, subjects)
     monkeypatch.setattr("forecast.closings.ROWS_AT_ONCE", 7)
     assert subjects.height > 20
-    assert_frame_equal(closings(history, curved, subjects), whole)
+    assert_frame_equal(told(history, curved, subjects), whole)

@@ -18,14 +18,15 @@ def score(
     at: Annotated[
         Path | None, typer.Option(help="CSV of opportunity_id (or lead_id), as_of: score each as it was then.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write a CSV instead of the score table.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a CSV, or Parquet where it ends in .parquet, instead of the score table.")
+    ] = None,
     reasons: Annotated[
         float,
         typer.Option(min=0, max=1, help="Share of the records that get reasons, of the highest expected value first."),
     ] = 1.0,
 ) -> None:
     """Score all open opportunities or leads, or given ones as they were at given moments."""
-    from forecast.closings import closings
     from forecast.history import read_history
     from forecast.policies import read_policies
     from forecast.population import population_of
@@ -58,12 +59,7 @@ def score(
         if out is None:
             write_scores(session, scores, model=model, kind=population.kind)
         else:
-            write_scores_file(
-                scores,
-                out,
-                kind=population.kind,
-                closings=closings(history, version, scores) if population.kind == "opportunity" else None,
-            )
+            write_scores_file(scores, out, kind=population.kind)
     if subjects.is_empty():
         age = f" and younger than {population.horizon_days:g} days" if population.horizon_days is not None else ""
         console.print(

@@ -15,7 +15,8 @@ class Score(Table):
 
     `reasons` holds {"for": [...], "against": [...], "base": …, "themes": [...]}, contributions in log-odds; base and themes
     add up to those of the probability. Four times in five the true probability lies between `probability_low` and
-    `probability_high`. `trend` compares with the scores before.
+    `probability_high`. `trend` compares with the scores before. `closing` holds {"expected_close_on", "low", "high", "probability_of_slipping",
+    "won_by": [{"month_end", "probability"}, ...]}; it is missing where the version has no win curve.
     """
 
     __tablename__ = "score"
@@ -45,5 +46,6 @@ class Score(Table):
     grade: Mapped[str] = outcome(Text)
     trend: Mapped[str | None] = outcome(Text)
     reasons: Mapped[dict[str, Any]] = outcome(JSONB, default=dict, server_default="{}")
+    closing: Mapped[dict[str, Any] | None] = outcome(JSONB(none_as_null=True))
     latest: Mapped[bool] = outcome(Boolean, default=True, server_default="true")
     scored_at: Mapped[datetime] = outcome(MOMENT, server_default=func.now())
