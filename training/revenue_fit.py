@@ -14,7 +14,7 @@ from forecast.revenue.futures import shocks
 from training.revenue_backtest import Origin
 
 SPREADS = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0])
-# The usual spreads count as much as what so many origins say.
+# The usual spreads count as much as what so many origins say that don't overlap.
 USUAL_ORIGINS = 8.0
 # Weights of the time series lie about as far from the usual ones, from company to company.
 SHARE_SPREAD = 0.2
@@ -186,6 +186,6 @@ def _leaning(tried: Floats, losses: Floats, counts: Floats, usual: Floats) -> tu
     months = losses.shape[1]
     kernel = _kernel(months)
     best = tried[np.argmin(losses @ kernel, axis=0)]
-    seen = counts @ kernel / kernel.sum(axis=0) if months else counts
+    seen = (counts @ kernel / kernel.sum(axis=0) if months else counts) / OVERLAP
     trust = seen / (seen + USUAL_ORIGINS)
     return tuple(float(value) for value in trust * best + (1 - trust) * usual)

@@ -12,7 +12,8 @@ COMPANY, PERSON = "company", "person"
 # On simulated companies that grew, stood or shrank, the time series added next to nothing to the parts; a little guards
 # against what their records miss, the more the further ahead.
 USUAL_SHARES = (0.1, 0.1, 0.15, 0.2)
-USUAL_SPREADS = {COMPANY: 0.15, PERSON: 0.3}
+# What strikes all sales of a company grows with the months ahead: how many come and how they grow is known ever less.
+USUAL_SPREADS = {COMPANY: (0.15, 0.15, 0.2, 0.2, 0.25, 0.3), PERSON: (0.3,)}
 PERSISTENCE = 0.5
 
 
@@ -65,5 +66,5 @@ def carried_on(values: tuple[float, ...], months: int) -> Floats:
 
 USUAL = RevenueModel(
     series_shares=dict.fromkeys((COMPANY, PERSON), USUAL_SHARES),
-    spreads={level: (spread,) for level, spread in USUAL_SPREADS.items()},
+    spreads=USUAL_SPREADS,
 )
