@@ -241,8 +241,7 @@ def read_changes(
 ) -> ChangesAnswer:
     """Tell new, won, lost, moved, grown, shrunk and re-scored opportunities between two moments.
 
-    At the moment of a kept forecast, open opportunities are those that it saw; else they follow from the records' history,
-    which is read whole.
+    At the moment of a kept forecast, open opportunities are those that it saw; else they follow from the records' history.
     """
     zone = desk.settings.timezone
     before, after = (find_sight(session, text, timezone=zone) for text in (since, until or desk.clock().isoformat()))

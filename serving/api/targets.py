@@ -154,7 +154,7 @@ def read_targets(
 ) -> TargetsAnswer:
     """Give quotas with what is attained, projected and missing, judged by the newest kept forecast.
 
-    All opportunities and orders are read, which takes a while where there are many.
+    Opportunities and orders are read as they were known then, with changes of what counts in the periods asked for.
 
     Raises:
         NotFoundError: the unit is unknown.

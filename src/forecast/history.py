@@ -1,6 +1,6 @@
 """Read what is stored into the frames that snapshots are cut from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -40,6 +40,26 @@ _ACCOUNT_ATTRIBUTES = (
 )  # fmt: skip
 
 
+_PIPELINE_COLUMNS = tuple(
+    column
+    for column in OPPORTUNITY_COLUMNS
+    if column.name
+    in {
+        *(
+            "id",
+            "created_at",
+            "name",
+            "account_id",
+            "owner_id",
+            "team_id",
+            "product_id",
+            "pipeline_id",
+            "stage",
+            "amount",
+        ),
+        *("currency", "expected_close_on", "forecast_category", "seller_probability"),
+    }
+)
 _NONE = sa.select(Opportunity.id).where(sa.false())
 
 
@@ -66,9 +86,35 @@ def read_sample(session: Session, size: int) -> History:
     return _with_dealings(session, _opportunity_history(session, among=chosen, active=_NONE))
 
 
-def read_pipeline(session: Session) -> History:
-    """Read all opportunities with their changes as `read_history` does, but without activities, quotes, contacts and account events."""
-    return _opportunity_history(session, active=_NONE)
+def read_pipeline(session: Session, fields: Collection[str], *, since: datetime | None = None) -> History:
+    """Read what tells how much all opportunities are worth, whose they are and when they close, as it was at past moments.
+
+    Custom fields, activities and all that surrounds opportunities are left out, but for regions of accounts.
+
+    Args:
+        session: an open transaction.
+        fields: of opportunities that are asked for as of a moment; others are as they stand now.
+        since: the first moment that is asked for; those that had closed before it are as they stand now.
+    """
+    custom: Mapping[str, tuple[str, str]] = {}
+    opportunities = _read_opportunities(session, custom, None, columns=_PIPELINE_COLUMNS)
+    lasting = None if since is None else sa.select(Opportunity.id).where(_is_open_since(since))
+    return History(
+        opportunities=_without_ends(opportunities),
+        closings=_ends(opportunities),
+        changes=_read_changes(session, "opportunity", "", lasting, fields=fields),
+        account_changes=_read_changes(session, "account", "account_", fields=("region",)),
+        activities=_read_activities(session, Activity.opportunity_id, _NONE),
+        accounts=_read_accounts(session, custom),
+        people=_read_people(session),
+        products=_read_products(session),
+        stages=read_stages(session),
+        overwritten_on_close=OVERWRITTEN_ON_CLOSE,
+    )
+
+
+def _is_open_since(moment: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(Opportunity.status == "open", Opportunity.closed_at.is_(None), Opportunity.closed_at >= moment)
 
 
 def _opportunity_history(
@@ -77,10 +123,9 @@ def _opportunity_history(
     custom = _custom_columns(session, "opportunity")
     account_custom = _custom_columns(session, "account", prefix="account_")
     opportunities = _read_opportunities(session, custom, among)
-    identity = [pl.col("id").alias("opportunity_id"), "status", "closed_at", "won_amount"]
     return History(
-        opportunities=opportunities.rename({"id": "opportunity_id"}).drop("status", "closed_at", "won_amount"),
-        closings=opportunities.select(identity),
+        opportunities=_without_ends(opportunities),
+        closings=_ends(opportunities),
         changes=_read_changes(session, "opportunity", "", among),
         account_changes=_read_changes(session, "account", "account_"),
         activities=_read_activities(session, Activity.opportunity_id, active),
@@ -92,6 +137,14 @@ def _opportunity_history(
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
         deletions=_read_deletions(session),
     )
+
+
+def _without_ends(opportunities: pl.DataFrame) -> pl.DataFrame:
+    return opportunities.rename({"id": "opportunity_id"}).drop("status", "closed_at", "won_amount")
+
+
+def _ends(opportunities: pl.DataFrame) -> pl.DataFrame:
+    return opportunities.select(pl.col("id").alias("opportunity_id"), "status", "closed_at", "won_amount")
 
 
 def _with_dealings(session: Session, history: History) -> History:
@@ -138,10 +191,14 @@ def _custom_expressions(table: type[Any], custom: Mapping[str, tuple[str, str]])
 
 
 def _read_opportunities(
-    session: Session, custom: Mapping[str, tuple[str, str]], among: Statement | None
+    session: Session,
+    custom: Mapping[str, tuple[str, str]],
+    among: Statement | None,
+    *,
+    columns: Sequence[sa.ColumnElement[Any]] = OPPORTUNITY_COLUMNS,
 ) -> pl.DataFrame:
     statement = sa.select(
-        *OPPORTUNITY_COLUMNS,
+        *columns,
         Opportunity.status,
         Opportunity.closed_at,
         Opportunity.won_amount,
@@ -168,14 +225,16 @@ def _read_leads(session: Session, custom: Mapping[str, tuple[str, str]]) -> pl.D
     return read_frame(session, statement).sort("id")
 
 
-def _read_changes(session: Session, kind: str, prefix: str, among: Statement | None = None) -> pl.DataFrame:
-    statement = (
-        sa.select(*(getattr(Change, name) for name in CHANGE_TYPES), Change.id)
-        .where(Change.kind == kind, _is_among(Change.record_id, among))
-        .order_by(Change.changed_at, Change.id)
+def _read_changes(
+    session: Session, kind: str, prefix: str, among: Statement | None = None, *, fields: Collection[str] | None = None
+) -> pl.DataFrame:
+    """Read changes of records, or of these fields of them only, ordered by moment."""
+    asked = sa.true() if fields is None else Change.field.in_(fields)
+    statement = sa.select(*(getattr(Change, name) for name in CHANGE_TYPES), Change.id).where(
+        Change.kind == kind, _is_among(Change.record_id, among), asked
     )
     named = pl.concat_str(pl.lit(prefix), pl.col("field").str.replace("custom.", "custom_", literal=True))
-    return read_frame(session, statement).drop("id").with_columns(named.alias("field"))
+    return read_frame(session, statement).sort("changed_at", "id").drop("id").with_columns(named.alias("field"))
 
 
 def _read_activities(session: Session, record: Reference, among: Statement | None = None) -> pl.DataFrame:

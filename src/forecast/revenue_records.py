@@ -1,6 +1,7 @@
 """Read what is stored of sales."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 import polars as pl
 import sqlalchemy as sa
@@ -15,15 +16,29 @@ from forecast.revenue.records import SalesRecords
 from forecast.snapshot import History
 from forecast.store import read_frame
 
+DEAL_FIELDS = (
+    "name", "account_id", "owner_id", "team_id", "product_id", "stage", "amount", "expected_close_on", "forecast_category",
+    "seller_probability",
+)  # fmt: skip
+
 
 def read_sales_records(session: Session, *, timezone: str) -> SalesRecords:
     """Read opportunities with all that was done on them, orders, and the units that they belong to."""
     return _with_orders(session, read_history(session), timezone)
 
 
-def read_deal_records(session: Session, *, timezone: str) -> SalesRecords:
-    """Read the same without activities, which is quicker and enough for telling what was when."""
-    return _with_orders(session, read_pipeline(session), timezone)
+def read_deal_records(
+    session: Session, *, timezone: str, fields: Collection[str] = DEAL_FIELDS, since: datetime | None = None
+) -> SalesRecords:
+    """Read what is enough for telling deals of past moments: opportunities without what was done on them, and orders.
+
+    Args:
+        session: an open transaction.
+        timezone: of months.
+        fields: of opportunities that are asked for as of a moment; others are as they stand now.
+        since: the first moment that is asked for; opportunities that had closed before it are as they stand now.
+    """
+    return _with_orders(session, read_pipeline(session, fields, since=since), timezone)
 
 
 def _with_orders(session: Session, history: History, timezone: str) -> SalesRecords:

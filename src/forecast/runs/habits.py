@@ -23,6 +23,7 @@ DEALS_MIN = 8
 SURE = 0.975
 # Where less is known of what was said of deals that ended since, only broken promises would be left to count.
 STATED_SHARE_MIN = 0.5
+ANNOUNCING = ("owner_id", "expected_close_on", "forecast_category")
 _NO_SCORES = pl.DataFrame(schema={"opportunity_id": pl.String(), "win_probability": pl.Float64()})
 
 
@@ -76,8 +77,12 @@ def judge_habits(records: SalesRecords, now: datetime) -> Habits:
     """Judge what sellers announced for each of the MONTHS_BACK months that are over.
 
     What was said is what was known at the first moment of the month: of imports without a history of fields nothing is.
+
+    Args:
+        records: with changes of the fields of ANNOUNCING, from `habits_since` on.
+        now: later months are not over.
     """
-    starts = _months(records, now)
+    starts = _months(now, records.timezone)
     zone = ZoneInfo(records.timezone)
     sights = [deals_of(records, datetime.combine(day, time.min, zone), _NO_SCORES) for day in starts]
     months = zip(pairwise(starts), pairwise(sights), strict=True)
@@ -90,8 +95,13 @@ def judge_habits(records: SalesRecords, now: datetime) -> Habits:
     return Habits(since=starts[0], people=tuple(_people(records, deals.filter("stated"))), remarks=())
 
 
-def _months(records: SalesRecords, now: datetime) -> list[date]:
-    this = pl.lit(now.astimezone(ZoneInfo(records.timezone)).date().replace(day=1))
+def habits_since(now: datetime, timezone: str) -> datetime:
+    """Give the first moment that habits are judged by."""
+    return datetime.combine(_months(now, timezone)[0], time.min, ZoneInfo(timezone))
+
+
+def _months(now: datetime, timezone: str) -> list[date]:
+    this = pl.lit(now.astimezone(ZoneInfo(timezone)).date().replace(day=1))
     return pl.select(pl.date_range(this.dt.offset_by(f"-{MONTHS_BACK}mo"), this, interval="1mo")).to_series().to_list()
 
 

@@ -1,7 +1,8 @@
 """Two moments to compare: as a kept forecast saw the deals, or as the records' history tells."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from forecast.runs.deals import read_deals, read_kept_deals
 from forecast.runs.keeping import Run, get_run, list_runs, read_cells
 
 RUN_DIGITS_MAX = 7
+COMPARED = ("name", "owner_id", "team_id", "amount", "expected_close_on", "seller_probability")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,8 @@ def compare_moments(
         raise InputError(f"from {before.moment.isoformat()} is not before to {after.moment.isoformat()}; swap them")
     if scope.level != COMPANY and UNIT_COLUMNS.get(scope.level) not in {"owner_id", "team_id"}:
         raise InputError(f'changes are told of a company, team or person; found level "{scope.level}"')
-    records = read_deal_records(session, timezone=timezone)
+    first = datetime.combine(scope.starts_on, time.min, ZoneInfo(timezone))
+    records = read_deal_records(session, timezone=timezone, fields=COMPARED, since=min(before.moment, first))
     asked = currency or next((sight.run.currency for sight in (after, before) if sight.run), None)
     known = known_currencies(records, after.moment)
     named = check_currency(asked, known)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +23,9 @@ from forecast.store import read_frame
 from forecast.targets.attainment import Attainment, Ground, attain, overlapping
 from forecast.targets.proposal import Proposal, Sellers
 from forecast.targets.quotas import Target, read_targets
+from forecast.targets.usual import LOOK_BACK_DAYS
+
+COUNTED = ("owner_id", "team_id", "amount")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,9 @@ def read_attainments(
     run = find_run(session, until=as_of)
     cells = pl.DataFrame(schema=CELL_TYPES) if run is None else read_cells(session, run.id)
     targets = read_targets(session, starts_on, ends_on)
-    records = read_deal_records(session, timezone=timezone)
+    records = read_deal_records(
+        session, timezone=timezone, fields=COUNTED, since=_first_counted(targets, as_of.astimezone(ZoneInfo(timezone)))
+    )
     deals = read_deals(session, records, as_of)
     known = known_currencies(records, as_of)
     usual = currency or (run.currency if run else None)
@@ -76,6 +81,13 @@ def read_attainments(
         attainments=tuple(attain(target, grounds[target.currency or usual]) for target in targets),
         remarks=(*_remarks(targets, run, as_of.astimezone(ZoneInfo(timezone))), *_uncounted(targets, known)),
     )
+
+
+def _first_counted(targets: Sequence[Target], as_of: datetime) -> datetime:
+    """Give the first moment that anything of these targets is counted from: their periods, and what is usual."""
+    usual = as_of - timedelta(days=LOOK_BACK_DAYS + 1)
+    starts = [target.starts_on for target in targets if target.starts_on]
+    return min([usual, *(datetime.combine(day, time.min, as_of.tzinfo) for day in starts)])
 
 
 def _uncounted(targets: Sequence[Target], known: pl.Series) -> list[str]:
@@ -117,7 +129,7 @@ def read_adviser(session: Session, *, as_of: datetime, currency: str | None, tim
     """
     run = find_run(session, until=as_of)
     named = currency or (run.currency if run else None)
-    records = read_deal_records(session, timezone=timezone)
+    records = read_deal_records(session, timezone=timezone, fields=COUNTED)
     ground = Ground(
         today=as_of.astimezone(ZoneInfo(timezone)).date(),
         bookings=find_bookings(records, as_of, currency=named),
