@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from forecast.duplicates import find_duplicates
-from forecast.records import Account
+from forecast.records import Account, Lead
 from forecast.settings import Settings
 from forecast.store import copy_frame, migrate, open_engine, unit_of_work
 
@@ -133,7 +133,7 @@ def as_recorded(chance: random.Random, company: Company) -> dict[str, str | int 
         company = replace(company, trade=(_CHINESE_TRADES if is_chinese else _TRADES)[company.trade])
     if chance.random() < 0.08:
         company = replace(company, place="")
-    name = _mistyped(chance, company.name) if chance.random() < 0.12 else company.name
+    name = mistyped(chance, company.name) if chance.random() < 0.12 else company.name
     return {
         "name": name.upper() if chance.random() < 0.1 else name,
         "domain": _detail(chance, company.domain, f"{company.number}-old.com"),
@@ -142,7 +142,8 @@ def as_recorded(chance: random.Random, company: Company) -> dict[str, str | int 
     }
 
 
-def _mistyped(chance: random.Random, name: str) -> str:
+def mistyped(chance: random.Random, name: str) -> str:
+    """Add, leave out or change a letter."""
     place = chance.randrange(1, len(name))
     letter = chance.choice(_LETTERS if name[0] > "\u4e00" else "abcdefghijklmnopqrstuvwxyz")
     return chance.choice(
@@ -170,28 +171,38 @@ def records(seed: int) -> pl.DataFrame:
     return frame.select(pl.format("A{}", "place").alias("id"), pl.exclude("place"))
 
 
-def measured(seed: int) -> tuple[pl.DataFrame, float]:
-    """Give the proposals of each band and how many are right; and the share of true pairs that is proposed."""
-    made = records(seed)
+def stored_pairs(kind: type[Account | Lead], made: pl.DataFrame) -> pl.DataFrame:
+    """Store generated records, and give the pairs that are proposed."""
     with tempfile.TemporaryDirectory(prefix="forecast-bench-", ignore_cleanup_errors=True) as folder:
         engine = open_engine(Settings(home=Path(folder)))
         migrate(engine)
         with unit_of_work(engine) as session:
-            stored = made.drop("company").with_columns(
+            stored = made.with_columns(
                 pl.col("id").alias("external_id"), pl.lit(datetime(2026, 1, 1, tzinfo=UTC)).alias("created_at")
             )
-            copy_frame(session, Account.metadata.tables["account"], stored)
+            copy_frame(session, kind.metadata.tables[kind.__tablename__], stored)
         with unit_of_work(engine) as session:
-            found = find_duplicates(session, "account")
+            found = find_duplicates(session, kind.__tablename__)
         engine.dispose()
-    owner = dict(made.select("id", "company").iter_rows())
+    return found
+
+
+def banded(found: pl.DataFrame, truth: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    """Give the proposals of each band and how many are right; and the share of true pairs that is proposed.
+
+    `truth` has `id` and, as its second column, who each record is of.
+    """
+    who = truth.columns[1]
+    owner = dict(truth.iter_rows())
     right = [owner[one] == owner[other] for one, other in found.select("id", "other_id").iter_rows()]
-    true_pairs = made.group_by("company").len().select((pl.col("len") * (pl.col("len") - 1) // 2).sum()).item()
-    banded = found.select(
-        pl.col("confidence").cut(BANDS[1:-1], left_closed=True).alias("band"), "confidence", pl.Series("right", right)
-    )
+    true_pairs = truth.group_by(who).len().select((pl.col("len") * (pl.col("len") - 1) // 2).sum()).item()
     table = (
-        banded.group_by("band")
+        found.select(
+            pl.col("confidence").cut(BANDS[1:-1], left_closed=True).alias("band"),
+            "confidence",
+            pl.Series("right", right),
+        )
+        .group_by("band")
         .agg(pl.len().alias("proposals"), pl.col("confidence", "right").mean())
         .sort("confidence")
     )
@@ -199,7 +210,8 @@ def measured(seed: int) -> tuple[pl.DataFrame, float]:
 
 
 if __name__ == "__main__":
-    shown, recall = measured(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    made = records(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    shown, recall = banded(stored_pairs(Account, made.drop("company")), made.select("id", "company"))
     with pl.Config(float_precision=3, tbl_rows=-1, tbl_hide_column_data_types=True):
         print(shown)
     print(f"share of true pairs proposed: {recall:.3f}")

@@ -115,6 +115,13 @@ def test_leads_are_found_by_mail_phone_and_company(engine):
     assert found(engine, "lead").keys() == {("1", "2"), ("1", "4")}
 
 
+def test_a_mailbox_of_several_people_tells_nobody(engine):
+    """Two persons who write from info@ are not one; their domain still speaks for one company."""
+    mails = {"email": "info@acme.com", "company": "Acme"}
+    store(engine, lead("1", "Ann Lee", **mails), lead("2", "Bob Ray", **mails), lead("3", "Ann Lee", **mails))
+    assert found(engine, "lead").keys() == {("1", "3")}
+
+
 def test_the_lead_to_keep_is_one_that_is_closed(engine):
     """An outcome is not lost: the converted lead comes first though it is younger by its id."""
     store(engine, lead("1", "Ann Lee", email="a@x.com"), lead("2", "Ann Lee", email="a@x.com", status="converted"))

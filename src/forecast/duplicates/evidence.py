@@ -1,7 +1,7 @@
 """How much two records agree: evidence for and against their being one, summed to a confidence.
 
-Match weights as of Fellegi and Sunter (1969), in natural log-odds. Those of accounts are fitted to generated companies and
-rounded (`python -m benchmarks.duplicates`); those of leads are set by judgement.
+Match weights as of Fellegi and Sunter (1969), in natural log-odds. They are fitted to generated companies and
+leads and rounded (`python -m benchmarks.duplicates`, `python -m benchmarks.lead_duplicates`).
 """
 
 import re
@@ -43,11 +43,11 @@ COMPARISONS: Mapping[str, Sequence[Comparison]] = MappingProxyType(
             Comparison(field="phone", same=2.5, differs=-1.0),
         ),
         "lead": (
-            Comparison(field="name", same=3.0, close=2.0, similar=1.0, differs=-4.0),
-            Comparison(field="company", same=3.0, close=2.0, similar=1.5, differs=-3.0),
-            Comparison(field="email", same=8.0, differs=-2.0),
-            Comparison(field="phone", same=5.0, differs=-1.0),
-            Comparison(field="domain", same=1.0, differs=-1.0),
+            Comparison(field="name", same=6.0, close=3.5, similar=2.0, differs=-2.0),
+            Comparison(field="company", same=3.5, close=1.5, similar=1.0, differs=-1.5),
+            Comparison(field="email", same=7.0, differs=-0.5),
+            Comparison(field="phone", same=3.0, differs=-0.5),
+            Comparison(field="domain", same=0.5, differs=-0.5),
         ),
     }
 )

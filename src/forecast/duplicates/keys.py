@@ -71,9 +71,11 @@ def phone_key(phone: pl.Expr) -> pl.Expr:
 
 
 def email_key(email: pl.Expr) -> pl.Expr:
-    """Reduce a mail address: case, width, the name beside it and a +tag don't count."""
+    """Reduce a mail address: case, width, the name beside it and a +tag don't count; a mailbox of several people is left out."""
     folded = email.str.normalize("NFKC").str.to_lowercase()
-    return folded.str.extract(r"([^\s<>@,;:]+@[^\s<>@,;]+\.[^\s<>@,;]+)").str.replace(r"\+[^@]*@", "@")
+    address = folded.str.extract(r"([^\s<>@,;:]+@[^\s<>@,;]+\.[^\s<>@,;]+)").str.replace(r"\+[^@]*@", "@")
+    is_role = address.str.contains(rf"^(?:{_any_of('role_mail')})@")
+    return pl.when(~is_role).then(address)
 
 
 def domain_key(address: pl.Expr) -> pl.Expr:
