@@ -213,5 +213,6 @@ def test_versions_of_another_format_are_named_and_the_others_listed(fitted, tmp_
     (older / "bundle.json").write_text('{"name": "win_probability", "until": "2023-01-01T00:00:00+00:00"}')
     done = CliRunner().invoke(app, ["models"])
     assert (done.exit_code, done.exception) == (0, None)
-    assert "can't be read" in done.output
+    assert "old format" in done.output
+    assert "forecast train win_probability" in done.output
     assert {"20240229-1", "20230101-1"} <= set(done.output.split())

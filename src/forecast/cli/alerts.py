@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, output, short_money, transaction
 from forecast.cli.tiers import TIER_MODEL
 from forecast.errors import InputError
@@ -39,10 +40,11 @@ def alerts(
             why = (alert_sentence(alert, settings.language) for alert in score.alerts)
             what_to_do = strategies[score.tier, score.potential].text(settings.language)
             expected = short_money(score.expected_revenue)
-            output.print(f"[bold]{escape(name)}[/bold]: tier {score.tier}, expected revenue {expected}")
+            told = say("tier {tier}, expected revenue {amount}", tier=score.tier, amount=expected)
+            output.print(f"[bold]{escape(name)}[/bold]{say(': ')}{told}")
             output.print(Padding(Text("\n".join([*why, what_to_do]), overflow="fold"), (0, 0, 0, 2)))
     if not found:
-        output.print("no account has such an alert")
+        output.print(say("no account has such an alert"))
     _say_what_is_absent(settings)
 
 

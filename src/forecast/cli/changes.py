@@ -10,6 +10,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, now, output, short_money, transaction
 from forecast.settings import read_settings
 
@@ -51,8 +52,8 @@ def changes(
         scope = Scope(level=level, unit_id=unit_id, starts_on=days[0], ends_on=days[1])
         found = compare_moments(session, before, after, scope, currency=currency, timezone=zone)
     for remark in found.changes.remarks:
-        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
-    output.print(_bars_table(found, unit or "company"))
+        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
+    output.print(_bars_table(found, unit or say("company")))
     if found.changes.bars:
         output.print(_records_table(found.changes))
     if out is not None:
@@ -61,30 +62,31 @@ def changes(
 
 def _bars_table(found: "Comparison", unit: str) -> Table:
     scope, changed = found.scope, found.changes
-    title = f"{unit}, {scope.starts_on} to {scope.ends_on}" + (f" ({found.currency})" if found.currency else "")
-    columns = (Column("deals", justify="right"), Column("won and expected of open deals", justify="right"))
+    title = say("{unit}, {first} to {last}", unit=unit, first=scope.starts_on, last=scope.ends_on)
+    title += f" ({found.currency})" if found.currency else ""
+    columns = (Column(say(name), justify="right") for name in ("deals", "won and expected of open deals"))
     table = Table("", *columns, box=SIMPLE, title=escape(title), title_justify="left")
     table.add_row(f"{found.before.moment:%Y-%m-%d %H:%M}", "", f"{changed.before:,.0f}")
     for bar in changed.bars:
-        table.add_row(_NAMES[bar.name], f"{bar.count:,}", f"{bar.amount:+,.0f}")
+        table.add_row(say(_NAMES[bar.name]), f"{bar.count:,}", f"{bar.amount:+,.0f}")
     table.add_row(f"{found.after.moment:%Y-%m-%d %H:%M}", "", f"{changed.after:,.0f}")
     expected = found.before.expected, found.after.expected
     if expected[0] is not None and expected[1] is not None:
         table.add_section()
         said = f"{expected[0]:,.0f} → {expected[1]:,.0f}"
-        table.add_row("forecast, deals not yet created included", "", said)
+        table.add_row(say("forecast, deals not yet created included"), "", said)
     return table
 
 
 def _records_table(changed: "Changes") -> Table:
     """List the largest changes."""
-    columns = (Column(name, no_wrap=True) for name in ("what", "change", "amount", "closes", "chance"))
-    deal = Column("deal", no_wrap=True, overflow="ellipsis", max_width=DEAL_WIDTH)
+    columns = (Column(say(name), no_wrap=True) for name in ("what", "change", "amount", "closes", "chance"))
+    deal = Column(say("deal"), no_wrap=True, overflow="ellipsis", max_width=DEAL_WIDTH)
     table = Table(deal, *columns, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for row in changed.records.head(RECORDS_SHOWN).iter_rows(named=True):
         table.add_row(
             escape(row["name"] or row["opportunity_id"]),
-            _NAMES[row["bar"]],
+            say(_NAMES[row["bar"]]),
             ("+" if row["change"] > 0 else "") + short_money(row["change"]),
             _from_to(row, "amount", short_money),
             _from_to(row, "closes_on", "{:%y-%m-%d}".format),

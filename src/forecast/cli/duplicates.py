@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, now, output, transaction
 from forecast.settings import Settings, read_settings
 from forecast.wording import Language
@@ -42,7 +43,8 @@ def duplicates(
     else:
         _print_pairs(found, kind.removesuffix("s"), language)
     count = found["group_id"].n_unique()
-    console.print(f"{found.height} pairs in {count} groups{f' are in {out}' if out else ''}", markup=False)
+    told = say("{pairs} pairs in {groups} groups", pairs=found.height, groups=count)
+    console.print(told + (say(" are in {path}", path=out) if out else ""), markup=False)
 
 
 def _language(settings: Settings) -> Language:
@@ -62,7 +64,7 @@ def _print_pairs(found: "pl.DataFrame", kind: str, language: Language) -> None:
     from forecast.duplicates import say_evidence
 
     shown = found.head(PAIRS_SHOWN)
-    columns = (Column(heading, overflow="fold") for heading in ("keep", "other", "confidence", "why"))
+    columns = (Column(say(heading), overflow="fold") for heading in ("keep", "other", "confidence", "why"))
     table = Table(*columns, show_lines=True)
     for row in shown.iter_rows(named=True):
         table.add_row(
@@ -73,9 +75,15 @@ def _print_pairs(found: "pl.DataFrame", kind: str, language: Language) -> None:
         )
     if shown.height:
         output.print(table)
-        console.print(f"merge the first group so: forecast merge {kind} {_first_group(found)}", markup=False)
+        console.print(f"{say('merge the first group so:')} forecast merge {kind} {_first_group(found)}", markup=False)
     if found.height > shown.height:
-        console.print(f"the first {shown.height} of {found.height} are shown; --out FILE.csv writes all")
+        console.print(
+            say(
+                "the first {shown} of {count} are shown; --out FILE.csv writes all",
+                shown=shown.height,
+                count=found.height,
+            )
+        )
 
 
 def _first_group(found: "pl.DataFrame") -> str:

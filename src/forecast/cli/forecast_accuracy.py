@@ -10,6 +10,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, output, transaction
 from forecast.settings import Settings
 
@@ -34,10 +35,10 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
         try:
             found = measure_forecasts(session, now=now, timezone=settings.timezone, known_until=until)
         except TooLittleHistoryError as error:
-            console.print(f"[yellow]note:[/yellow] {escape(str(error))}")
+            console.print(f"[yellow]{say('note:')}[/yellow] {escape(str(error))}")
         else:
             for remark in found.remarks:
-                console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+                console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
             _print_horizons(found)
             if out is not None:
                 _write(found.horizons, out)
@@ -46,13 +47,17 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
 
 def _print_horizons(found: "ForecastAccuracy") -> None:
     output.print(
-        f"{found.runs} kept forecasts judged, the first of each month; {found.hindsight} more were made in hindsight, and say "
-        "nothing. `ahead` counts months; errors are shares of what landed."
+        say(
+            "{count} kept forecasts judged, the first of each month; {hindsight} more were made in hindsight, and say nothing. "
+            "`ahead` counts months; errors are shares of what landed.",
+            count=found.runs,
+            hindsight=found.hindsight,
+        )
     )
     headings = ("ahead", "runs", "cells", "error", "pipeline", "last year", "bias", "in 80 %", "in 95 %")
     table = Table(
-        Column("level", no_wrap=True),
-        *(Column(name, justify="right", no_wrap=True) for name in headings),
+        Column(say("level"), no_wrap=True),
+        *(Column(say(name), justify="right", no_wrap=True) for name in headings),
         box=SIMPLE,
         padding=(0, 1, 0, 0),
     )
@@ -63,7 +68,7 @@ def _print_horizons(found: "ForecastAccuracy") -> None:
         before = row.level
         shares = (row.wape, row.wape_pipeline, row.wape_naive)
         table.add_row(
-            row.level,
+            say(row.level),
             *(str(row.horizon), str(row.runs), f"{row.cells:,}"),
             *("" if share is None else f"{share:.0%}" for share in shares),
             "" if row.bias is None else f"{row.bias:+.0%}",
@@ -74,16 +79,19 @@ def _print_horizons(found: "ForecastAccuracy") -> None:
 
 def _print_habits(habits: "Habits") -> None:
     for remark in habits.remarks:
-        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
     if not habits.people:
         return
     table = Table(
-        "person",
-        *(Column(name, justify="right") for name in ("announced", "kept", "others", "won", "not announced", "others")),
+        say("person"),
+        *(
+            Column(say(name), justify="right")
+            for name in ("announced", "kept", "others", "won", "not announced", "others")
+        ),
         "",
         box=SIMPLE,
         padding=(0, 1, 0, 0),
-        title=f"What was announced for each month since {habits.since:%Y-%m}, and came",
+        title=say("What was announced for each month since {month}, and came", month=f"{habits.since:%Y-%m}"),
         title_justify="left",
     )
     for habit in habits.people:
@@ -97,7 +105,7 @@ def _habit_cells(habit: "Habit") -> list[str]:
 
     kept = (str(habit.announced), said(habit.kept_share), said(habit.kept_usual))
     surprising = (str(habit.won), said(habit.unannounced_share), said(habit.unannounced_usual))
-    return [escape(habit.name or habit.person_id), *kept, *surprising, habit.verdict]
+    return [escape(habit.name or habit.person_id), *kept, *surprising, say(habit.verdict)]
 
 
 def _write(horizons: "Sequence[HorizonAccuracy]", out: Path) -> None:

@@ -136,16 +136,22 @@ def list_models() -> None:
         table = Table(
             *measured, title=folder.name, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False
         )
+        old = 0
         for identity in reversed(list_versions(settings.models_folder, folder.name)):
             since = live["since"][:10] if live and live["version"] == identity else ""
             try:
                 version = read_version(version_folder(settings.models_folder, folder.name, identity))
-            except ConflictError as error:
-                console.print(f"[yellow]can't be read:[/yellow] {escape(str(error))}")
-                table.add_row(identity, "?", *("" for _ in _DESCRIBED[1:]), since)
+            except ConflictError:
+                old += 1
+                table.add_row(identity, "old format", *("" for _ in _DESCRIBED[1:]), since)
                 continue
             table.add_row(identity, *_described(version), since)
         output.print(table)
+        if old:
+            console.print(
+                f"[yellow]old format:[/yellow] {old} of {folder.name}, written by another version of forecast; they can't be "
+                f"served: `forecast train {folder.name}` makes one that can, and their folders may be deleted"
+            )
 
 
 def _described(version: "Version[Any]") -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction
 from forecast.settings import read_settings
 
@@ -44,19 +45,29 @@ def show(
         stored = is_stored(session, pipeline_id)
     output.print(pipeline_toml(pipeline) if as_toml else _table(pipeline, settings.language), markup=False)
     if not stored:
-        console.print("this is the pipeline that Forecast ships; `forecast pipelines set FILE.toml` stores your own")
+        console.print(
+            say("this is the pipeline that Forecast ships; `forecast pipelines set FILE.toml` stores your own")
+        )
     for use in unknown:
         console.print(
-            f'[yellow]not in it:[/yellow] stage "{escape(use.stage)}" of {use.count} opportunities, {use.open_count} open'
+            f"[yellow]{say('not in it:')}[/yellow] "
+            + say(
+                'stage "{stage}" of {count} opportunities, {open} open',
+                stage=escape(use.stage),
+                count=use.count,
+                open=use.open_count,
+            )
         )
 
 
 def _table(pipeline: "PipelineDefinition", language: str) -> RenderableType:
     title = f"{pipeline.id}: {pipeline.name}" if pipeline.name else pipeline.id
     headings = ("", "stage", "kind", "days", "quiet", "required", "what to do")
-    columns = (Column(heading, overflow="fold") for heading in headings)  # Chinese has no spaces to break at
+    columns = (
+        Column(say(heading) if heading else "", overflow="fold") for heading in headings
+    )  # Chinese has no spaces to break at
     table = Table(
-        *columns, title=escape(title), title_justify="left", caption=_DAYS, caption_justify="left", box=SIMPLE
+        *columns, title=escape(title), title_justify="left", caption=say(_DAYS), caption_justify="left", box=SIMPLE
     )
     for position, stage in enumerate(pipeline.stages, start=1):
         table.add_row(str(position), *_cells(stage, language))
@@ -66,7 +77,7 @@ def _table(pipeline: "PipelineDefinition", language: str) -> RenderableType:
 def _cells(stage: "StageDefinition", language: str) -> tuple[str, ...]:
     playbook = stage.playbook_zh if language == "zh" else stage.playbook_en
     days = (f"{number:g}" if number else "" for number in (stage.usual_days, stage.quiet_days_max))
-    return escape(stage.name), stage.kind, *days, escape("\n".join(stage.required_fields)), escape(playbook or "")
+    return escape(stage.name), say(stage.kind), *days, escape("\n".join(stage.required_fields)), escape(playbook or "")
 
 
 @pipelines.command("set")

@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, output, transaction
 from forecast.errors import InputError
 from forecast.settings import read_settings
@@ -25,7 +26,7 @@ def show_policies() -> None:
     from forecast.policies import list_policies
 
     names = ("probability", "expected value", "ratings", "decided by", "at")
-    table = Table("pipeline", *names, box=SIMPLE)
+    table = Table(*map(say, ("pipeline", *names)), box=SIMPLE)
     with transaction(read_settings()) as session:
         for found in list_policies(session):
             table.add_row(
@@ -38,7 +39,9 @@ def show_policies() -> None:
             )
     output.print(table)
     output.print(
-        "probability, expected value: high from, medium from; ratings: lift from, lower up to. Leads have the pipeline lead."
+        say(
+            "probability, expected value: high from, medium from; ratings: lift from, lower up to. Leads have the pipeline lead."
+        )
     )
 
 
@@ -89,7 +92,7 @@ def show_strategies() -> None:
     from forecast.policies import read_strategies
 
     settings = read_settings()
-    table = Table("tier", "potential", "follow-up", "decided by", "at", box=SIMPLE)
+    table = Table(*map(say, ("tier", "potential", "follow-up", "decided by", "at")), box=SIMPLE)
     with transaction(settings) as session:
         for found in read_strategies(session).values():
             table.add_row(

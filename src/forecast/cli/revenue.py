@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, moment_of, now, opened, output
 from forecast.errors import InputError
 from forecast.revenue.cells import BOUNDS, LEVELS, RevenueForecast, draws_of
@@ -58,13 +59,13 @@ def outlook_of_records(
         shown = _asked(forecast.cells, unit)
         run = keep_forecast(engine, forecast, now=now(), timezone=settings.timezone)
     for remark in forecast.remarks:
-        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
     if out is not None:
         _write(shown.drop("draws"), out)
     if draws is not None:
         _write(shown.select("level", "unit_id", "month", "draws"), draws)
     print_forecast(forecast, shown)
-    console.print(f"kept as run {run}, of version {forecast.version or 'none'}")
+    console.print(say("kept as run {run}, of version {version}", run=run, version=forecast.version or say("none")))
 
 
 def forecast_records(
@@ -133,11 +134,13 @@ def print_forecast(forecast: RevenueForecast, cells: pl.DataFrame) -> None:
     for unit in cells.partition_by("level", "unit_id", maintain_order=True):
         alone = cells.filter(pl.col("level") == unit["level"][0])["unit_id"].n_unique() == 1
         if alone:
-            output.print(_months(unit, f"{escape(unit['unit_name'][0])}{money}"))
+            name = unit["unit_name"][0]
+            output.print(_months(unit, escape(say("company") if name == "company" else name) + money))
     for level in LEVELS[1:]:
         part = cells.filter(pl.col("level") == level)
         if part["unit_id"].n_unique() > 1:
-            output.print(_units(part, f"by {level}, {part['month'].n_unique()} months{money}"))
+            months = part["month"].n_unique()
+            output.print(_units(part, say("by {level}, {months} months", level=say(level), months=months) + money))
 
 
 def _fitting(cells: pl.DataFrame, currency: str) -> tuple[pl.DataFrame, str]:
@@ -146,32 +149,36 @@ def _fitting(cells: pl.DataFrame, currency: str) -> tuple[pl.DataFrame, str]:
     scale, name = (1.0, "")
     if largest >= WIDEST_SUM:
         scale, name = (1e3, "thousands") if largest < 1_000 * WIDEST_SUM else (1e6, "millions")
-    money = " of ".join(word for word in (name, currency) if word)
+    money = (
+        say("{unit} of {currency}", unit=say(name), currency=currency)
+        if name and currency
+        else currency or (name and say(name))
+    )
     amounts = pl.col("won", "open", "new", "series", "mean", *BOUNDS) / scale
     scaled = cells.with_columns(amounts, pl.col("draws").list.eval(pl.element() / scale))
-    return scaled, f", {money}" if money else ""
+    return scaled, say(", ") + money if money else ""
 
 
 def _months(cells: pl.DataFrame, title: str) -> Table:
-    table = _table("month", "won", "open", "new", "series", "forecast", "80 % range", title=title)
+    table = _table(*map(say, ("month", "won", "open", "new", "series", "forecast", "80 % range")), title=title)
     for row in cells.iter_rows(named=True):
         series = "" if row["series"] is None else _money(row["series"])
         parts = (_money(row[name]) for name in ("won", "open", "new"))
         spread = f"{_money(row['lo-80'])} – {_money(row['hi-80'])}"
         table.add_row(f"{row['month']:%Y-%m}", *parts, series, f"[bold]{_money(row['mean'])}[/bold]", spread)
     table.add_section()
-    table.add_row("all", *_sums(cells, series=True))
+    table.add_row(say("all"), *_sums(cells, series=True))
     return table
 
 
 def _units(cells: pl.DataFrame, title: str) -> Table:
-    table = _table(cells["level"][0], "won", "open", "new", "forecast", "80 % range", title=title)
+    table = _table(*map(say, (cells["level"][0], "won", "open", "new", "forecast", "80 % range")), title=title)
     parts = cells.partition_by("unit_id", maintain_order=True)
     parts.sort(key=lambda part: -float(part["mean"].sum()))
     for part in parts[:UNITS_SHOWN]:
         table.add_row(escape(part["unit_name"][0]), *_sums(part, series=False))
     if len(parts) > UNITS_SHOWN:
-        table.add_row(f"… and {len(parts) - UNITS_SHOWN} more, in --out")
+        table.add_row(say("… and {count} more, in --out", count=len(parts) - UNITS_SHOWN))
     return table
 
 
@@ -198,7 +205,7 @@ def _write(cells: pl.DataFrame, path: Path) -> None:
     from forecast.series.writing import write_table
 
     write_table(cells, path)
-    console.print(f"{cells.height} rows into {path}")
+    console.print(say("{count} rows into {path}", count=cells.height, path=path))
 
 
 def train_revenue_forecast(

@@ -1,15 +1,20 @@
 """forecast score."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import AsOf, ModelName, console, moment_of, transaction
 from forecast.cli.tiers import TIER_MODEL, score_customer_tiers
 from forecast.errors import InputError
 from forecast.settings import read_settings
+
+if TYPE_CHECKING:
+    from forecast.population import Population
 
 
 def score(
@@ -61,13 +66,22 @@ def score(
         else:
             write_scores_file(scores, out, kind=population.kind)
     if subjects.is_empty():
-        age = f" and younger than {population.horizon_days:g} days" if population.horizon_days is not None else ""
         console.print(
-            f"[yellow]no {population.kind} was open{age} at {moment.isoformat()}[/yellow]: name another moment with --as-of"
+            f"[yellow]{_none_open(population, moment)}[/yellow]{say(': ')}{say('name another moment with --as-of')}"
         )
-    where = "the score table" if out is None else str(out)
-    console.print(f"{scores.height} scores by {version.version} (basis: {version.basis}) into {where}")
+    where = say("the score table") if out is None else str(out)
+    told = "{count} scores by {version} (basis: {basis}) into {where}"
+    console.print(say(told, count=scores.height, version=version.version, basis=version.basis, where=where))
     for opportunity_id, asked, reason in refused.head(5).iter_rows():
-        console.print(f"[yellow]not scored:[/yellow] {escape(opportunity_id)} at {asked}: {reason}")
+        one = say("{id} at {moment}: {reason}", id=escape(opportunity_id), moment=asked, reason=reason)
+        console.print(f"[yellow]{say('not scored:')}[/yellow] {one}")
     if refused.height:
-        console.print(f"{refused.height} of {subjects.height} could not be scored")
+        console.print(say("{refused} of {count} could not be scored", refused=refused.height, count=subjects.height))
+
+
+def _none_open(population: "Population", moment: datetime) -> str:
+    kind = say(population.kind)
+    if population.horizon_days is None:
+        return say("no {kind} was open at {moment}", kind=kind, moment=moment.isoformat())
+    young = "no {kind} was open and younger than {days} days at {moment}"
+    return say(young, kind=kind, days=f"{population.horizon_days:g}", moment=moment.isoformat())

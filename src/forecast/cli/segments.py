@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, output, short_money, transaction
 from forecast.errors import InputError, TooLittleHistoryError
 from forecast.settings import read_settings
@@ -40,9 +41,9 @@ def _print(found: "list[Segment]", market: "Segment", by: str, language: str) ->
 
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for name in (by, "accounts", "past year", "growth", "expected", "A/B/C", "top 10", "Gini"):
-        table.add_column(name, no_wrap=name != by, justify="left" if name == by else "right")
+        table.add_column(say(name), no_wrap=name != by, justify="left" if name == by else "right")
     for one in [*found, market]:
-        name = "all" if one is market else one.name or "unknown"
+        name = say("all") if one is market else one.name or say("unknown")
         table.add_row(
             escape(name),
             str(one.accounts),
@@ -57,7 +58,7 @@ def _print(found: "list[Segment]", market: "Segment", by: str, language: str) ->
     for one in found:
         said = "; ".join(difference_sentence(difference, language) for difference in one.differences)
         if said:
-            output.print(f"{escape(one.name or 'unknown')}: {said}")
+            output.print(f"{escape(one.name or say('unknown'))}{say(': ')}{said}")
 
 
 def _write(found: "list[Segment]", by: str, out: Path) -> None:
@@ -71,7 +72,7 @@ def _write(found: "list[Segment]", by: str, out: Path) -> None:
         for one in found
     ]
     pl.DataFrame(rows, infer_schema_length=None).write_csv(out)
-    console.print(f"{len(rows)} segments into {out}")
+    console.print(say("{count} segments into {path}", count=len(rows), path=out))
 
 
 def _key(text: str) -> "SegmentKey":

@@ -12,6 +12,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import AsOf, console, moment_of, now, output, short_money, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
@@ -90,20 +91,22 @@ def _print_targets(
     found = read_attainments(session, first, last, as_of=moment, timezone=settings.timezone, currency=currency)
     _print_remarks(found.remarks)
     if not found.attainments:
-        of = f"has a day in {year}" if year else f"is running on {today}"
-        output.print(f"no quota {of}; import quotas, or propose some: forecast targets --propose AMOUNT")
+        found_none = (
+            say("no quota has a day in {year}", year=year) if year else say("no quota is running on {day}", day=today)
+        )
+        output.print(f"{found_none}{say('; import quotas, or propose some:')} forecast targets --propose AMOUNT")
         return
     if found.run is not None:
-        console.print(f"judged by the forecast as of {found.run.as_of:%Y-%m-%d %H:%M} UTC")
+        console.print(say("judged by the forecast as of {moment} UTC", moment=f"{found.run.as_of:%Y-%m-%d %H:%M}"))
     for table in _targets_tables(found.attainments):
         output.print(table)
-    output.print("needed: further opportunities that close the gap at the usual amount and share won")
+    output.print(say("needed: further opportunities that close the gap at the usual amount and share won"))
     _print_failed_checks(found.attainments, settings)
 
 
 def _print_remarks(remarks: Iterable[str]) -> None:
     for remark in remarks:
-        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
 
 
 def _targets_tables(attainments: Iterable["Attainment"]) -> Iterator[Table]:
@@ -118,10 +121,10 @@ def _targets_tables(attainments: Iterable["Attainment"]) -> Iterator[Table]:
 
 def _targets_table(attainments: Sequence["Attainment"]) -> Table:
     headings = ("target", "attained", "projected", "80 % range", "chance", "gap", "needed")
-    numbers = (Column(name, justify="right", no_wrap=True) for name in headings)
+    numbers = (Column(say(name), justify="right", no_wrap=True) for name in headings)
     first = attainments[0].target
     title = _period(first.starts_on, first.ends_on)
-    table = Table("unit", *numbers, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    table = Table(say("unit"), *numbers, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
     for found in attainments:
         unit = _unit(found.target.level, found.target.unit_id, found.target.unit_name)
         table.add_row(escape(unit), *_attainment_cells(found))
@@ -138,7 +141,7 @@ def _attainment_cells(found: "Attainment") -> list[str]:
     if outlook is None:
         cells += ["", "", ""]
     else:
-        until = "" if outlook.probability is not None else f" by {outlook.until}"
+        until = "" if outlook.probability is not None else say(" by {day}", day=outlook.until)
         chance = "" if outlook.probability is None else f"{outlook.probability:.0%}"
         cells += [
             short_money(outlook.mean) + until,
@@ -149,7 +152,7 @@ def _attainment_cells(found: "Attainment") -> list[str]:
 
 
 def _unit(level: str, unit_id: str, name: str | None) -> str:
-    return name or unit_id or level
+    return name or unit_id or say(level)
 
 
 def _period(first: date | None, last: date | None) -> str:
@@ -180,7 +183,7 @@ def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -
     _print_remarks(found.remarks)
     judged = judge_proposal(found, adviser)
     headings = ("target", "share", "last 12 months", "change", "chance")
-    table = Table("unit", *(Column(name, justify="right", no_wrap=True) for name in headings), box=SIMPLE)
+    table = Table(say("unit"), *(Column(say(name), justify="right", no_wrap=True) for name in headings), box=SIMPLE)
     for one in judged:
         amount, outlook = one.target.amount or 0, one.outlook
         booked = found.booked_last_year(one.target.level, one.target.unit_id)
@@ -200,7 +203,9 @@ def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -
 def _periods_table(found: "Proposal") -> Table:
     """Lay the proposal out, a row a unit and a column a period."""
     starts = sorted(set(found.parts["starts_on"]))
-    table = Table("unit", *(Column(f"{start:%Y-%m}", justify="right", no_wrap=True) for start in starts), box=SIMPLE)
+    table = Table(
+        say("unit"), *(Column(f"{start:%Y-%m}", justify="right", no_wrap=True) for start in starts), box=SIMPLE
+    )
     for (level, unit_id), rows in found.parts.group_by("level", "unit_id", maintain_order=True):
         amounts = dict(zip(rows["starts_on"], rows["amount"], strict=True))
         name = _unit(str(level), str(unit_id), rows["unit_name"][0])
@@ -229,7 +234,13 @@ def _adopt(session: "Session", records: Sequence[dict[str, Any]], settings: Sett
     if refused:
         raise refused[0]
     changed = sum(isinstance(outcome, Written) and outcome.action is not None for outcome in outcomes)
-    console.print(f"adopted: {changed} of {len(records)} quotas written, the others were so already")
+    console.print(
+        say(
+            "adopted: {changed} of {count} quotas written, the others were so already",
+            changed=changed,
+            count=len(records),
+        )
+    )
 
 
 def _write(records: Sequence[dict[str, Any]], out: Path) -> None:

@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, moment_of, now, opened, output, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings
@@ -83,12 +84,22 @@ def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | N
             write_account_scores(session, scores)
         else:
             write_account_scores_file(scores, out, language=settings.language)
-    where = "the table of account scores" if out is None else str(out)
-    console.print(f"{scores.height} accounts by {version.version} (basis: {version.basis}) into {where}")
+    where = say("the table of account scores") if out is None else str(out)
+    scored = say(
+        "{count} accounts by {version} (basis: {basis}) into {where}",
+        count=scores.height,
+        version=version.version,
+        basis=version.basis,
+        where=where,
+    )
+    console.print(scored)
     if scores.height and scores["level"][0] != "learnt":
         console.print(
-            "[yellow]level not learnable:[/yellow] less than a year is stored, so the season ahead was never seen; "
-            "ranks and tiers stand, the total is carried on from the recent past"
+            f"[yellow]{say('level not learnable:')}[/yellow] "
+            + say(
+                "less than a year is stored, so the season ahead was never seen; ranks and tiers stand, the total is carried on "
+                "from the recent past"
+            )
         )
 
 
@@ -102,9 +113,16 @@ def print_tier_accuracy(settings: Settings, *, as_of: str | None, out: Path | No
         found = measure_tier_accuracy(session, known_until=known_until, now=moment_of(as_of, settings))
     for row in found.iter_rows(named=True):
         output.print(
-            f"{row['accounts']} accounts as of {row['as_of']:%Y-%m-%d} by {row['version']}, until {row['until']:%Y-%m-%d}"
+            say(
+                "{count} accounts as of {day} by {version}, until {until}",
+                count=row["accounts"],
+                day=f"{row['as_of']:%Y-%m-%d}",
+                version=row["version"],
+                until=f"{row['until']:%Y-%m-%d}",
+            )
         )
-        table = Table("capture 20 %", "tier A", "AUC", "error", "of median", "expected/actual", "in 80 %", box=SIMPLE)
+        headings = ("capture 20 %", "tier A", "AUC", "error", "of median", "expected/actual", "in 80 %")
+        table = Table(*map(say, headings), box=SIMPLE)
         shares = (row["capture_20"], row["tier_a_share"], row["auc"])
         errors = (row["absolute_error"], row["median_absolute_error"])
         table.add_row(

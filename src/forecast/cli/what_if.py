@@ -7,6 +7,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import AsOf, moment_of, output, transaction
 from forecast.errors import InputError
 from forecast.moments import read_moment
@@ -49,12 +50,12 @@ def what_if(
         found = supposing.what_if(
             history, version, opportunity_id, supposition, as_of=moment, policies=read_policies(session)
         )
-    table = Table("", "as it stands", "as supposed", box=SIMPLE)
+    table = Table("", say("as it stands"), say("as supposed"), box=SIMPLE)
     rows = (found.before, found.after)
-    table.add_row("probability", *(f"{row['probability']:.1%}" for row in rows))
-    table.add_row("grade", *(row["grade"] for row in rows))
+    table.add_row(say("probability"), *(f"{row['probability']:.1%}" for row in rows))
+    table.add_row(say("grade"), *(say(row["grade"]) for row in rows))
     values = (row["expected_value"] for row in rows)
-    table.add_row("expected value", *("" if value is None else f"{value:,.0f}" for value in values))
+    table.add_row(say("expected value"), *("" if value is None else f"{value:,.0f}" for value in values))
     output.print(table)
     for theme, moved in found.moved.items():
         if abs(moved) < REASON_LOG_ODDS_MIN:
