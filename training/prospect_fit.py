@@ -95,7 +95,7 @@ def fit_prospects(lessons: Sequence[ProspectLesson], *, horizon_days: int, unit:
     models = {}
     for target in TARGETS:
         actual = _actual(lessons, target) / (unit if target == "revenue" else 1.0)
-        models[target] = fit_correction(FAMILIES[target], matrix, actual, _offsets(lessons), penalty=PENALTY)
+        models[target] = fit_correction(FAMILIES[target], matrix, actual, _offsets(lessons), penalties=(PENALTY,))
     return ProspectModel(horizon_days=horizon_days, unit=unit, levels=levels, models=models)
 
 
@@ -106,7 +106,7 @@ def without_differences(model: ProspectModel, lessons: Sequence[ProspectLesson])
     for target, fitted in model.models.items():
         actual = _actual(lessons, target) / (model.unit if target == "revenue" else 1.0)
         none = np.zeros((len(actual), 0))
-        level = fit_correction(FAMILIES[target], none, actual, offsets, penalty=PENALTY).intercept
+        level = fit_correction(FAMILIES[target], none, actual, offsets, penalties=(PENALTY,)).intercept
         models[target] = replace(fitted, weights=(0.0,) * len(fitted.weights), intercept=level)
     return replace(model, models=models, basis="prior")
 

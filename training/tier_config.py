@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from forecast.tiers import TierPolicy
 from training.config import NO_OTHER_KEYS, Count, Share, read_config
-from training.value_fit import Choice, ValueRecipe
+from training.value_fit import ValueRecipe
 
 Inside = Annotated[float, Field(gt=0, lt=1)]
 Days = Annotated[int, Field(ge=7, le=3650)]
@@ -30,7 +30,7 @@ class TierFit:
 
     cuts: Annotated[tuple[Inside, ...], Field(min_length=1)]
     penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-    tree_shares: Annotated[tuple[Share, ...], Field(min_length=1)]
+    tree_share: Share
     plain_shares: Annotated[tuple[Share, ...], Field(min_length=1)]
     rounds: Count
     leaves: Annotated[int, Field(ge=2)]
@@ -61,21 +61,13 @@ class TierExperiment:
     text: str = field(repr=False)
 
     @property
-    def choices(self) -> list[Choice]:
-        """What is tried on the held-out part."""
-        return [
-            Choice(penalty=penalty, tree_share=trees, plain_share=plain)
-            for penalty in self.fit.penalties
-            for trees in self.fit.tree_shares
-            for plain in self.fit.plain_shares
-        ]
-
-    @property
     def recipe(self) -> ValueRecipe:
         """How a model is fitted, but for what is chosen."""
         fit = self.fit
         return ValueRecipe(
             cuts=fit.cuts,
+            penalties=fit.penalties,
+            tree_share=fit.tree_share,
             rounds=fit.rounds,
             leaves=fit.leaves,
             learning_rate=fit.learning_rate,

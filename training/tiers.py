@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,10 @@ from training.tier_evidence import Evidence, evidence_section, judge_tier_eviden
 from training.tier_gates import JudgedCustomers, decide_tier_gates, measure_tiers, tier_verdict
 from training.tracking import Report
 from training.value_fit import (
-    Choice,
     Lesson,
     fit_bands,
     fit_baseline,
-    fit_value_models,
+    fit_value_model,
     lesson_moments,
     read_lesson,
 )
@@ -95,7 +94,7 @@ def train_tiers(
     before = _lessons(past, held.as_of, held.horizon_days, experiment) if held else []
     if held is None or not any(lesson.outcomes["revenue"].any() for lesson in before):
         return replace(run, verdict=_too_little(experiment))
-    judged, choice = _judge(before, held, experiment)
+    judged, plain_share = _judge(before, held, experiment)
     prospects, finding = train_prospects(
         past, experiment, until=until, held_from=held.as_of, horizon_days=horizon, unit=prior.baseline.level
     )
@@ -105,13 +104,13 @@ def train_tiers(
 
     step("fitting on everything")
     lessons = _lessons(past, until, horizon, experiment)
-    fitted = fit_value_models(lessons, prior.baseline, experiment.recipe, horizon_days=horizon, choices=[choice])
-    model = fitted[choice].with_bands(_bands_of(judged.ours, judged.actual))
+    fitted = fit_value_model(lessons, prior.baseline, experiment.recipe, horizon_days=horizon)
+    model = replace(fitted, plain_share=plain_share, bands=_bands_of(judged.ours, judged.actual))
     shared = {"prospects": prospects.to_json() if prospects else None}
     findings = {
         "gates": [gate.to_json() for gate in gates],
         "metrics": dict(metrics),
-        "choice": asdict(choice),
+        "choice": {"plain_share": plain_share},
         "evidence": evidence["own"],
         "yardsticks": _yardsticks(past, model, experiment, until),
     }
@@ -122,7 +121,7 @@ def train_tiers(
         verdict=tier_verdict(gates),
         prior=replace(
             run.prior,
-            estimator=prior.with_bands(_bands_of(judged.baseline, judged.actual)),
+            estimator=replace(prior, bands=_bands_of(judged.baseline, judged.actual)),
             bundle={**run.prior.bundle, **shared, "evidence": evidence["prior"]},
         ),
         candidate=replace(
@@ -234,27 +233,21 @@ def _lessons(past: CustomerHistory, until: datetime, horizon: int, experiment: T
     return [lesson for lesson in found if lesson is not None]
 
 
-def _judge(before: list[Lesson], held: Lesson, experiment: TierExperiment) -> tuple[JudgedCustomers, Choice]:
-    """Predict the held-out part from the lessons before it, by the choice that does best."""
-    fitted = fit_value_models(
-        before,
-        held.baseline,
-        experiment.recipe,
-        horizon_days=held.horizon_days,
-        choices=experiment.choices,
-    )
+def _judge(before: list[Lesson], held: Lesson, experiment: TierExperiment) -> tuple[JudgedCustomers, float]:
+    """Predict the held-out part from the lessons before it, with the plain share of revenue that does best."""
+    model = fit_value_model(before, held.baseline, experiment.recipe, horizon_days=held.horizon_days)
     count = {name: held.features[name].cast(pl.Float64).to_numpy() for name in ("recent_spent", "recency_days")}
     judged = {
-        choice: JudgedCustomers(
+        share: JudgedCustomers(
             actual=held.outcomes,
-            ours=model.predict_all(held.features),
+            ours=replace(model, plain_share=share).predict_all(held.features),
             baseline=held.given,
             last_period=count["recent_spent"],
             recency_days=count["recency_days"],
         )
-        for choice, model in fitted.items()
+        for share in experiment.fit.plain_shares
     }
-    best = min(judged, key=lambda choice: _loss(judged[choice]))
+    best = min(judged, key=lambda share: _loss(judged[share]))
     return judged[best], best
 
 

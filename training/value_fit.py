@@ -47,11 +47,15 @@ class ValueRecipe:
 
     Attributes:
         cuts: shares of the history at which earlier cut-offs lie.
+        penalties: of the GLMs, in rows; what they give is averaged.
+        tree_share: of the trees beside them.
         rounds, leaves, learning_rate: of the trees.
         seed: of every random choice.
     """
 
     cuts: tuple[float, ...]
+    penalties: tuple[float, ...]
+    tree_share: float
     rounds: int
     leaves: int
     learning_rate: float
@@ -117,65 +121,40 @@ def fit_baseline(features: pl.DataFrame) -> Baseline:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """What is chosen on held-out time.
-
-    Attributes:
-        penalty: of the GLMs, in rows.
-        tree_share: of the trees in the corrections.
-        plain_share: of the GLM that starts from no baseline, in revenue.
-    """
-
-    penalty: float
-    tree_share: float
-    plain_share: float = 0.0
-
-
-def fit_value_models(
-    lessons: Sequence[Lesson],
-    baseline: Baseline,
-    recipe: ValueRecipe,
-    *,
-    horizon_days: int,
-    choices: Sequence[Choice],
-) -> dict[Choice, ValueModel]:
-    """Fit the corrections of every target on all lessons, as each choice says; `baseline` is what they will correct."""
+def fit_value_model(
+    lessons: Sequence[Lesson], baseline: Baseline, recipe: ValueRecipe, *, horizon_days: int
+) -> ValueModel:
+    """Fit every target on all lessons; `baseline` is what will be corrected. Revenue has no plain share yet."""
     levels = frequent_levels(max(lessons, key=lambda one: one.as_of).features)
     matrix = np.vstack([shape_matrix(one.features, one.baseline, one.horizon_days, levels) for one in lessons])
     aims = {target: _aim(lessons, target) for target in TARGETS}
-    corrections = {
-        penalty: {
-            target: fit_correction(FAMILIES[target], matrix, *aims[target], penalty=penalty) for target in TARGETS
-        }
-        for penalty in {choice.penalty for choice in choices}
-    }
-    plain = {target: _fit_plain(target, lessons, horizon_days) for target in _HORIZON_POWERS}
-    with_trees = any(choice.tree_share for choice in choices)
-    trees = {target: _fit_trees(target, matrix, *aims[target], recipe) for target in TARGETS} if with_trees else {}
-    return {
-        choice: ValueModel(
-            baseline=baseline,
-            horizon_days=horizon_days,
-            levels=levels,
-            corrections=corrections[choice.penalty],
-            plain=plain,
-            trees=trees if choice.tree_share else {},
-            tree_share=choice.tree_share,
-            plain_share=choice.plain_share,
-        )
-        for choice in choices
-    }
+    plain = {target: _fit_plain(target, lessons, horizon_days, recipe) for target in _HORIZON_POWERS}
+    return ValueModel(
+        baseline=baseline,
+        horizon_days=horizon_days,
+        levels=levels,
+        corrections={
+            target: fit_correction(FAMILIES[target], matrix, *aim, penalties=recipe.penalties)
+            for target, aim in aims.items()
+        },
+        trees={target: _fit_trees(target, matrix, *aim, recipe) for target, aim in aims.items()},
+        plain={target: correction for target, (correction, _) in plain.items()},
+        plain_trees={target: trees for target, (_, trees) in plain.items()},
+        tree_share=recipe.tree_share,
+    )
 
 
-def _fit_plain(target: Target, lessons: Sequence[Lesson], horizon_days: int) -> Correction:
-    """Fit a target on logs alone, the linear predictor taken to grow with a power of the horizon."""
+def _fit_plain(
+    target: Target, lessons: Sequence[Lesson], horizon_days: int, recipe: ValueRecipe
+) -> tuple[Correction, Boosting]:
+    """Fit a target on logs alone, then trees upon it; the linear predictor is taken to grow with a power of the horizon."""
     power, unit = _HORIZON_POWERS[target], _unit(lessons, target)
     matrix = np.vstack([log_matrix(one.features, one.baseline.level) for one in lessons])
     actual = np.concatenate([one.outcomes[target] for one in lessons]) / unit
     offset = np.concatenate([np.full(one.features.height, power * np.log(one.horizon_days)) for one in lessons])
-    found = fit_correction(FAMILIES[target], matrix, actual, offset, penalty=PLAIN_PENALTY)
-    return replace(found, intercept=found.intercept + float(power * np.log(horizon_days) + np.log(unit)))
+    found = fit_correction(FAMILIES[target], matrix, actual, offset, penalties=(PLAIN_PENALTY,))
+    trees = _fit_trees(target, matrix, actual, offset + found.shift(matrix), recipe)
+    return replace(found, intercept=found.intercept + float(power * np.log(horizon_days) + np.log(unit))), trees
 
 
 def _unit(lessons: Sequence[Lesson], target: Target) -> float:

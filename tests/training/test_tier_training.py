@@ -14,6 +14,7 @@ from forecast.customer_records import read_customers
 from forecast.customer_scoring import score_customers
 from forecast.customers import cut_customers, purchases_within
 from forecast.errors import InputError, TooLittleHistoryError
+from forecast.estimators.offset_glm import fit_correction
 from forecast.estimators.value import ValueModel
 from forecast.features.customers import customer_features
 from forecast.intake import import_files
@@ -230,3 +231,18 @@ def test_the_plain_model_has_its_say_in_revenue(run, buyers):
     parts = [model.explain(features) for model in (none, half, whole)]
     np.testing.assert_allclose(parts[1], (parts[0] + parts[2]) / 2, atol=1e-9)
     assert np.abs(parts[2]).max() > 0
+    assert np.ptp(parts[2].sum(axis=1) - last) < 1e-6, (
+        "its GLM and its trees explain the whole difference between customers"
+    )
+
+
+def test_glms_of_several_penalties_are_averaged():
+    """What several penalties give is the mean of what each gives."""
+    draw = np.random.default_rng(3)
+    matrix, offset = draw.normal(size=(500, 4)), draw.normal(size=500)
+    actual = draw.poisson(np.exp(offset + matrix[:, 0])).astype(np.float64)
+    penalties = (3.0, 300.0)
+    alone = [fit_correction("poisson", matrix, actual, offset, penalties=(one,)).shift(matrix) for one in penalties]
+    both = fit_correction("poisson", matrix, actual, offset, penalties=penalties).shift(matrix)
+    np.testing.assert_allclose(both, np.mean(alone, axis=0), atol=1e-3)
+    assert np.abs(alone[0] - alone[1]).max() > 0.1

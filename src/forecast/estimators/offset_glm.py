@@ -1,6 +1,6 @@
 """Generalised linear models that correct a given prediction: a penalised fit of what it misses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -52,27 +52,36 @@ class Correction:
         return cls(mean=mean, spread=spread, weights=weights, intercept=values["intercept"])
 
 
-def fit_correction(family: Family, matrix: Floats, target: Floats, offset: Floats, *, penalty: float) -> Correction:
-    """Fit a correction of the linear predictor `offset`; the level is free, weights are shrunk by `penalty` rows."""
+def fit_correction(
+    family: Family, matrix: Floats, target: Floats, offset: Floats, *, penalties: Sequence[float]
+) -> Correction:
+    """Fit a correction of the linear predictor `offset`; the level is free, weights are shrunk.
+
+    Each penalty, in rows, gives a fit; the mean of them is steadier than the one that happens to do best.
+    """
     mean, spread = matrix.mean(axis=0), matrix.std(axis=0)
     spread = np.where(spread > 1e-9, spread, np.inf)
     standard = np.clip((matrix - mean) / spread, -_EXTREME, _EXTREME)
     losses = _LOSSES[family]
 
-    def loss(values: Floats) -> tuple[float, Floats]:
+    def loss(values: Floats, penalty: float) -> tuple[float, Floats]:
         eta = np.clip(offset + values[0] + standard @ values[1:], -_ETA_MAX, _ETA_MAX)
         each, slope = losses(eta, target)
         total = each.sum() + 0.5 * penalty * (values[1:] ** 2).sum()
         gradient = np.concatenate([[slope.sum()], standard.T @ slope + penalty * values[1:]])
         return float(total) / len(target), gradient / len(target)
 
-    found = minimize(loss, np.zeros(matrix.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 300}).x
+    fits = [np.zeros(matrix.shape[1] + 1)]
+    for penalty in sorted(penalties, reverse=True):
+        found = minimize(loss, fits[-1], (penalty,), jac=True, method="L-BFGS-B", options={"maxiter": 300})
+        fits.append(found.x)
+    values = np.mean(fits[1:], axis=0)
     finite = np.where(np.isfinite(spread), spread, 1.0)
     return Correction(
         mean=tuple(mean.tolist()),
         spread=tuple(finite.tolist()),
-        weights=tuple(np.where(np.isfinite(spread), found[1:], 0.0).tolist()),
-        intercept=float(found[0]),
+        weights=tuple(np.where(np.isfinite(spread), values[1:], 0.0).tolist()),
+        intercept=float(values[0]),
     )
 
 

@@ -1,7 +1,7 @@
 """What customers will buy within a horizon: BG/NBD and gamma-gamma, corrected by GLMs and trees on log features."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -44,6 +44,7 @@ PLAIN_SHAPES = (
 """The shape that tells of the same, of each column of `log_matrix`."""
 
 PLAIN_SHARE = 1 / 2
+PLAIN_PREFIX = "plain_"
 _RATE_MIN = 1e-6
 _TINY = 1e-2
 _SATISFACTION_UNKNOWN = 0.75
@@ -113,12 +114,12 @@ class ValueModel:
     """A fitted model of customers' value within `horizon_days`.
 
     In the linear predictor of each target: baseline + (1 - tree_share) * GLM + tree_share * trees. A GLM on LOGS that
-    starts from no baseline has PLAIN_SHARE of being active, and `plain_share` of revenue: it does well where buying rates
-    fit badly.
+    starts from no baseline, and tree_share of the trees upon it, have PLAIN_SHARE of being active, and `plain_share` of
+    revenue: they do well where buying rates fit badly.
 
     Attributes:
         levels: attribute and value of each indicator column, after the SHAPES.
-        plain: the GLMs that start from no baseline, of being active and of revenue.
+        plain, plain_trees: what starts from no baseline, of being active and of revenue.
         corrections, trees: by target; empty where only the baseline is served.
         bands: of orders and revenue.
     """
@@ -131,6 +132,7 @@ class ValueModel:
     corrections: Mapping[Target, Correction] = field(default_factory=dict)
     trees: Mapping[Target, Boosting] = field(default_factory=dict)
     plain: Mapping[Target, Correction] = field(default_factory=dict)
+    plain_trees: Mapping[Target, Boosting] = field(default_factory=dict)
     tree_share: float = 0.0
     plain_share: float = 0.0
     bands: Mapping[str, Bands] = field(default_factory=dict)
@@ -153,7 +155,7 @@ class ValueModel:
         found = {target: corrected(target, given[target], self._shift(target, matrix)) for target in TARGETS}
         logs = log_matrix(features, self.baseline.level)
         for target, share in self._plain_shares.items():
-            found[target] = _blended(target, found[target], self.plain[target].shift(logs), share)
+            found[target] = _blended(target, found[target], self._plain_shift(target, logs), share)
         return found
 
     @property
@@ -165,6 +167,12 @@ class ValueModel:
         shift = (1 - self.tree_share) * self.corrections[target].shift(matrix)
         if self.tree_share:
             shift = shift + self.tree_share * self.trees[target].log_odds(matrix)
+        return np.asarray(shift)
+
+    def _plain_shift(self, target: Target, logs: Floats) -> Floats:
+        shift = self.plain[target].shift(logs)
+        if self.tree_share:
+            shift = shift + self.tree_share * self.plain_trees[target].log_odds(logs)
         return np.asarray(shift)
 
     def explain(self, features: pl.DataFrame) -> Floats:
@@ -184,8 +192,11 @@ class ValueModel:
         return (1 - share) * parts + share * self._plain_parts(features) if share else parts
 
     def _plain_parts(self, features: pl.DataFrame) -> Floats:
-        """Give the plain GLM's part of the log of revenue, by the shape that tells of the same."""
-        own = self.plain["revenue"].parts(log_matrix(features, self.baseline.level))
+        """Give the part of what starts from no baseline in the log of revenue, by the shape that tells of the same."""
+        logs = log_matrix(features, self.baseline.level)
+        own = self.plain["revenue"].parts(logs)
+        if self.tree_share:
+            own = own + self.tree_share * self.plain_trees["revenue"].contributions(logs)[:, :-1]
         parts = np.zeros((len(own), len(SHAPES)))
         for column, shape in enumerate(PLAIN_SHAPES):
             parts[:, SHAPES.index(shape)] += own[:, column]
@@ -194,10 +205,6 @@ class ValueModel:
     def intervals(self, target: Target, predicted: Floats) -> tuple[Floats, Floats]:
         """Give the 80 % interval of each prediction."""
         return self.bands.get(target, Bands()).around(predicted)
-
-    def with_bands(self, bands: Mapping[str, Bands]) -> Self:
-        """Give the same model with other intervals."""
-        return replace(self, bands=bands)
 
     def to_json(self) -> dict[str, Any]:
         """Give all but the trees' text as JSON values."""
@@ -216,7 +223,10 @@ class ValueModel:
 
     def texts(self) -> dict[str, str]:
         """Give the trees of each target in LightGBM's own text, by name of file."""
-        return {f"{target}.txt": trees.text for target, trees in self.trees.items()}
+        return {
+            **{f"{target}.txt": trees.text for target, trees in self.trees.items()},
+            **{f"{PLAIN_PREFIX}{target}.txt": trees.text for target, trees in self.plain_trees.items()},
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], texts: Mapping[str, str]) -> Self:
@@ -230,8 +240,9 @@ class ValueModel:
             horizon_days=values["horizon_days"],
             levels=tuple((name, value) for name, value in values["levels"]),
             corrections={name: Correction.from_json(fitted) for name, fitted in values["corrections"].items()},
-            trees={target: Boosting(texts[f"{target}.txt"]) for target in TARGETS if f"{target}.txt" in texts},
+            trees=_read_trees(texts, ""),
             plain={name: Correction.from_json(fitted) for name, fitted in values["plain"].items()},
+            plain_trees=_read_trees(texts, PLAIN_PREFIX),
             tree_share=values["tree_share"],
             plain_share=values["plain_share"],
             bands={
@@ -239,6 +250,11 @@ class ValueModel:
                 for name, bands in values["bands"].items()
             },
         )
+
+
+def _read_trees(texts: Mapping[str, str], prefix: str) -> dict[Target, Boosting]:
+    names: dict[Target, str] = {target: f"{prefix}{target}.txt" for target in TARGETS}
+    return {target: Boosting(texts[name]) for target, name in names.items() if name in texts}
 
 
 def linear(target: Target, predicted: Floats) -> Floats:
