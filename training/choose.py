@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from forecast.estimators.encoding import fit_encoding
 from forecast.estimators.win import WinModel, occasions
 from forecast.features.plan import KEY_VALUES_MIN
 from forecast.metrics import level_shift, log_losses
@@ -58,20 +59,22 @@ def choose_inputs(dataset: Dataset, folds: list[Fold], start: Recipe) -> Recipe:
     where what they say does not come again, so that they have to show their worth.
     """
     start = replace(start, left_out=start.left_out | few_levels(dataset))
-    groups = {name: group - start.left_out for name, group in optional_features(dataset, folds).items()}
-    groups = {name: group for name, group in groups.items() if group}
-    best = _try(dataset, folds, replace(start, left_out=start.left_out.union(*groups.values())))
+    optional = optional_features(dataset, folds)
+    varying = _varying(dataset, folds) - start.left_out
+    groups = {name: group - start.left_out for name, group in optional.items() if group & varying}
+    best = _try(dataset, folds, replace(start, left_out=start.left_out.union(*optional.values())))
     if dataset.dated:
-        faster = [_try(dataset, folds, replace(best.recipe, half_life_days=days)) for days in HALF_LIVES_DAYS]
-        best = _slowest_good(dataset, [best, *faster])
+        best = _faded_enough(dataset, folds, best)
     tried = {
-        name: _try(dataset, folds, replace(best.recipe, left_out=best.recipe.left_out - group))
+        name: race(dataset, folds, best, replace(best.recipe, left_out=best.recipe.left_out - group))
         for name, group in groups.items()
     }
     for name in sorted(groups, key=lambda name: _gain(dataset, best, tried[name])[0], reverse=True):
         left_out = best.recipe.left_out - groups[name]
         if _pays(dataset, best, tried[name]):
-            best = _better(dataset, best, _try(dataset, folds, replace(best.recipe, left_out=left_out)))
+            alone = tried[name].recipe.left_out == left_out
+            other = tried[name] if alone else _try(dataset, folds, replace(best.recipe, left_out=left_out))
+            best = _better(dataset, best, other)
     line_only = _for_the_line(dataset, folds, best.recipe, groups)
     return replace(best.recipe, left_out=best.recipe.left_out - line_only, line_only=line_only)
 
@@ -83,15 +86,43 @@ def _for_the_line(
 
     Trees learn each month by heart; a straight line through an index of the economy goes on beyond what was seen.
     """
+    asked = [groups[name] for name in TIMES if name in groups and groups[name] <= recipe.left_out]
+    if not asked:
+        return frozenset()
     line = _try(dataset, folds, replace(recipe, boosting_share=0.0, penalty=USUAL_PENALTY))
     taken: frozenset[str] = frozenset()
-    for group in (
-        groups[name] for name in TIMES if groups.get(name, frozenset()) <= recipe.left_out and name in groups
-    ):
-        other = _try(dataset, folds, replace(line.recipe, left_out=line.recipe.left_out - group))
+    for group in asked:
+        other = race(dataset, folds, line, replace(line.recipe, left_out=line.recipe.left_out - group))
         if _pays(dataset, line, other):
             line, taken = other, taken | group
     return taken
+
+
+def _varying(dataset: Dataset, folds: list[Fold]) -> frozenset[str]:
+    """List the features that are not the same in all rows of the folds: the others make no difference."""
+    seen = np.any([fold.fit.used | fold.judged.used for fold in folds], axis=0)
+    return frozenset(fit_encoding(dataset.features.filter(seen)).features)
+
+
+def race(dataset: Dataset, folds: list[Fold], best: Choice, recipe: Recipe) -> Choice:
+    """Try a recipe on the newer half of the folds, and on the older ones only if it is better there."""
+    half = len(folds) // 2
+    newer = _try(dataset, folds[half:], recipe)
+    if not half or _gain(dataset, best, newer)[0] <= 0:
+        return newer
+    return replace(newer, evidence=together(newer.evidence, judge_on_folds(dataset, folds[:half], recipe)))
+
+
+def _faded_enough(dataset: Dataset, folds: list[Fold], start: Choice) -> Choice:
+    """Let the past fade ever faster, until that is clearly worse; give the slowest that is not clearly worse than the best."""
+    tried = [start]
+    for days in HALF_LIVES_DAYS:
+        faster = _try(dataset, folds, replace(start.recipe, half_life_days=days))
+        too_fast = any(_pays(dataset, faster, slower) for slower in tried)
+        tried.append(faster)
+        if too_fast:
+            break
+    return _slowest_good(dataset, tried)
 
 
 def _slowest_good(dataset: Dataset, choices: list[Choice]) -> Choice:
@@ -111,8 +142,8 @@ def _pays(dataset: Dataset, best: Choice, other: Choice) -> bool:
 
 
 def _gain(dataset: Dataset, best: Choice, other: Choice) -> tuple[float, float]:
-    """Give how much lower the other's loss is over all judged rows, and its standard error over opportunities."""
-    judged = best.evidence.judged
+    """Give how much lower the other's loss is over all rows that it judged, and its standard error over opportunities."""
+    judged = other.evidence.judged
     used = judged.used
     losses = [log_losses(judged.won[used], expit(choice.evidence.log_odds[used])) for choice in (best, other)]
     gains = np.bincount(dataset.groups[used], weights=(losses[0] - losses[1]) * judged.weight[used])

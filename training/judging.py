@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from forecast.estimators.mix import Mix
 from forecast.estimators.win import WinModel
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.metrics import Floats
@@ -15,7 +16,7 @@ from training.choose import together
 from training.config import Experiment
 from training.cut import Cut
 from training.dataset import Dataset, Lesson
-from training.fit import Evidence, Recipe, calibrate, fit_prior, fit_recipe, judge_models, only_logistic
+from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_prior, fit_recipe, judge_models, only_logistic
 from training.folds import Fold
 from training.gates import Judged, is_worse_than_logistic
 from training.tune import Search, with_newest, without_trees
@@ -47,63 +48,71 @@ def judge(
 
     Where the logistic regression alone is clearly better, it takes the recipe's place.
     """
-    ages_days, folds = experiment.ages_days, cut.folds.folds
-    yardsticks = _yardsticks(history, cut, search, live=live, plan=plan, ages_days=ages_days)
-    model, judged = _judged(cut, search, yardsticks)
+    folds, rows = cut.folds.folds, cut.test.judged.used
+    live_says = _predict_live(history, cut.seen, rows, live, plan)
+    recipe, lesson = _brief(cut, search.recipe) if live_says is None else (search.recipe, cut.test.fit)
+    model = fit_recipe(cut.seen, lesson, recipe)
+    lines = _lines_of(model, cut.seen, lesson, recipe)
+    ours = _calibrated(model, cut, search)
+    judged = _beside_yardsticks(cut, recipe, ours=ours, lines=lines, live=live_says, ages_days=experiment.ages_days)
     if is_worse_than_logistic(judged, experiment.gates, experiment.seed):
-        search = without_trees(cut.sample, folds, search, ages_days)
-        model, judged = _judged(cut, search, yardsticks)
+        model, search = lines, without_trees(cut.sample, folds, search, experiment.ages_days)
+        judged = replace(judged, ours=_calibrated(model, cut, search))
     newest = Fold(fit=cut.taught, judged=cut.test.judged.part(cut.sampled))
     return Judgement(
         judged=judged,
-        search=with_newest(cut.sample, [*folds, newest], search, model, ages_days),
+        search=with_newest(cut.sample, [*folds, newest], search, model, experiment.ages_days),
         evidence=together(cut.of_all_rows(search.evidence), judge_models(cut.seen, [cut.test], [model])),
     )
 
 
-def _judged(cut: Cut, search: Search, yardsticks: Judged) -> tuple[WinModel, Judged]:
-    """Give the recipe fitted, not calibrated, and what it says, calibrated, beside its yardsticks."""
-    seen, lesson = cut.seen, cut.test.fit
-    recipe = _brief(cut, search.recipe) if yardsticks.live is None else search.recipe
-    fitted = fit_recipe(seen, lesson, recipe)
-    model = calibrate(fitted, seen, lesson, cut.of_all_rows(search.evidence), recipe)
-    return fitted, replace(yardsticks, ours=model.predict(seen.features.filter(cut.test.judged.used)))
+def _brief(cut: Cut, recipe: Recipe) -> tuple[Recipe, Lesson]:
+    """Take, where a sample was searched on, the first ensemble of trees for all, on ROWS_ENOUGH rows: they say nearly the same.
 
-
-def _brief(cut: Cut, recipe: Recipe) -> Recipe:
-    """Take the first ensemble of trees for all where a sample was searched on: of so many rows they say nearly the same.
-
-    Beside a live version, whose ensembles all speak, nearly is not enough.
+    Beside a live version, whose ensembles all speak and have seen all rows, nearly is not enough.
     """
-    return recipe if cut.sampled.all() else replace(recipe, trees=recipe.trees[:1])
+    lesson = cut.test.fit
+    if cut.sampled.all():
+        return recipe, lesson
+    enough = cut.seen.thinned(lesson.used, ROWS_ENOUGH, recipe.seed)
+    return replace(recipe, trees=recipe.trees[:1]), lesson.within(enough)
 
 
-def _yardsticks(
-    history: History,
-    cut: Cut,
-    search: Search,
-    *,
-    live: Version | None,
-    plan: FeaturePlan,
-    ages_days: tuple[float, ...],
+def _lines_of(model: WinModel, seen: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel:
+    """Give a model's logistic regressions without its trees; those that it has none of are fitted."""
+    if any(mix.logistic is None for mix in (model.mix, *model.own.values())):
+        return fit_recipe(seen, lesson, only_logistic(recipe))
+
+    def line_of(mix: Mix) -> Mix:
+        return replace(mix, boosting=None, boosting_share=0.0)
+
+    return replace(model, mix=line_of(model.mix), own={name: line_of(mix) for name, mix in model.own.items()})
+
+
+def _calibrated(model: WinModel, cut: Cut, search: Search) -> Floats:
+    """Calibrate a fitted model on the search's evidence, and ask it about the test."""
+    fitted = calibrate(model, cut.seen, cut.test.fit, cut.of_all_rows(search.evidence), search.recipe)
+    return fitted.predict(cut.seen.features.filter(cut.test.judged.used))
+
+
+def _beside_yardsticks(
+    cut: Cut, recipe: Recipe, *, ours: Floats, lines: WinModel, live: Floats | None, ages_days: tuple[float, ...]
 ) -> Judged:
-    """Give what the yardsticks say of the test; in the place of ours stands the prior."""
-    seen, test, recipe = cut.seen, cut.test, _brief(cut, search.recipe)
+    """Give what the yardsticks say of the test beside what is judged."""
+    seen, test = cut.seen, cut.test
     rows = test.judged.used
     features = seen.features.filter(rows)
-    logistic = fit_recipe(seen, test.fit, only_logistic(recipe))
     prior = fit_prior(seen, test.fit, ages_days, recipe.level_half_life_days)
-    shares = prior.predict(features)
     return Judged(
         won=seen.won[rows],
         weight=test.judged.weight[rows],
         groups=seen.groups[rows],
-        ours=shares,
-        prior=shares,
+        ours=ours,
+        prior=prior.predict(features),
         clock=(_fit_clock(cut.sample, cut.taught, recipe) or prior).predict(features),
-        logistic=logistic.predict(features),
+        logistic=lines.predict(features),
         segments=large_segments(features),
-        live=_predict_live(history, seen, rows, live, plan),
+        live=live,
     )
 
 

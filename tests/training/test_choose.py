@@ -8,13 +8,15 @@ from scipy.special import expit
 
 from training.choose import (
     CALENDAR,
+    Choice,
     choose_inputs,
     choose_level,
     choose_mix,
     few_levels,
     optional_features,
+    race,
 )
-from training.fit import Recipe, Trees, fit_recipe
+from training.fit import Recipe, Trees, fit_recipe, judge_on_folds
 from training.folds import choosing_folds
 
 START = Recipe(
@@ -75,6 +77,18 @@ def test_the_calendar_is_taken_where_it_pays(dataset):
     hour = dataset.features["created_hour"].to_numpy()
     morning = with_won(dataset, np.where(hour < 13, 2.0, -2.0))
     assert "created_hour" not in choose_inputs(morning, folds_of(morning), START).left_out
+
+
+def test_what_is_no_better_lately_is_not_tried_further(dataset):
+    """A recipe is tried on the older half of the folds only where it is better on the newer half."""
+    folds = folds_of(dataset)
+    better, worse = START, replace(START, left_out=frozenset({"size"}))
+    for best, other, tried in ((worse, better, folds), (better, worse, folds[1:])):
+        raced = race(dataset, folds, Choice(recipe=best, evidence=judge_on_folds(dataset, folds, best)), other)
+        expected = judge_on_folds(dataset, tried, other)
+        assert raced.recipe == other
+        assert np.array_equal(raced.evidence.judged.used, expected.judged.used)
+        assert np.array_equal(raced.evidence.log_odds, expected.log_odds, equal_nan=True)
 
 
 def test_rates_of_few_values_are_never_taken(dataset):

@@ -38,7 +38,7 @@ def test_with_few_rows_nothing_is_left_out(dataset):
 
 
 def test_of_many_rows_some_are_searched_on_and_all_are_judged(dataset):
-    """The search sees a sample; the judged model learns from all rows before the test, and is judged on all rows of it."""
+    """The search sees a sample; the judged model learns from more than that, and is judged on all rows of the test."""
     experiment = searched_on(400)
     cut = cut_rows(None, dataset, FeaturePlan(), experiment)
     assert 300 < cut.taught.used.sum() < 500 < cut.test.fit.used.sum()

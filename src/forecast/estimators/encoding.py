@@ -77,17 +77,14 @@ def _number(name: str) -> pl.Expr:
 
 def fit_encoding(features: pl.DataFrame, left_out: frozenset[str] = frozenset()) -> Encoding:
     """Choose columns that vary, and the levels of categories that at least LEVEL_ROWS_MIN rows have."""
-    numbers, levels = [], {}
-    for name, kind in features.schema.items():
-        if name in left_out or name in {"opportunity_id", "as_of"}:
-            continue
-        if kind == pl.String:
-            frequent = _frequent_levels(features[name])
-            if frequent and (len(frequent) > 1 or features[name].n_unique() > 1):
-                levels[name] = frequent
-        elif features[name].n_unique() > 1:
-            numbers.append(name)
-    return Encoding(numbers=tuple(numbers), levels=levels)
+    kept = features.drop("opportunity_id", "as_of", *left_out, strict=False)
+    varying = next(kept.select(pl.all().ne_missing(pl.all().first()).any()).iter_rows(named=True), {})
+    texts = [name for name, kind in kept.schema.items() if kind == pl.String]
+    frequent = {name: _frequent_levels(kept[name]) for name in texts if varying[name]}
+    return Encoding(
+        numbers=tuple(name for name, varies in varying.items() if varies and name not in texts),
+        levels={name: levels for name, levels in frequent.items() if levels},
+    )
 
 
 def _frequent_levels(column: pl.Series) -> tuple[str, ...]:

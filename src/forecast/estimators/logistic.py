@@ -50,10 +50,12 @@ class Design:
     def expand(self, matrix: Floats) -> csr_array:
         """Give the design matrix, of shape (rows, len(owners)); sparse, since of a category's columns at most one is not 0."""
         scaled, missing = self._scaled(matrix)
-        rows, categories = np.nonzero(~np.isnan(matrix[:, self.number_count :]))
-        at = self._level_columns(matrix)[rows, categories] - 2 * self.number_count
-        levels = csr_array((np.ones(len(rows)), (rows, at)), shape=(len(matrix), sum(self.level_counts)))
-        return csr_array(hstack([csr_array(scaled), csr_array(missing.astype(np.float64)), levels]))
+        levels, count, width = self._level_columns(matrix), self.number_count, len(self.owners)
+        known = levels < width
+        values = np.hstack([np.where(missing, 1.0, scaled), known])
+        columns = np.hstack([np.arange(count) + count * missing, np.where(known, levels, 0)]).astype(np.int32)
+        starts = np.arange(len(matrix) + 1) * matrix.shape[1]  # as many entries in every row: of a missing level a zero
+        return csr_array((values.ravel(), columns.ravel(), starts), shape=(len(matrix), width))
 
     def terms(self, matrix: Floats, lines: Floats) -> Iterator[Floats]:
         """Give, for each line of coefficients, what each encoded column adds, shape (rows, columns)."""
@@ -212,6 +214,8 @@ def _without_parts(
     kept: Sequence[NDArray[np.bool_]],
 ) -> Floats:
     """Give what fits on the kept rows would have found: one Newton step each from the fit on all, which is close to them."""
+    if not kept:
+        return np.empty((0, len(line)))
     columns = csr_array(hstack([expanded, np.ones((len(won), 1))]))
     expected = expit(columns @ line)
     missed, certainty = weight * (won - expected), weight * expected * (1 - expected)
@@ -221,7 +225,7 @@ def _without_parts(
         taken = columns[rows]
         return np.asarray((taken.T @ (diags_array(certainty[rows]) @ taken)).todense())
 
-    everywhere = curvature(np.ones(len(won), bool)) + held if kept else held
+    everywhere = curvature(np.ones(len(won), bool)) + held
 
     def step(rows: NDArray[np.bool_]) -> Floats:
         return np.asarray(np.linalg.solve(everywhere - curvature(~rows), columns.T @ np.where(rows, 0.0, missed)))
