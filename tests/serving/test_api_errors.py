@@ -60,6 +60,14 @@ def test_a_body_that_is_no_json_is_refused(client):
     assert "JSON" in answer.json()["detail"]
 
 
+def test_json_that_does_not_say_so_is_told_to(client):
+    """JSON under another content type, as curl sends it unasked, is refused with the header to send."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post("/v1/opportunities/score", content=b'{"opportunities": []}', headers=form)
+    assert answer.status_code == 422
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
 def test_a_body_that_is_no_text_is_refused(client):
     """Bytes that are not UTF-8 are named as such."""
     answer = client.post(SCORE, content=b"\x1d\xff", headers={"Content-Type": "application/json"})
