@@ -197,7 +197,7 @@ class ThemePart(Schema):
 class Reason(Schema):
     """A theme that speaks for or against, by the feature that says most of it.
 
-    `usual` is the median among won opportunities (`usual_of` is `stage` for those at the same stage, else `won`; `lead` for
+    `usual` is the median among won opportunities (`usual_of` is `stage` for those at the same stage, `stay` for how long they had stayed there, else `won`; `lead` for
     converted leads), `contribution` the theme's part of the log-odds.
     """
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from forecast.history import read_history
 from forecast.population import OPPORTUNITIES, Kind, Population
-from forecast.snapshot import History, closings_as_closed
+from forecast.snapshot import History, closings_as_closed, stays_of_history
 
 _LOOKED_UP: Mapping[Kind, Mapping[str, str]] = {
     "opportunity": {"owner_id": "people", "account_id": "accounts", "product_id": "products", "stage": "stages"},
@@ -23,7 +23,8 @@ class Surroundings:
     """The stored surroundings as they were at `read_at`.
 
     Attributes:
-        history: without opportunities of its own; `earlier` holds all closings.
+        history: without opportunities of its own; `earlier` holds all closings, `stays` those of won
+            opportunities in stages.
         seen: values that occur in stored records, for `owner_id`, and of opportunities `account_id`, `product_id`, `stage`.
         read_at: when they were read.
     """
@@ -45,6 +46,7 @@ def read_surroundings(session: Session, population: Population, read_at: datetim
         quotes=history.quotes.clear(),
         departures=None,
         earlier=closings_as_closed(history),
+        stays=stays_of_history(history).collect(),
     )
     seen = {name: _seen(history, name, frame) for name, frame in _LOOKED_UP[population.kind].items()}
     return Surroundings(history=empty, seen=seen, read_at=read_at)

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime, time, timedelta
 
 from known_values import changes_of, known, read_text
-from stage_worlds import place_then
+from stage_worlds import place_then, usual_stay_days
 from world_history import custom_types
 from worlds import INSTANT
 
@@ -117,6 +117,8 @@ def stage_oracle(world, row, as_of, plan):
             steps.append(places[1] - places[0])
         left = move["new_value"]
     stage = known(world, "opportunity", row, "stage", as_of)
+    stage_days = days(minus(as_of, moves[-1]["changed_at"] if moves else row["created_at"]))
+    usual = usual_stay_days(world, pipeline_id=row.get("pipeline_id"), stage=stage, as_of=as_of)
     reached = {}
     for name in plan.stages:
         entries = [move["changed_at"] for move in moves if move["new_value"] == name]
@@ -124,7 +126,8 @@ def stage_oracle(world, row, as_of, plan):
     return {
         "stage": stage,
         "stage_position": place(stage, as_of),
-        "stage_days": days(minus(as_of, moves[-1]["changed_at"] if moves else row["created_at"])),
+        "stage_days": stage_days,
+        "stage_pace": None if stage_days is None or not usual else stage_days / usual,
         "stage_change_count": len(moves),
         "stage_backward_count": sum(step < 0 for step in steps),
         "stage_skip_count": sum(step > 1 for step in steps),

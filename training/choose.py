@@ -27,6 +27,7 @@ DEALINGS: Mapping[str, str] = MappingProxyType(
         "quotes": r"quote_.*",
         "amounts": r"amount_to_.*usual",
         "words": r"(account_)?custom_.+_(has|says)_.+",
+        "pace": r"stage_pace",
     }
 )
 HALF_LIVES_DAYS = (730.0, 365.0, 180.0, 90.0, 45.0)

@@ -24,7 +24,7 @@ from training.judging import judge
 from training.tune import Budget, Search, search_recipe
 from training.usual import usual_by_stage, usual_values
 
-MOVING = frozenset({"age_days", "quarter_end_days", "moment_month", "stage_days", "expected_close_days"})
+MOVING = frozenset({"age_days", "quarter_end_days", "moment_month", "stage_days", "stage_pace", "expected_close_days"})
 """What goes on with the calendar; of records that are only seen at one moment, nothing can be learnt from it."""
 
 

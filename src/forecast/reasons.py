@@ -13,6 +13,7 @@ from forecast.registry import Version
 
 REASONS_MAX = 5
 REASON_LOG_ODDS_MIN = 0.02
+PACE = "stage_pace"
 
 _PATTERNS: Mapping[str, str] = MappingProxyType(
     {
@@ -142,6 +143,7 @@ def _told(
             maintain_order="left",
         )
         .with_columns(pl.coalesce(name, f"{name}_of_all").alias(name) for name in ("usual", "usual_of"))
+        .with_columns(_said_of_pace(strongest, features))
         .select("row", pl.struct(_REASON_FIELDS).alias("reasons"))
         .group_by("row", maintain_order=True)
         .agg("reasons")
@@ -149,6 +151,20 @@ def _told(
     rows = pl.DataFrame({"row": pl.int_range(features.height, eager=True)})
     listed = rows.join(told, on="row", how="left", maintain_order="left")["reasons"]
     return listed.cast(pl.List(_REASON)).fill_null([])
+
+
+def _said_of_pace(strongest: pl.DataFrame, features: pl.DataFrame) -> list[pl.Expr]:
+    """Tell a pace by its two durations: the days in the stage, and those that won opportunities had stayed there."""
+    if PACE not in features.columns:
+        return []
+    took = features.select("stage_days", usual=pl.col("stage_days") / pl.col(PACE))[strongest["row"]]
+    is_pace = (pl.col("feature") == PACE) & pl.col("value").is_not_null()
+    told: dict[str, pl.Series | pl.Expr] = {
+        "value": pl.Series([_as_text(value) for value in took["stage_days"]], dtype=pl.String),
+        "usual": took["usual"],
+        "usual_of": pl.lit("stay"),
+    }
+    return [pl.when(is_pace).then(said).otherwise(name).alias(name) for name, said in told.items()]
 
 
 def _usual_values(names: Sequence[str], version: Version) -> pl.DataFrame:

@@ -14,6 +14,7 @@ import polars as pl
 
 from forecast.changes import ChangeIndex, as_known
 from forecast.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
+from forecast.stays import stays_of_won
 from forecast.tallies import TALLIED, tally_dated, tally_undated
 
 UNDATED_FOLDS = 10
@@ -44,6 +45,8 @@ class History:
             opportunity says nothing of the time before.
         earlier: all closings with the columns they closed with, where `closings_as_closed` prepared them from a larger
             history that these opportunities are scored against; missing where this history is the whole.
+        stays: as `stays.STAY_TYPES`, where `stays_of_won` prepared them from a larger history; missing where this history is the
+            whole.
         departures: `opportunity_id, left_at` of those that left the population before their outcome, such as leads that
             became opportunities; missing where none can.
         deletions: `key, record_id, deleted_at` of accounts, people and products with a tombstone, by the name of their
@@ -65,6 +68,7 @@ class History:
     custom_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     overwritten_on_close: frozenset[str] = frozenset()
     earlier: pl.DataFrame | None = None
+    stays: pl.DataFrame | None = None
     departures: pl.DataFrame | None = None
     deletions: pl.DataFrame | None = None
 
@@ -90,6 +94,7 @@ class Snapshot:
         activities: `row, known_at, occurred_at, type, direction, person_id, contact_id, duration_minutes`; those with
             `occurred_at` at or after `as_of` are planned.
         closings: earlier closings of all opportunities, to be asked through `tally` only.
+        stays: of all won opportunities in stages, to be asked through `tallies.sums_before` only.
         quotes: `row, known_at, amount, discount_share`, of the subject's own opportunity.
         account_events: of all accounts, to be asked through `tallies.totals_before` only.
         stages: of all versions of the pipelines, to be asked through `stages.stages_then` only.
@@ -100,6 +105,7 @@ class Snapshot:
     changes: pl.DataFrame
     activities: pl.DataFrame
     closings: pl.DataFrame
+    stays: pl.LazyFrame
     quotes: pl.DataFrame
     account_events: pl.DataFrame
     stages: pl.DataFrame
@@ -153,6 +159,7 @@ def take_snapshot(history: History, subjects: pl.DataFrame) -> Snapshot:
         changes=history.change_index.before(rows, "opportunity_id"),
         activities=before(rows, history.activities, "known_at"),
         closings=closings,
+        stays=stays_of_history(history) if history.stays is None else history.stays.lazy(),
         quotes=before(rows, history.quotes, "known_at"),
         account_events=history.account_events,
         stages=history.stages,
@@ -250,6 +257,11 @@ def closings_as_closed(history: History) -> pl.DataFrame:
     )
     known = as_known(at_end, history.opportunities, history.change_index, "opportunity_id")
     return _with_surroundings(history, known).drop("row", "as_of")
+
+
+def stays_of_history(history: History) -> pl.LazyFrame:
+    """List how long won opportunities stayed in each stage, as `stays.STAY_TYPES`."""
+    return stays_of_won(history.opportunities, history.closings, history.changes)
 
 
 def cut_history(history: History, until: datetime) -> History:

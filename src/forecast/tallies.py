@@ -12,14 +12,19 @@ def tally_dated(rows: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:
         rows: `row, key, as_of`.
         closings: `key, closed_at` and TALLIED, those of one closing in each row.
     """
-    running = (
-        closings.filter(pl.col("closed_at").is_not_null())
-        .sort("closed_at", "log_amount")
-        .select("key", "closed_at", pl.col(TALLIED).cum_sum().over("key"))
-    )
-    return (
-        _latest_before(rows, running, by=["key"], moment="closed_at").sort("row").select(pl.col(TALLIED).fill_null(0))
-    )
+    return sums_before(rows, closings.filter(pl.col("closed_at").is_not_null()), TALLIED)
+
+
+def sums_before(rows: pl.DataFrame, closings: pl.DataFrame, summed: tuple[str, ...]) -> pl.DataFrame:
+    """Sum these columns, for each row, over what closed with its `key` before its `as_of`; 0 where nothing did.
+
+    Args:
+        rows: `row, key, as_of`.
+        closings: `key, closed_at` and the columns, of which all but the last are whole numbers.
+        summed: the columns.
+    """
+    running = closings.sort("closed_at", summed[-1]).select("key", "closed_at", pl.col(summed).cum_sum().over("key"))
+    return _latest_before(rows, running, by=["key"], moment="closed_at").sort("row").select(pl.col(summed).fill_null(0))
 
 
 def tally_undated(rows: pl.DataFrame, closings: pl.DataFrame) -> pl.DataFrame:

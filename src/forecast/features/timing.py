@@ -3,6 +3,7 @@
 import polars as pl
 
 from forecast.features.durations import days
+from forecast.features.pace import usual_stay_days
 from forecast.features.plan import FeaturePlan
 from forecast.snapshot import Snapshot
 from forecast.stages import stages_then
@@ -37,6 +38,7 @@ def stage_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
         (pl.col("step") < 0).sum().cast(pl.Float64).alias("stage_backward_count"),
         (pl.col("step") > 1).sum().cast(pl.Float64).alias("stage_skip_count"),
     )
+    stage_days = days(pl.col("as_of") - pl.coalesce("entered_at", "created_at"))
     reached = moves.group_by("row").agg(
         pl.col("changed_at").filter(pl.col("stage") == stage).min().alias(f"reached_{stage}_days")
         for stage in plan.stages
@@ -48,7 +50,8 @@ def stage_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
         .select(
             "stage",
             position.cast(pl.Float64).alias("stage_position"),
-            days(pl.col("as_of") - pl.coalesce("entered_at", "created_at")).alias("stage_days"),
+            stage_days.alias("stage_days"),
+            (stage_days / usual_stay_days(snapshot)).alias("stage_pace"),
             pl.col("stage_change_count").fill_null(0),
             pl.col("stage_backward_count").fill_null(0),
             pl.col("stage_skip_count").fill_null(0),

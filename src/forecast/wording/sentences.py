@@ -26,7 +26,7 @@ def reason_sentence(
 
     Args:
         reason: `feature`, `value` as text (None where missing), `usual` as a number (None where there is none), and of whom it
-            is, `usual_of` (won, stage, lead).
+            is, `usual_of` (won, stage, stay, lead).
         language: `en` or `zh`.
         custom: custom fields by their column, such as `custom_segment`.
     """
