@@ -104,6 +104,13 @@ def test_a_forecast_made_in_hindsight_says_nothing(company):
     assert ("company", 2) in rows
 
 
+def test_the_usual_weights_know_nothing_of_what_came(company):
+    """A forecast by a version that failed its gates learnt from nothing later than its moment, whenever that was trained."""
+    keep(company, forecast_of(random_draws(3), as_of=AS_OF - timedelta(days=20), version="20261101-prior"))
+    found, _ = measure(company, **{"20261101-prior": LATER})
+    assert (found.runs, found.hindsight) == (2, 0)
+
+
 def test_too_little_is_an_answer_of_its_own(company):
     """As long as no forecast month is over, nothing is said of accuracy."""
     with pytest.raises(TooLittleHistoryError, match="no month that counts is over"):

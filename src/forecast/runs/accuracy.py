@@ -19,6 +19,8 @@ from forecast.runs.keeping import Run, list_runs, read_cells
 
 _UNITS = (TEAM, PERSON, REGION, PRODUCT)
 _COVERED = (50, 80, 95)
+# What the id of a version ends with that serves the usual weights, as its own failed their gates.
+USUAL_WEIGHTS = "-prior"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,8 @@ def measure_forecasts(
     frames = [_judge(session, records, run, now, this_month) for run in _first_of_months(countable, timezone)]
     judged, left_out = [frame for frame in frames if frame.height], _uncounted(len(honest) - len(countable))
     if not judged:
-        said = "; ".join([f"of {len(kept)} kept forecasts no month that counts is over yet", *left_out])
+        hindsight = [f"{len(kept) - len(honest)} were made in hindsight"] if len(honest) < len(kept) else []
+        said = "; ".join([f"of {len(kept)} kept forecasts no month that counts is over yet", *hindsight, *left_out])
         raise TooLittleHistoryError(
             f"{said}: nothing can be said of them; `forecast outlook --as-of MOMENT` keeps forecasts of past moments"
         )
@@ -114,8 +117,13 @@ def _uncounted(count: int) -> list[str]:
 
 
 def _is_honest(run: Run, known_until: Mapping[str, datetime]) -> bool:
-    """Tell whether a forecast knew nothing of what came; without a version it learnt from what was before its moment."""
-    return run.version is None or (run.version in known_until and known_until[run.version] <= run.as_of)
+    """Tell whether a forecast knew nothing of what came.
+
+    Without a version, or with one that serves the usual weights, it learnt from what was before its moment.
+    """
+    if run.version is None or run.version.endswith(USUAL_WEIGHTS):
+        return True
+    return run.version in known_until and known_until[run.version] <= run.as_of
 
 
 def _first_of_months(runs: Sequence[Run], timezone: str) -> list[Run]:
