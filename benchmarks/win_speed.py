@@ -95,7 +95,7 @@ def scoring_speed(rows: int) -> list[dict[str, Any]]:
 
 
 def training_speed(rows: int) -> list[dict[str, Any]]:
-    """Train on so many rows, each an opportunity at one of several moments; LightGBM fits the last model and the trials."""
+    """Train on about so many rows, opportunities at several moments; LightGBM fits the last model and the trials."""
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
         home = Path(folder)
         _store(home, closed=rows // MOMENTS_EACH, numbers=FURTHER_NUMBERS)
@@ -104,7 +104,7 @@ def training_speed(rows: int) -> list[dict[str, Any]]:
     features, whole = steps["features"], sum(steps.values())
     return [
         {
-            "task": f"training on {taught:,.0f} rows ({_listed(steps)})",
+            "task": f"training on {taught:,.0f} rows, processor time ({_listed(steps)})",
             "seconds": whole,
             "yardstick": "LightGBM's fits of the trials and the last model",
             "yardstick_seconds": fits,
@@ -305,7 +305,10 @@ def _trees_alone(estimator: WinModel, features: pl.DataFrame) -> float:
 
 
 def _train_steps(home: Path) -> dict[str, float]:
-    """Time the steps of a run, and LightGBM's fits of the trials and of the last model within it."""
+    """Count the processor seconds of a run's steps, and of LightGBM's fits of the trials and of the last model within it.
+
+    The clock would count what else the machine does, and more of it against the steps than against the fits.
+    """
     from sqlalchemy.orm import Session
 
     from forecast.history import read_history
@@ -318,7 +321,7 @@ def _train_steps(home: Path) -> dict[str, float]:
         history = read_history(session, until=NOW)
     engine.dispose()
     experiment = read_experiment(Path("models"), "win_probability")
-    watch, fits = Stopwatch(time.perf_counter), _listen_to_fits()
+    watch, fits = Stopwatch(time.process_time), _listen_to_fits()
     run = train_win_model(
         history,
         experiment,
@@ -329,7 +332,7 @@ def _train_steps(home: Path) -> dict[str, float]:
         listener=watch.beside(Listener(step=lambda _: None, trial=lambda *_: None)),
     )
     spent = watch.seconds()
-    began_last = time.perf_counter() - list(spent.values())[-1]
+    began_last = time.process_time() - list(spent.values())[-1]
     counted = [(start, end) for start, end, of_a_trial in fits if of_a_trial or start > began_last]
     built = spent.pop("building snapshots")
     rows = float(run.dataset.keys.height)
@@ -342,10 +345,10 @@ def _listen_to_fits() -> list[tuple[float, float, bool]]:
     train = lgb.train
 
     def timed(parameters: dict[str, Any], *data: Any, **rest: Any) -> lgb.Booster:
-        begun = time.perf_counter()
+        begun = time.process_time()
         booster = train(parameters, *data, **rest)
         if parameters["objective"] == "binary":
-            fits.append((begun, time.perf_counter(), "valid_sets" in rest))
+            fits.append((begun, time.process_time(), "valid_sets" in rest))
         return booster
 
     lgb.train = timed  # type: ignore[assignment]

@@ -14,7 +14,7 @@ from training.gates import Judged
 
 SEGMENTS = ("stage", "team_id", "source", "account_region", "product_id", "campaign_id")
 SEGMENT_ROWS_MIN = 30
-EXPLAINED_ROWS_MAX = 1000
+EXPLAINED_ROWS_MAX = 300
 _AGE_BANDS = (1.0, 30.0, 90.0, 180.0)
 _AGE_NAMES = ("on the first day", "to 30 days", "to 90 days", "to 180 days", "older")
 
@@ -113,7 +113,8 @@ def limits_section(dataset: Dataset, rows: pl.DataFrame) -> str:
 
 def themes_table(model: WinModel, rows: pl.DataFrame, left_out: int) -> str:
     """Tell how many features of each theme are learnt from, and how much each theme moves scores."""
-    parts = model.explain(rows.head(EXPLAINED_ROWS_MAX))[1][:, :-1]
+    spread = rows.gather_every(-(-max(1, rows.height) // EXPLAINED_ROWS_MAX))
+    parts = model.explain(spread)[1][:, :-1]
     themes = [theme_of(name) for name in model.encoding.features]
     moved = {
         theme: float(np.abs(sum(parts[:, i] for i, own in enumerate(themes) if own == theme)).mean())

@@ -24,7 +24,9 @@ CLEARLY = 2.0
 """Standard errors: many choices are tried, and one error would be found by chance in every sixth."""
 PRIOR_ROWS = 20.0
 ROWS_ENOUGH = 200_000
-"""More rows tell a leak, a straight line, or a level, no better."""
+"""More rows tell a leak, a straight line, or a level that moves, no better."""
+LEVEL_ROWS_ENOUGH = 60_000
+"""More rows tell a level that stays no better: it is off by a hundredth in log-odds."""
 MEMBERS_MIN = 3
 MICROSECONDS_A_DAY = 86_400_000_000
 
@@ -237,7 +239,8 @@ def calibrate(model: WinModel, dataset: Dataset, lesson: Lesson, evidence: Evide
     def calibrated(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
         return replace(mix, calibration=choose_calibration(dataset, evidence, evidence.judged.used & rows))
 
-    enough = dataset.thinned(lesson.used, ROWS_ENOUGH, recipe.seed)
+    rows_max = LEVEL_ROWS_ENOUGH if recipe.level_half_life_days is None else ROWS_ENOUGH
+    enough = dataset.thinned(lesson.used, rows_max, recipe.seed)
     level = faded(dataset, lesson.within(enough), recipe.level_half_life_days)
     divided = [rows for _, rows in model.divided(dataset.features)]
     return set_level(_each_mix(model, divided, calibrated), dataset, level, recipe.level_ages_days)

@@ -36,6 +36,7 @@ _DATABASE = "forecast"  # on the embedded server
 _MIGRATION_LOCK = 7_305_001
 _STOPPING_SECONDS = 2
 _BLOCK_BYTES = 256 * 1024
+_MOMENTS = pl.Datetime("us", "UTC")
 _NULL = "\\N"  # in COPY's text format
 _ESCAPED = r"[\\\t\n\r]"
 _ESCAPES = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
@@ -247,8 +248,12 @@ def as_lines(frame: pl.DataFrame) -> bytes:
 
 
 def _tab_separated(frame: pl.DataFrame) -> bytes:
+    # A day alone is its midnight in UTC, and is both written and read in less than half of the time.
+    days = [
+        name for name in frame.select(pl.col(_MOMENTS)).columns if (frame[name].dt.truncate("1d") == frame[name]).all()
+    ]
     buffer = io.BytesIO()
-    frame.write_csv(
+    frame.with_columns(pl.col(days).dt.date()).write_csv(
         buffer,
         include_header=False,
         separator="\t",
@@ -263,9 +268,8 @@ def _is_unescaped(lines: bytes, frame: pl.DataFrame) -> bool:
     """Tell whether no cell holds a letter that COPY takes for one of its own: counting is cheaper than looking for one."""
     letters = np.frombuffer(lines, np.uint8)
     nulls = sum(column.null_count() for column in frame)
-    marks = np.count_nonzero(letters == ord("\t")) + np.count_nonzero(letters == ord("\n"))
-    slashes = np.count_nonzero(letters == ord("\\"))
-    return marks == frame.height * frame.width and slashes == nulls and b"\r" not in lines
+    controls, slashes = np.count_nonzero(letters < ord(" ")), np.count_nonzero(letters == ord("\\"))
+    return bool(controls == frame.height * frame.width and slashes == nulls)
 
 
 def copy_lines(session: Session, table: sa.TableClause, columns: Sequence[str], lines: bytes) -> None:

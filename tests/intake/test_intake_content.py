@@ -68,9 +68,40 @@ def test_a_discount_above_100_percent_is_an_amount(load, stored, discounts, shar
     )
     assert [quote.discount_share for quote in stored(Quote).values()] == shares
     assert (report.rejected, "discount" in report.custom_fields) == (0, shares == [None, None])
-    assert any("goes up to 150, so it is an amount" in warning for warning in report.warnings) == (
+    assert any("goes up to 150, so it is no share" in warning for warning in report.warnings) == (
         shares == [None, None]
     )
+
+
+@pytest.mark.parametrize(
+    ("discounts", "kept"),
+    [
+        (["$15.00", "$0"], [15, 0]),
+        (["20 EUR", ""], [20, None]),
+        (['"¥1,250.00"', "¥90.5"], [1250, 90.5]),
+        (['"1,250"', "90.50"], [1250, 90.5]),
+        (["-50", "0"], [-50, 0]),
+        (["(12.50)", "3"], [-12.5, 3]),
+        (["10%", "$5"], ["10%", "$5"]),
+        (["8折", "SUMMER"], ["8折", "SUMMER"]),
+    ],
+)
+def test_a_discount_that_is_no_share_refuses_no_row(load, stored, discounts, kept):
+    """A discount in money, below zero or in words is kept as it is said, beside the quote."""
+    report = load(
+        _rows("Quote Id,Grand Total,Discount", [f"Q{n},1000,{one}" for n, one in enumerate(discounts)]), kind="quote"
+    )
+    assert report.rejected == 0
+    assert [(quote.discount_share, quote.custom.get("discount")) for quote in stored(Quote).values()] == [
+        (None, one) for one in kept
+    ]
+
+
+@pytest.mark.parametrize("discounts", [["15%", "7.5%"], ["15", "7.5"], ["0.15", "0.075"], ['"15,0"', '"7,5"']])
+def test_a_discount_that_is_a_share_is_one_in_every_writing(load, stored, discounts):
+    """Percent signs, percentages and shares say the same, with a decimal comma too."""
+    load(_rows("Quote Id,Grand Total,Discount", [f"Q{n},1000,{one}" for n, one in enumerate(discounts)]), kind="quote")
+    assert [quote.discount_share for quote in stored(Quote).values()] == [0.15, 0.075]
 
 
 def test_a_column_headed_as_an_id_that_tells_rows_apart_is_the_id(load, stored):

@@ -68,11 +68,44 @@ def test_synonyms_name_only_fields_that_exist():
             "lead",
         ),
         ("quota.csv", "Quota Owner,Start Date,Quota Amount", "quota"),
+        (
+            "x.csv",
+            "Deal ID,Deal Name,Customer,Owner,Stage,Status,Created Date,Close Date,Amount,Order Number,Order Date,Invoice Amount",
+            "opportunity",
+        ),
+        ("x.csv", "Order Number,Order Date,Customer,Amount,Sales Rep,Status,Opportunity ID,Opportunity Name", "order"),
+        ("x.csv", "商机编号,商机名称,客户名称,负责人,销售阶段,商机金额,订单编号,下单日期,订单金额", "opportunity"),
+        ("x.csv", "Quote Number,Quote Date,Opportunity Name,Account Name,Grand Total,Stage,Close Date", "quote"),
     ],
 )
 def test_the_kind_is_told_by_the_headings(name, headings, kind):
     """Files as people have them say by their headings what they hold."""
     assert recognise_kind(headings.split(","), name) == kind
+
+
+def test_deals_beside_their_orders_keep_the_fields_of_deals():
+    """Total amount and win/loss are the deal's; what is the order's alone becomes custom fields."""
+    headings = [
+        "Opportunity",
+        "Account",
+        "Total Amount",
+        "Win/Loss",
+        "Sales Stage",
+        "Expected Close",
+        "Order Status",
+        "Booking Date",
+    ]
+    assert recognise_kind(headings, "x.csv") == "opportunity"
+    assert list(match_columns("opportunity", headings, Mapping()).columns.values()) == [
+        "name",
+        "account_id",
+        "amount",
+        "status",
+        "stage",
+        "expected_close_on",
+        "custom.order_status",
+        "custom.booking_date",
+    ]
 
 
 def test_a_file_of_no_kind_is_refused_with_the_kinds():

@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 from conftest import NOW
+from polars.testing import assert_frame_equal
 
-from forecast.intake import import_files
+from forecast.intake import Mapping, import_files, sales_lines
+from forecast.intake.files import open_tables
+from forecast.intake.sales_lines import split_sales_lines
 from forecast.records import Order, OrderLine
 
 HEADINGS = "Invoice,Stock Code,Quantity,Invoice Date,Price,Customer ID,Country\n"
@@ -104,3 +108,32 @@ def test_orders_that_say_nothing_of_customers_are_named(load_sheet):
     assert "no column names account_id, ordered_at, without" in " ".join(report.warnings)
     (report,) = load_sheet("subscriber,billing date,fee\nS1,2024-01-05,20\nS2,2024-01-06,30\n")
     assert "no column names" not in " ".join(report.warnings)
+
+
+def test_an_order_is_whole_wherever_its_lines_stand(tmp_path, monkeypatch):
+    """Lines of one order far apart in a long sheet are added up as if they stood together."""
+    monkeypatch.setattr(sales_lines, "_PARTS_AT_ONCE", 2)  # else only a sheet of a million rows comes to it
+    place = pl.int_range(180_000, eager=True)
+    order = place // 2 % 30_000
+    sheet = pl.DataFrame(
+        {
+            "Invoice": order,
+            "Invoice Date": "2024-01-05",
+            "Customer ID": order % 700,
+            "Stock Code": place % 11,
+            "Quantity": place % 5 + 1,
+            "Price": (place % 7) * 1.25,
+        }
+    )
+    sheet.write_parquet(tmp_path / "sales.parquet")
+    (table,) = open_tables(tmp_path / "sales.parquet", tmp_path)
+    orders, lines = (part for part, _ in split_sales_lines(table, Mapping(kind="order"), tmp_path))
+    assert pl.scan_csv(lines.content).select(pl.len()).collect().item() == 180_000
+    found = pl.read_csv(orders.content).select("Invoice", "Customer ID", "amount")
+    worth = (pl.col("Quantity") * pl.col("Price")).sum().alias("amount")
+    assert_frame_equal(
+        found,
+        sheet.group_by("Invoice", "Customer ID").agg(worth).select(found.columns),
+        check_row_order=False,
+        check_dtypes=False,
+    )

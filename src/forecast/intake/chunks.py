@@ -14,12 +14,13 @@ class Chunk:
 
     `frame` has a column a heading and `ROW`, the row's number as a spreadsheet counts (the first line is row 1). `ragged`
     are the rows with a wrong number of cells or a quotation mark that is never closed, by number. `is_stripped` says that no
-    cell begins or ends with white space; false says nothing.
+    cell begins or ends with white space, `is_plain` that none holds a zero byte or an apostrophe; false says nothing.
     """
 
     frame: pl.DataFrame
     ragged: dict[int, list[str]]
     is_stripped: bool = False
+    is_plain: bool = False
 
     @property
     def read(self) -> int:

@@ -34,7 +34,11 @@ FieldType = Literal[
 ]
 ID_CHARACTERS_MAX = 200
 _MOMENT = pl.Datetime("us", "UTC")
-_PLAIN_NUMBER = r"^[+-]?\d{1,18}(\.\d+)?$"
+_DIGITS = r"^[+-]?\d{1,18}$"
+_SAMPLE = 1000
+_SLOW: frozenset[FieldType] = frozenset(
+    {"word", "date", "moment", "date_text", "moment_text"}
+)  # to look a text up is faster
 _DATE_FORMATS = {
     "ymd": ("%Y-%m-%d", "%Y/%m/%d"),
     "dmy": ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y"),
@@ -83,11 +87,27 @@ class Column:
     refused: Mapping[str, RefusedValueError]
 
 
-def read_column(texts: pl.Series, reading: Reading) -> Column:
-    """Read a column of texts, stripped and null where empty."""
+def read_column(texts: pl.Series, reading: Reading, *, is_plain: bool = False) -> Column:
+    """Read a column of texts, stripped and null where empty; those that are plain hold no zero byte and no apostrophe."""
+    if reading.type in _SLOW and _repeats(texts):
+        return _read_distinct(texts, reading)
     if reading.words:
         texts = _translated(texts, reading.words)
-    return _READERS[reading.type](texts, reading)
+    return (_PLAIN_READERS if is_plain else _READERS)[reading.type](texts, reading)
+
+
+def _repeats(texts: pl.Series) -> bool:
+    """Tell whether most of some texts from all over the column come again among them."""
+    some = texts.gather_every(len(texts) // _SAMPLE + 1)
+    return some.n_unique() * 2 < len(some)
+
+
+def _read_distinct(texts: pl.Series, reading: Reading) -> Column:
+    """Read every distinct text once."""
+    distinct = texts.unique().drop_nulls()
+    column = read_column(distinct, reading)
+    values = texts.replace_strict(distinct, column.values, default=None, return_dtype=column.values.dtype)
+    return Column(values, column.refused)
 
 
 def _translated(texts: pl.Series, words: Mapping[str, str]) -> pl.Series:
@@ -122,6 +142,10 @@ def _each(texts: pl.Series, fast: pl.Series, read: Callable[[str], Any]) -> Colu
     return Column(fast, refused)
 
 
+def _read_plain_text(texts: pl.Series, _: Reading) -> Column:
+    return Column(texts, {})
+
+
 def _read_text(texts: pl.Series, _: Reading) -> Column:
     has_zero = texts.str.contains("\x00", literal=True)
     if not has_zero.any():
@@ -131,15 +155,21 @@ def _read_text(texts: pl.Series, _: Reading) -> Column:
     return Column(unguarded(_without(texts, refused)), refused)
 
 
+def _read_plain_reference(texts: pl.Series, reading: Reading) -> Column:
+    return _prefixed(_short(Column(texts, {})), reading)
+
+
 def _read_reference(texts: pl.Series, reading: Reading) -> Column:
-    column = _short_text(texts, reading)
+    return _prefixed(_short(_read_text(texts, reading)), reading)
+
+
+def _prefixed(column: Column, reading: Reading) -> Column:
     if not reading.prefix:
         return column
     return Column(pl.Series(column.values.name, [reading.prefix]) + column.values, column.refused)
 
 
-def _short_text(texts: pl.Series, reading: Reading) -> Column:
-    column = _read_text(texts, reading)
+def _short(column: Column) -> Column:
     is_long = column.values.str.len_bytes() > ID_CHARACTERS_MAX  # cheaper to tell than characters, which are fewer
     if not is_long.any():
         return column
@@ -182,10 +212,14 @@ def _read_apart(texts: pl.Series, reading: Reading, own_unit: str) -> Column:
 
 
 def _read_scaled(texts: pl.Series, reading: Reading) -> Column:
-    plain = texts.str.contains(_PLAIN_NUMBER) if reading.decimal_mark == "." else texts.str.contains(r"^[+-]?\d{1,18}$")
-    fast = texts.set(~plain, None).cast(pl.Float64, strict=False)
+    fast = _cast_number(texts if reading.decimal_mark == "." else texts.set(~texts.str.contains(_DIGITS), None))
     column = _each(texts, fast, partial(values.read_number, decimal_mark=reading.decimal_mark))
     return _within(texts, Column(_scaled(column.values, reading.factor), column.refused), reading.bounds)
+
+
+def _cast_number(texts: pl.Series) -> pl.Series:
+    numbers = texts.cast(pl.Float64, strict=False)
+    return numbers.set(~numbers.is_finite(), None)
 
 
 def _scaled(numbers: pl.Series, factor: float) -> pl.Series:
@@ -238,10 +272,10 @@ def _read_moment(texts: pl.Series, reading: Reading) -> Column:
     if reading.epoch_unit:
         return _read_epoch(texts, reading)
     ways = [partial(_strptime, formats=_ZONED_FORMATS, dtype=_MOMENT), partial(_read_local, reading=reading)]
-    fast = pl.Series(texts.name, [None], dtype=_MOMENT).new_from_index(0, len(texts))
-    for way in ways if ways[0](texts.drop_nulls().head(1)).count() else reversed(ways):
-        if fast.null_count() > texts.null_count():
-            fast = fast.zip_with(fast.is_not_null(), way(texts.set(fast.is_not_null(), None)))
+    likely, other = ways if ways[0](texts.drop_nulls().head(1)).count() else reversed(ways)
+    fast = likely(texts)
+    if fast.null_count() > texts.null_count():
+        fast = fast.zip_with(fast.is_not_null(), other(texts.set(fast.is_not_null(), None)))
     return _each(texts, fast, partial(values.read_moment, date_order=reading.date_order, zone=reading.zone))
 
 
@@ -331,4 +365,9 @@ _READERS: Mapping[FieldType, Callable[[pl.Series, Reading], Column]] = {
     "date_text": _read_date_text,
     "moment_text": _read_moment_text,
     "list": _read_list,
+}
+_PLAIN_READERS: Mapping[FieldType, Callable[[pl.Series, Reading], Column]] = {
+    **_READERS,
+    "text": _read_plain_text,
+    "reference": _read_plain_reference,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from forecast.intake import vocabulary
+from forecast.intake import survey, vocabulary
 from forecast.intake.endings import STATUSES, StatusWord
 from forecast.intake.recognition import custom_target
 from forecast.intake.statuses import ENDS
@@ -82,21 +82,37 @@ def _is_id(column: SeenColumn, rows: int) -> bool:
 
 
 def with_discounts(seen: Sequence[SeenColumn]) -> tuple[list[SeenColumn], tuple[str, ...]]:
-    """Keep a discount that is an amount of money as a custom field: no share of the price is above 100 percent."""
-    found = next((one for one in seen if one.field == _DISCOUNT and _is_amount(one)), None)
-    if found is None:
+    """Keep a discount that is no share of the price as a custom field: none of its rows is refused."""
+    found = next((one for one in seen if one.field == _DISCOUNT and one.heading not in one.mapping.columns), None)
+    why = found and _no_share(found)
+    if found is None or why is None:
         return list(seen), ()
     field = custom_target(found.heading, {one.field for one in seen})
     sentence = (
-        f'"{found.heading}" goes up to {found.tally.greatest:.15g}, so it is an amount and no share of the price; '
-        f"it is kept as {field}, or set the column to {_DISCOUNT} in a mapping"
+        f'"{found.heading}" {why}, so it is no share of the price; it is kept as {field}, '
+        f"or set the column to {_DISCOUNT} in a mapping"
     )
-    return [replace(one, field=field) if one is found else one for one in seen], (sentence,)
+    kept = replace(found, field=field)
+    if found.tally["percent"]:  # as a number, 10% and 10 would be 0.1 and 10
+        kept = replace(kept, mapping=replace(found.mapping, types={**found.mapping.types, str(kept.custom): "text"}))
+    return [kept if one is found else one for one in seen], (sentence,)
 
 
-def _is_amount(column: SeenColumn) -> bool:
-    has_percent = "%" in column.heading or "％" in column.heading
-    return column.tally.greatest > _PERCENT_MAX and not has_percent and column.heading not in column.mapping.columns
+def _no_share(column: SeenColumn) -> str | None:
+    """Say why a discount can't be a share of the price, nothing where it can."""
+    tally = column.tally
+    if (tally["number"] + tally["missing"]) * 2 < tally["count"]:
+        return "is written in words for the most part"
+    if "%" in column.heading or "％" in column.heading:
+        return None
+    if tally["money"]:
+        return "is in money"
+    mark = column.mapping.decimal_mark or survey.decimal_mark(tally)[0]
+    if tally["grouped_comma" if mark == "." else "grouped_point"]:
+        return "goes beyond 1,000"
+    if tally.greatest > _PERCENT_MAX:
+        return f"goes up to {tally.greatest:.15g}"
+    return "goes below 0" if tally["negative"] else None
 
 
 def ending_doubts(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> Iterator[str]:

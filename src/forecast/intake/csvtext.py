@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from forecast.errors import FileError
 from forecast.intake.chunks import Chunk, make_chunk
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 6 << 20
 _RECORD_BYTES_MAX = 64 << 20
 _QUOTE, _NEWLINE, _RETURN, _SPACE = b'"\n\r '
 _BLANKS = (b"\t", b"\v", b"\f")
@@ -23,12 +23,13 @@ _WIDE_BLANKS = (b"\xc2\x85", b"\xc2\xa0", b"\xe1\x9a\x80", b"\xe2\x80", b"\xe2\x
 
 @dataclass(frozen=True)
 class _Clean:
-    """Whole records whose quotation marks are in order: where each ends, how many cells it has, and if all are stripped."""
+    """Whole records whose quotation marks are in order: where each ends, how many cells it has, and what is in none of them."""
 
     data: bytes
     ends: NDArray[np.int64]
     widths: NDArray[np.int32]
     is_stripped: bool
+    is_plain: bool
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,9 @@ def _clean(data: bytes, separator: str) -> _Clean | None:
     # A line break in a cell may be at its edge.
     may_be = b"\r" not in data and int(np.count_nonzero(kinds == _NEWLINE)) == breaks.size
     edges = _edges(places, kinds, inside) if has_quotes else places
-    is_stripped = may_be and _are_stripped(data, letters, edges, marks[: letters.size])
-    return _Clean(data[: letters.size], places[breaks], widths, is_stripped)
+    is_stripped = may_be and _are_stripped(data, letters, edges)
+    is_plain = b"\0" not in data and b"'" not in data
+    return _Clean(data[: letters.size], places[breaks], widths, is_stripped, is_plain)
 
 
 def _quotes_in_order(letters: NDArray[np.uint8], quotes: NDArray[np.int64], separator: int) -> bool:
@@ -137,22 +139,22 @@ def _returns_in_order(letters: NDArray[np.uint8], places: NDArray[np.int64], ins
     return bool((before >= 0).all() and inside[before].all())
 
 
-def _are_stripped(data: bytes, letters: NDArray[np.uint8], edges: NDArray[np.int64], marks: NDArray[np.bool_]) -> bool:
+def _are_stripped(data: bytes, letters: NDArray[np.uint8], edges: NDArray[np.int64]) -> bool:
     """Tell whether surely no cell begins or ends with white space.
 
     Args:
         data: the text, of which `letters` are the first.
         letters: of whole records.
-        edges: where cells begin and end.
-        marks: letters that may be an edge.
+        edges: where cells begin and end, the last at the last letter.
     """
     rare = _BLANKS if data.isascii() else _BLANKS + _WIDE_BLANKS
     if data.startswith(b" ") or any(blank in data for blank in rare):
         return False
-    spaces = letters == _SPACE
-    beside = [np.flatnonzero(spaces[1:] & marks[:-1]), np.flatnonzero(spaces[:-1] & marks[1:]) + 1]
-    # Most are within a cell: "visit, with the engineer".
-    return not any(np.equal(edges[np.searchsorted(edges, found)], found).any() for found in beside)
+    beside = (
+        letters[edges - 1],
+        letters[edges[:-1] + 1],
+    )  # before an edge at the very start comes the last letter, a line's end
+    return not any((found == _SPACE).any() for found in beside)
 
 
 def _edges(places: NDArray[np.int64], kinds: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -183,7 +185,7 @@ def _clean_chunk(piece: _Clean, separator: str, headings: Sequence[str], before:
         lengths = piece.ends + 1 - starts
         data = letters[np.repeat(kept, lengths)].tobytes()
     chunk = make_chunk(_frame(data, separator, headings), pl.Series(numbers[kept], dtype=pl.Int64), ragged)
-    return replace(chunk, is_stripped=piece.is_stripped)
+    return replace(chunk, is_stripped=piece.is_stripped, is_plain=piece.is_plain)
 
 
 def _one(line: bytes, separator: str) -> list[str]:

@@ -206,7 +206,7 @@ def _question(kind: str, field: str) -> Question | None:
     asked: dict[FieldType, Question] = {
         "number": "number",
         "integer": "number",
-        "share": "custom",  # a discount may turn out to be an amount
+        "share": "share",
         "date": "date",
         "moment": "date",
         "word": "word",

@@ -9,6 +9,7 @@ from forecast.intake.mapping import CUSTOM, IGNORE, custom_name
 from forecast.intake.mapping import Mapping as ColumnMapping
 
 _LEAST_SCORE = 0.5
+_NEAR_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Matched:
 
 
 def recognise_kind(headings: Sequence[str], title: str) -> str:
-    """Tell the kind of a file by its headings; its title decides only what they leave open.
+    """Tell the kind of a file by its headings, of two that fit about as well that whose id comes first; its title is a weak hint.
 
     Raises:
         MappingError: no kind fits, or two fit alike.
@@ -30,11 +31,23 @@ def recognise_kind(headings: Sequence[str], title: str) -> str:
     (best, kind), (second, other) = scores[:2]
     if best < _LEAST_SCORE:
         found = "the headings " + ", ".join(headings[:12])[:200] + " name no kind of record"
-    elif best - second < 0.1:
-        found = f"the headings fit {kind} and {other} alike"
-    else:
+    elif second >= _NEAR_SHARE * best and (first := _first_identified((kind, other), headings)):
+        return first
+    elif best - second >= 0.1:
         return kind
+    else:
+        found = f"the headings fit {kind} and {other} alike"
     raise MappingError(f"{title}: {found}; say which it is with --as, one of {', '.join(vocabulary.KINDS)}")
+
+
+def _first_identified(kinds: Collection[str], headings: Sequence[str]) -> str | None:
+    """Give the kind whose own id comes first, where both are named: deals may name their orders, and orders their deals."""
+    identified = []
+    for heading in headings:
+        known = [(kind, vocabulary.match_heading(kind, heading)) for kind in kinds]
+        own = [kind for kind, match in known if match and match.field == "external_id"]
+        identified += own if len(own) == 1 else []
+    return identified[0] if set(identified) == set(kinds) else None
 
 
 def _score(kind: str, headings: Sequence[str], title: str) -> float:

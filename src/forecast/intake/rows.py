@@ -35,7 +35,7 @@ class TypedRows:
 def typed_rows(chunk: Chunk, plan: Plan, imported_at: datetime) -> TypedRows:
     """Read a chunk as its plan says; `imported_at` is when a record flagged as deleted without a moment was."""
     texts = with_constants(chunk.texts, plan.constants)
-    frame, troubles = read_fields(texts, plan)
+    frame, troubles = read_fields(texts, plan, is_plain=chunk.is_plain and not plan.constants)
     before = frame
     words = {word: ours for word, ours in _stage_words(plan).items() if ours}
     frame, undecided = decide_statuses(frame, plan.kind, words, zone=plan.mapping.timezone or "UTC")
@@ -58,12 +58,12 @@ def _stage_words(plan: Plan) -> dict[str, str]:
     return {**vocabulary.status_words(plan.kind), **{vocabulary.word_key(word): ours for word, ours in own.items()}}
 
 
-def read_fields(texts: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, dict[int, Trouble]]:
-    """Read every column; give the first trouble of each row by its place in the frame."""
+def read_fields(texts: pl.DataFrame, plan: Plan, *, is_plain: bool = False) -> tuple[pl.DataFrame, dict[int, Trouble]]:
+    """Read every column; give the first trouble of each row by its place in the frame; `is_plain` as of a chunk."""
     read = {}
     troubles: dict[int, Trouble] = {}
     for reading in plan.readings:
-        column = read_column(texts[reading.heading], reading)
+        column = read_column(texts[reading.heading], reading, is_plain=is_plain)
         read[reading.field] = column.values
         if column.refused:
             bad = texts[reading.heading].is_in(list(column.refused)) & column.values.is_null()
@@ -162,12 +162,15 @@ def _with_custom(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     names = [f"{CUSTOM}{name}" for name in sorted(plan.customs, key=lambda name: (len(name.encode()), name.encode()))]
     if not names:
         return frame
+    if not any(frame[name].null_count() for name in names):
+        whole = pl.struct(pl.col(name).alias(name.removeprefix(CUSTOM)) for name in names).struct.json_encode()
+        return frame.with_columns(custom=whole).drop(names)
     entries = [
         pl.lit(f"{json.dumps(name.removeprefix(CUSTOM), ensure_ascii=False)}:") + _json_text(frame[name])
         for name in names
     ]
     inside = pl.concat_str(entries, separator=",", ignore_nulls=True)
-    return frame.with_columns(custom=pl.lit("{") + inside + pl.lit("}")).drop(names)
+    return frame.with_columns(custom=pl.concat_str(pl.lit("{"), inside, pl.lit("}"))).drop(names)
 
 
 def _json_text(column: pl.Series) -> pl.Expr:

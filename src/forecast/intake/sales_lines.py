@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from forecast.intake import vocabulary
-from forecast.intake.columns import read_column
+from forecast.intake.columns import Reading, read_column
 from forecast.intake.files import TableFile, read_chunks
 from forecast.intake.mapping import IGNORE
 from forecast.intake.mapping import Mapping as ColumnMapping
@@ -20,6 +20,10 @@ from forecast.intake.recognition import custom_target, match_columns
 _KEPT = ("account_id", "ordered_at", "opportunity_id", "owner_id", "currency", "region", "channel")
 _LINE_FIELDS = ("product_id", "quantity", "unit_price", "amount")
 _AGREE_SHARE = 0.99
+_PARTS_AT_ONCE = 16
+_OWN = "\0"  # no heading can begin so
+_SUMMED = f"{_OWN}worth"
+_AGREEING = {"account_id": f"{_OWN}account", "ordered_at": f"{_OWN}moment"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,35 +43,28 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
     columns = _find_columns(table, mapping)
     if columns is None or not _repeats(table, columns):
         return [(table, mapping)]
-    chunks = list(read_chunks(table))
-    texts = pl.concat([chunk.texts for chunk in chunks])
-    ordered = texts.filter(pl.col(columns.order_id).is_not_null())
-    if not _agrees(ordered, columns, ("account_id", "ordered_at")):
-        return [(table, mapping)]
     lines = _line_columns(table, columns)
     line_mapping = replace(
         mapping, kind="order_line", columns={heading: lines.get(heading, IGNORE) for heading in table.headings}
     )
-    orders, told = _orders(ordered, _line_amounts(table, ordered, columns, line_mapping), columns)
+    line_part = replace(_part(table, folder, part="lines"), headings=tuple(lines))
+    readings = make_plan(table, read_chunks(table), line_mapping, {}).readings
+    found = _read_lines(table, columns, readings, line_part)
+    if not _agrees(found.orders):
+        return [(table, mapping)]
+    orders, told = _with_amounts(found.orders, is_summed="amount" not in columns.line)
     said = (
         *table.warnings,
-        f"{ordered.height} rows are lines of {orders.height} orders, whose amounts are {told}",
-        *(
-            [f"{rows} rows name no order: they are stored as lines of none"]
-            if (rows := texts.height - ordered.height)
-            else []
-        ),
+        f"{found.lines} rows are lines of {orders.height} orders, whose amounts are {told}",
+        *([f"{found.lone} rows name no order: they are stored as lines of none"] if found.lone else []),
     )
-    misshapen = [cells for chunk in chunks for cells in chunk.ragged.values()]
     fields = {columns.order_id: "external_id", **{heading: field for field, heading in columns.order.items()}}
     known = {heading: fields.get(heading, heading) for heading in orders.columns}
-    order_mapping = replace(mapping, kind="order", decimal_mark=".", columns=known)
+    order_part = replace(_part(table, folder, part="orders"), headings=tuple(known), warnings=said)
+    orders.write_csv(order_part.content)
     return [
-        (_written(table, orders, folder, part="orders", said=said), order_mapping),
-        (
-            _written(table, texts.select(list(lines)), folder, part="lines", misshapen=misshapen),
-            replace(line_mapping, columns=lines),
-        ),
+        (order_part, replace(mapping, kind="order", decimal_mark=".", columns=known)),
+        (line_part, replace(line_mapping, columns=lines)),
     ]
 
 
@@ -107,72 +104,124 @@ def _repeats(table: TableFile, columns: _Columns) -> bool:
     return any(ids.n_unique() < len(ids) for ids in first)
 
 
-def _agrees(texts: pl.DataFrame, columns: _Columns, fields: tuple[str, ...]) -> bool:
-    """Tell whether rows of one order agree in the columns of these fields."""
-    headings = [columns.order[field] for field in fields]
-    orders = texts.group_by(columns.order_id).agg(pl.col(headings).n_unique())
-    return orders.filter(pl.all_horizontal(pl.col(headings) == 1)).height >= _AGREE_SHARE * orders.height
+@dataclass(frozen=True)
+class _Read:
+    """What a sheet holds: a row an order, as `_orders_of` gives them; lines of orders, and lines of none."""
+
+    orders: pl.DataFrame
+    lines: int
+    lone: int
 
 
-def _line_amounts(table: TableFile, texts: pl.DataFrame, columns: _Columns, mapping: ColumnMapping) -> pl.DataFrame:
-    """Read what each line says of its value: `order_id` and those of `amount, quantity, unit_price` that are there."""
-    plan = make_plan(table, read_chunks(table), mapping, {})
+def _read_lines(table: TableFile, columns: _Columns, readings: Sequence[Reading], part: TableFile) -> _Read:
+    """Write the lines of a sheet as a table of their own, and add up their orders on the way.
+
+    Rows of a wrong number of cells are written wider than the others, so that they are refused.
+    """
+    orders: list[pl.DataFrame] = []
+    lines = lone = 0
+    with part.content.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(part.headings)
+        for chunk in read_chunks(table):
+            chunk.texts.select(part.headings).write_csv(file, include_header=False)
+            writer.writerows([*cells, *[""] * (len(part.headings) + 1 - len(cells))] for cells in chunk.ragged.values())
+            named = chunk.texts.filter(pl.col(columns.order_id).is_not_null())
+            lines, lone = lines + named.height, lone + chunk.texts.height - named.height
+            orders.append(_orders_of(named, columns, readings))
+            if len(orders) == _PARTS_AT_ONCE:
+                orders = [_together(orders, columns)]
+    return _Read(_together(orders, columns), lines, lone)
+
+
+def _orders_of(texts: pl.DataFrame, columns: _Columns, readings: Sequence[Reading]) -> pl.DataFrame:
+    """Give a row an order of some lines: what it says first, and of `_SUMMED` and each of `_AGREEING` what tells if lines agree."""
+    worth = _worth(texts, readings).alias(_SUMMED)
+    agreeing = [texts[columns.order[field]].alias(name) for field, name in _AGREEING.items()]
+    by_order = texts.with_columns(worth, *agreeing).group_by(columns.order_id, maintain_order=True)
+    told = [
+        expression
+        for name in (_SUMMED, *_AGREEING.values())
+        for expression in (
+            pl.col(name).min().alias(f"{name} low"),
+            pl.col(name).max().alias(f"{name} high"),
+            pl.col(name).count().alias(f"{name} count"),
+        )
+    ]
+    sums = pl.col(_SUMMED).sum().alias(f"{_SUMMED} sum"), pl.len().alias(f"{_SUMMED} lines")
+    return by_order.agg(pl.col(_kept(columns)).first(), pl.col(_SUMMED).first(), *told, *sums)
+
+
+def _together(parts: Sequence[pl.DataFrame], columns: _Columns) -> pl.DataFrame:
+    """Join what parts of a sheet say of the same orders."""
+    own = pl.selectors
+    return (
+        pl.concat(parts, how="diagonal")
+        .group_by(columns.order_id, maintain_order=True)
+        .agg(
+            pl.col(_kept(columns)).first(),
+            pl.col(_SUMMED).first(),
+            (own.starts_with(_OWN) & own.ends_with(" low")).min(),
+            (own.starts_with(_OWN) & own.ends_with(" high")).max(),
+            (own.starts_with(_OWN) & own.ends_with(" count", " sum", " lines")).sum(),
+        )
+    )
+
+
+def _kept(columns: _Columns) -> list[str]:
+    return list(dict.fromkeys(columns.order.values()))
+
+
+def _worth(texts: pl.DataFrame, readings: Sequence[Reading]) -> pl.Series:
+    """Read what each line is worth: its amount, else quantity times price."""
     read = {
         reading.field: read_column(texts[reading.heading], reading).values.cast(pl.Float64)
-        for reading in plan.readings
+        for reading in readings
         if reading.field in ("amount", "quantity", "unit_price")
     }
-    return pl.DataFrame({"order_id": texts[columns.order_id], **read})
+    return read["amount"] if "amount" in read else read["quantity"] * read["unit_price"]
 
 
-def _orders(texts: pl.DataFrame, values: pl.DataFrame, columns: _Columns) -> tuple[pl.DataFrame, str]:
-    """Give a row an order, as text, and how its amount was found.
-
-    An amount that all lines of an order repeat is the order's own.
-    """
-    worth, told = pl.col("amount"), "those of the lines, added up"
-    if "amount" not in values.columns:
-        worth, told = pl.col("quantity") * pl.col("unit_price"), "quantity times price, added up"
-    amount = pl.when(worth.is_not_null().any()).then(worth.sum()).otherwise(None)
-    if "amount" in values.columns and _is_of_the_order(values):
-        amount, told = worth.first(), "the one that all lines repeat"
-    sums = values.group_by("order_id", maintain_order=True).agg(amount.round(4).alias("amount"))
-    kept = list(dict.fromkeys(columns.order.values()))
-    first = texts.group_by(columns.order_id, maintain_order=True).agg(pl.col(kept).first())
-    return first.with_columns(sums["amount"].alias("amount")), told
+def _same(name: str) -> pl.Expr:
+    """Tell whether all lines of an order say the same, or all nothing."""
+    count, lines = pl.col(f"{name} count"), pl.col(f"{_SUMMED} lines")
+    return ((count == lines) & (pl.col(f"{name} low") == pl.col(f"{name} high"))) | (count == 0)
 
 
-def _is_of_the_order(values: pl.DataFrame) -> bool:
-    several = values.group_by("order_id").agg(pl.len(), same=pl.col("amount").n_unique() == 1).filter(pl.col("len") > 1)
-    return several["same"].sum() >= _AGREE_SHARE * several.height
+def _agrees(orders: pl.DataFrame) -> bool:
+    """Tell whether rows of one order agree in its customer and its moment."""
+    return orders.filter(*map(_same, _AGREEING.values())).height >= _AGREE_SHARE * orders.height
 
 
-def _written(
-    table: TableFile,
-    rows: pl.DataFrame,
-    folder: Path,
-    *,
-    part: str,
-    said: tuple[str, ...] = (),
-    misshapen: Sequence[Sequence[str]] = (),
-) -> TableFile:
-    """Write a part of a sheet; rows of a wrong number of cells come last, wider than the part, so that they are refused."""
+def _with_amounts(orders: pl.DataFrame, *, is_summed: bool) -> tuple[pl.DataFrame, str]:
+    """Give the orders with their amounts, and how those were found; an amount that all lines repeat is the order's own."""
+    several = orders.filter(pl.col(f"{_SUMMED} lines") > 1)
+    if is_summed:
+        told = "quantity times price, added up"
+    elif several.filter(_same(_SUMMED)).height >= _AGREE_SHARE * several.height:
+        return _named(orders, pl.col(_SUMMED)), "the one that all lines repeat"
+    else:
+        told = "those of the lines, added up"
+    return _named(orders, pl.when(pl.col(f"{_SUMMED} count") > 0).then(pl.col(f"{_SUMMED} sum").round(4))), told
+
+
+def _named(orders: pl.DataFrame, amount: pl.Expr) -> pl.DataFrame:
+    return orders.with_columns(amount=amount).select(~pl.selectors.starts_with(_OWN))
+
+
+def _part(table: TableFile, folder: Path, *, part: str) -> TableFile:
+    """Give a table for a part of a sheet, to be written."""
     named = f"{table.part} {part}".strip()
     digest = hashlib.sha256(f"{table.sha256} {named}".encode()).hexdigest()
-    path = folder / f"{digest}.csv"
-    rows.write_csv(path)
-    with path.open("a", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([*cells, *[""] * (rows.width + 1 - len(cells))] for cells in misshapen)
     return replace(
         table,
         part=named,
-        content=path,
+        content=folder / f"{digest}.csv",
         form="csv",
         separator=",",
         sheet="",
-        headings=tuple(rows.columns),
         heading_row=1,
         unnamed=frozenset(),
-        warnings=said,
+        warnings=(),
         sha256=digest,
     )

@@ -1,6 +1,7 @@
 """The status of a record, decided by whatever a file says of its end."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 import polars as pl
 
@@ -35,11 +36,7 @@ def decide_statuses(
         *([pl.col("status")] if "status" in given else []),
         *([pl.when(pl.col("won_at").is_not_null()).then(pl.lit(won))] if "won_at" in given else []),
         *([pl.when(pl.col("lost_at").is_not_null()).then(pl.lit(lost))] if "lost_at" in given else []),
-        *(
-            [_stage_status(frame["stage"], {word: status for word, status in words.items() if status in {won, lost}})]
-            if "stage" in given
-            else []
-        ),
+        *(_stage_status(frame["stage"], words, ends={won, lost}) if "stage" in given else ()),
         *([pl.when(~pl.col("is_active")).then(pl.lit(lost))] if "is_active" in given else []),
         *([pl.when(~pl.col("is_won") & closed).then(pl.lit(lost))] if given & ENDS == {"is_won", "closed_at"} else []),
     ]
@@ -59,12 +56,12 @@ def _flags(given: set[str], won: str, lost: str) -> list[pl.Expr]:
     return flags
 
 
-def _stage_status(stages: pl.Series, words: Mapping[str, str]) -> pl.Series:
-    distinct = stages.drop_nulls().unique().to_list()
-    known = {stage: words.get(vocabulary.word_key(stage)) for stage in distinct}
-    return stages.replace_strict(
-        list(known), pl.Series(list(known.values()), dtype=pl.String), default=None, return_dtype=pl.String
-    )
+def _stage_status(stages: pl.Series, words: Mapping[str, str], *, ends: AbstractSet[str]) -> Iterator[pl.Series]:
+    """Give the statuses of stages that tell an end, empty where a stage is on the way; nothing where all are."""
+    found = {stage: words.get(vocabulary.word_key(stage)) for stage in stages.unique().drop_nulls()}
+    known = {stage: status for stage, status in found.items() if status in ends}
+    if known:
+        yield stages.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.String)
 
 
 def _undecided(frame: pl.DataFrame) -> dict[int, Trouble]:

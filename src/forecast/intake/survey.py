@@ -11,7 +11,7 @@ from forecast.intake import vocabulary
 from forecast.intake.mapping import CUSTOM
 from forecast.intake.mapping import Mapping as ColumnMapping
 
-Question = Literal["number", "date", "custom", "word"]
+Question = Literal["number", "share", "date", "custom", "word"]
 
 _TEXT = pl.col("text")
 _COUNT = pl.col("count")
@@ -22,6 +22,7 @@ _CLOCK = r"(T|\s)\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?([AaPp][Mm])?\s?(Z|UTC|[+-]\
 _CURRENCY = r"([¥￥$€£]|(USD|EUR|GBP|CNY|RMB|JPY|CHF|AUD|CAD|HKD|INR|SEK|NOK|DKK|SGD|BRL)\b)"
 _DIGITS = r"(\d{1,15}|\d{1,3}([,. ']\d{2,3})*[,. ']\d{3})([.,]\d+)?"
 _SIGNED = rf"[-+]?{_CURRENCY}?\s?[-+]?{_DIGITS}\s?([万亿]?元?|%|{_CURRENCY})"
+_MONEY = r"[¥￥$€£₹₩₽元万亿]|\b(USD|EUR|GBP|CNY|RMB|JPY|CHF|AUD|CAD|HKD|INR|SEK|NOK|DKK|SGD|BRL)\b"
 _NUMBER = rf"^({_SIGNED}|\({_SIGNED}\))$"
 _LEADING_ZERO = r"^[-+]?0\d"
 _YEAR_LAST = r"^(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}(\D|$)"
@@ -113,12 +114,27 @@ def _type_marks() -> dict[str, pl.Expr]:
     }
 
 
+@cache
+def _share_marks() -> dict[str, pl.Expr]:
+    # What tells an amount of money from a share.
+    return {
+        "money": _TEXT.str.contains(_MONEY),
+        "percent": _TEXT.str.contains("[%％]"),
+        "negative": _TEXT.str.contains(r"^\W*[-−]\W*\d|^\("),
+        "grouped_comma": _DIGITS_ONLY.str.contains(r"^[1-9]\d{0,2}(,\d{3})+(\.\d*)?$"),
+        "grouped_point": _DIGITS_ONLY.str.contains(r"^[1-9]\d{0,2}(\.\d{3})+(,\d*)?$"),
+    }
+
+
 def _marks(question: Question) -> dict[str, pl.Expr]:
     if question == "number":
         return _number_marks()
     if question == "date":
         return _date_marks()
-    return {**_number_marks(), **_date_marks(), **_type_marks()} if question == "custom" else {}
+    if question == "word":
+        return {}
+    of_shares = _share_marks() if question == "share" else {}
+    return {**_number_marks(), **_date_marks(), **_type_marks(), **of_shares}
 
 
 @dataclass
@@ -142,8 +158,12 @@ class Survey:
                 self._add(heading, Tally({"count": len(filled)}, float("-inf")))
             elif question == "word":
                 self._add(heading, _tally_of_words(filled))
+            elif question == "number":
+                is_plain = filled.str.contains(_PLAIN)
+                self._add(heading, _tally_of_plain(filled.filter(is_plain)))
+                self._wait(heading, filled.filter(~is_plain))
             else:
-                self._wait(heading, filled.rename("text").value_counts())
+                self._wait(heading, filled)
 
     def tally(self, heading: str) -> Tally:
         """Give what was counted in a column so far."""
@@ -152,10 +172,10 @@ class Survey:
     def _add(self, heading: str, tally: Tally) -> None:
         self._found.setdefault(heading, []).append(tally)
 
-    def _wait(self, heading: str, distinct: pl.DataFrame) -> None:
+    def _wait(self, heading: str, texts: pl.Series) -> None:
         """Keep distinct texts to be looked at together: most come again in the next frame."""
         waiting = self._waiting.setdefault(heading, [])
-        waiting.append(distinct)
+        waiting.append(_value_counts(texts))
         if sum(one.height for one in waiting) >= _TEXTS_AT_ONCE:
             self._found.setdefault(heading, []).extend(self._waited(heading))
             del self._waiting[heading]
@@ -178,8 +198,18 @@ def _sum_of(parts: Sequence[Tally]) -> Tally:
     return Tally(counts, max((part.greatest for part in parts), default=float("-inf")))
 
 
+def _value_counts(filled: pl.Series) -> pl.DataFrame:
+    return filled.rename("text").value_counts()
+
+
+def _tally_of_plain(texts: pl.Series) -> Tally:
+    """Count plain amounts, as most are: of those the dot alone tells all that is asked."""
+    with_point = texts.str.contains(".", literal=True).sum()
+    return Tally({"count": len(texts), "decimal_point": int(with_point)}, float("-inf"))
+
+
 def _tally_of_words(filled: pl.Series) -> Tally:
-    distinct = filled.rename("text").value_counts()
+    distinct = _value_counts(filled)
     if distinct.height > _WORDS_MAX:
         return Tally({"count": len(filled)}, float("-inf"))
     return Tally({f"word:{text}": count for text, count in distinct.rows()} | {"count": len(filled)}, float("-inf"))
@@ -189,18 +219,6 @@ def _tally(distinct: pl.DataFrame, question: Question) -> Tally:
     """Count in the texts of a column, each with how often it is there."""
     if distinct.select(_TEXT.str.len_bytes().sum() != _TEXT.str.len_chars().sum()).item():
         distinct = distinct.with_columns(_TEXT.str.normalize("NFKC"))  # full-width digits count as digits
-    if question != "number":
-        return _tally_marked(distinct, question)
-    # Most amounts are plain, and of those the dot alone tells all that is asked.
-    is_plain = distinct["text"].str.contains(_PLAIN)
-    plain, others = distinct.filter(is_plain), distinct.filter(~is_plain)
-    with_point = plain.filter(_TEXT.str.contains(".", literal=True))
-    counts = {"decimal_point": int(with_point["count"].sum()), "count": int(plain["count"].sum())}
-    found = Tally({**counts, "distinct": plain.height}, _greatest(plain["text"]))
-    return found if others.is_empty() else _sum_of([found, _tally_marked(others, question)])
-
-
-def _tally_marked(distinct: pl.DataFrame, question: Question) -> Tally:
     if question != "date":
         distinct = distinct.with_columns(_TEXT.str.replace_all(r"[^\d.,]", "").alias("digits"))
     asked = {name: (mark.cast(pl.Int64) * _COUNT).sum() for name, mark in _marks(question).items()}
