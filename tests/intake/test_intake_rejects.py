@@ -59,6 +59,15 @@ def test_a_corrected_rejects_file_is_imported_as_it_is(load, stored, tmp_path):
     assert set(stored()) == {"1", "2", "3"}
 
 
+@pytest.mark.parametrize(("heading", "word"), [("Deal ID", "Grand Total"), ("商机编号", "合计"), ("ID", "Summe:")])
+def test_the_totals_at_the_end_of_an_export_are_no_record(load, stored, heading, word):
+    """A row in which an export adds up its amounts is refused, and says so; a name may be such a word."""
+    report = load(f"{heading},name,amount,status\n1,Total,5,won\n2,b,7,lost\n{word},,12,\n")
+    assert (report.new, report.rejected) == (2, 1)
+    assert read(report.rejects)[0]["reject_reason"] == "is no id but heads a row of totals"
+    assert stored()["1"].name == "Total"
+
+
 def test_a_misshapen_row_is_imported_once_it_is_mended(load, stored, tmp_path):
     """A row that was too short counts when a cell is filled in, or when its reject_value is emptied."""
     rejects = load("id,outcome,amount,region\n1,won\n2,won,5\n3,lost,5,a,b\n").rejects

@@ -17,6 +17,7 @@ from forecast.intake.rejects import HEADINGS, Trouble, misshapen, still_misshape
 from forecast.intake.statuses import decide_statuses, open_but_closed
 from forecast.records import record_id
 
+_TOTALS_AMONG = 10
 _ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
 
 
@@ -127,9 +128,22 @@ def _with_ids(frame: pl.DataFrame, texts: pl.DataFrame, plan: Plan) -> tuple[pl.
         )
         remedy = f"give every record an id of at most {ID_CHARACTERS_MAX} characters"
         troubles = {place: Trouble(heading, frame[field][place] or "", "can't be an id", remedy) for place in bad}
+        if field == "external_id":
+            troubles |= _totals(frame[field], heading)
         external = frame[field]
     prefix = record_id(plan.source_system, "")
     return frame.with_columns(external_id=external, id=pl.lit(prefix) + external), troubles
+
+
+def _totals(ids: pl.Series, heading: str) -> dict[int, Trouble]:
+    """Refuse the row in which an export adds up its columns; a name may be such a word, an id is not."""
+    last = ids.tail(_TOTALS_AMONG)
+    said = "is no id but heads a row of totals"
+    return {
+        place: Trouble(heading, text, said, "leave the row out")
+        for place, text in enumerate(last, start=len(ids) - len(last))
+        if text and vocabulary.word_key(text) in vocabulary.totals()
+    }
 
 
 def _content_ids(texts: pl.DataFrame, plan: Plan) -> pl.Series:

@@ -198,5 +198,11 @@ def missing_words() -> frozenset[str]:
     return frozenset(word.casefold() for word in _table()["words"]["missing"])
 
 
+@cache
+def totals() -> frozenset[str]:
+    """Give the normalised words that head the row in which an export adds up its columns."""
+    return frozenset(map(word_key, _table()["words"]["totals"]))
+
+
 def _reversed(words: Mapping[str, list[str]]) -> dict[str, str]:
     return {word_key(word): value for value, listed in words.items() for word in listed}
