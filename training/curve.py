@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from forecast.estimators.encoding import Encoding
-from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, fit_win_curve
+from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, fit_win_curve
 from forecast.metrics import Floats
 from training.dataset import Dataset
 
@@ -62,7 +62,7 @@ def fit_curve(
 ) -> WinCurve | None:
     """Fit the curve on what was known at a moment; None where ends have no dates.
 
-    Of more than SUBJECTS_MAX rows a random part is enough.
+    Of more than SUBJECTS_MAX rows a random part is enough. Large opportunities count for more.
     """
     if not dataset.timed:
         return None
@@ -77,4 +77,5 @@ def fit_curve(
         edges_days=edges_of(ends, horizon_days),
         category_positions=encoding.category_positions,
         seed=seed,
+        weights=amount_weights(dataset.features["amount"][rows]),
     )

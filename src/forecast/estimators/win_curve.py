@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import lightgbm as lgb
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.special import softmax
 
@@ -17,6 +18,8 @@ from forecast.metrics import Floats
 OPEN, WON, LOST = 0, 1, 2
 ROUNDS = 60
 FEW_ROWS = 200
+# No opportunity counts for more, or less, than so many usual ones.
+WEIGHT_BOUND = 20.0
 PARAMETERS: Mapping[str, Any] = {
     "objective": "multiclass",
     "num_class": 3,
@@ -157,6 +160,14 @@ def fit_win_curve(
     )
     booster = lgb.train({**PARAMETERS, "seed": seed}, data, num_boost_round=ROUNDS)
     return WinCurve(edges_days, booster.model_to_string(num_iteration=-1))
+
+
+def amount_weights(amounts: pl.Series) -> Floats:
+    """Let opportunities count by the root of their amounts: revenue rests on the large ones, and they take longer."""
+    known = amounts.clip(lower_bound=0).to_numpy()
+    usual = float(np.nanmean(known)) if np.isfinite(known).any() else 0.0
+    share = np.nan_to_num(known / usual, nan=1.0) if usual > 0 else np.ones(len(known))
+    return np.asarray(np.sqrt(np.clip(share, 1 / WEIGHT_BOUND, WEIGHT_BOUND)))
 
 
 def _with_interval(matrix: Floats, row: NDArray[np.int64], interval: NDArray[np.int64]) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from forecast.estimators.encoding import Encoding, fit_encoding
-from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, at_days, fit_win_curve
+from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, at_days, fit_win_curve
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.metrics import Floats
 from forecast.revenue.records import Sales, days_since
@@ -21,8 +21,6 @@ INTERVALS = 12
 ENDS_MIN = 60
 PRIOR_ENDS = 2.0
 PRIOR_DAYS = 60.0
-# No deal counts for more, or less, than so many usual ones.
-WEIGHT_BOUND = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +77,9 @@ def fit_hazard(sales: Sales, *, horizon_days: float, seed: int) -> LearntHazard 
         edges_days=edges,
         category_positions=encoding.category_positions,
         seed=seed,
-        weights=_weights(ends["amount"]),
+        weights=amount_weights(ends["amount"]),
     )
     return LearntHazard(encoding=encoding, curve=curve)
-
-
-def _weights(amounts: pl.Series) -> Floats:
-    """Let deals count by the root of their amounts: a revenue forecast rests on the large ones, and they take longer."""
-    known = amounts.clip(lower_bound=0).to_numpy()
-    usual = float(np.nanmean(known)) if np.isfinite(known).any() else 0.0
-    share = np.nan_to_num(known / usual, nan=1.0) if usual > 0 else np.ones(len(known))
-    return np.sqrt(np.clip(share, 1 / WEIGHT_BOUND, WEIGHT_BOUND))
 
 
 def _looks(sales: Sales) -> pl.DataFrame:
