@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
@@ -14,6 +15,7 @@ from forecast.estimators.calibration import CALIBRATORS, NOT_CALIBRATED, Calibra
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import Logistic, fit_logistic
 from forecast.estimators.mix import PARTS, AgeLevel, Mix
+from forecast.estimators.symmetric import Rows, fit_symmetric
 from forecast.estimators.win import PriorModel, WinModel, occasions
 from forecast.metrics import Floats, level_shift, log_losses
 from training.dataset import Dataset, Lesson, thinned
@@ -33,10 +35,11 @@ MICROSECONDS_A_DAY = 86_400_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Trees:
-    """One ensemble of trees: LightGBM's parameters and the number of trees."""
+    """One ensemble of trees: LightGBM's parameters, which symmetric trees have none of, and the number of trees."""
 
     parameters: Mapping[str, Any]
     rounds: int
+    shape: Literal["leafwise", "symmetric"] = "leafwise"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,17 +151,17 @@ def _fit_trees(sample: Sample, recipe: Recipe) -> Boosting:
     data = training_set(sample.encoding, sample.matrix, sample.won, sample.weight)
     rules = column_rules(sample.encoding, line_only=recipe.line_only, monotone=recipe.monotone)
     kept = parts_kept(sample, len(recipe.trees), recipe.seed)
-    return Boosting.of(
-        *(
-            fit_boosting(
-                data if rows.all() else data.subset(np.flatnonzero(rows).tolist()),
-                {**trees.parameters, **rules},
-                _rounds(trees, recipe, sample.won),
-                recipe.seed + number,
-            )
-            for number, (trees, rows) in enumerate(zip(recipe.trees, kept, strict=True))
-        )
-    )
+
+    def fitted(trees: Trees, rows: NDArray[np.bool_], seed: int) -> lgb.Booster:
+        rounds = _rounds(trees, recipe, sample.won)
+        if trees.shape == "symmetric":
+            taught = Rows(sample.matrix, sample.won, sample.weight).part(rows)
+            return fit_symmetric(sample.encoding, taught, rounds, seed=seed, unseen=recipe.line_only)
+        part = data if rows.all() else data.subset(np.flatnonzero(rows).tolist())
+        return fit_boosting(part, {**trees.parameters, **rules}, rounds, seed)
+
+    each = zip(recipe.trees, kept, strict=True)
+    return Boosting.of(*(fitted(trees, rows, recipe.seed + number) for number, (trees, rows) in enumerate(each)))
 
 
 def parts_kept(sample: Sample, count: int, seed: int) -> list[NDArray[np.bool_]]:

@@ -273,7 +273,10 @@ def _recipe_json(recipe: Recipe) -> dict[str, Any]:
     return {
         "parameters": dict(recipe.trees[0].parameters),
         "rounds": recipe.trees[0].rounds,
-        "other_trees": [{"parameters": dict(trees.parameters), "rounds": trees.rounds} for trees in recipe.trees[1:]],
+        "other_trees": [
+            {"parameters": dict(trees.parameters), "rounds": trees.rounds, "shape": trees.shape}
+            for trees in recipe.trees[1:]
+        ],
         "penalty": recipe.penalty,
         "boosting_share": recipe.boosting_share,
         "own_shares": dict(recipe.own_shares),

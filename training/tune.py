@@ -17,6 +17,7 @@ from forecast.errors import InputError
 from forecast.estimators.boosting import column_rules, fit_boosting_until_worse, training_set
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import fit_logistic
+from forecast.estimators.symmetric import Rows, fit_symmetric
 from forecast.estimators.win import WinModel
 from forecast.metrics import Floats, at_level, log_losses
 from training.choose import USUAL_PENALTY, choose_inputs, choose_level, choose_mix, without_entries
@@ -30,6 +31,9 @@ QUICK_ROUNDS = 60
 QUICK_PENALTY = 100.0
 ENSEMBLES_MIN, ENSEMBLES_MAX = 3, 5
 ROWS_FOR_ONE_ENSEMBLE = 60_000
+ROWS_FOR_SYMMETRIC, TRIALS_FOR_SYMMETRIC = 20_000, 5
+"""Of more rows they were not measured to be better, and they take long; who has no time for so many trials has none for them."""
+SYMMETRIC_ROUNDS = (40, 80, 120, 160, 200, 240)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +111,15 @@ def search_recipe(
     rules = column_rules(encoding, line_only=chosen.line_only, monotone=chosen.monotone)
     parts = [_part(fold, encoding, matrix) for fold in taught]
     study = _search_trees(parts, experiment, rules=rules, budget=budget, on_trial=on_trial)
+    worth = seen.sum() <= ROWS_FOR_SYMMETRIC and len(study.trials) >= TRIALS_FOR_SYMMETRIC
+    symmetric = _symmetric_trees(taught, encoding, matrix, chosen) if worth else None
     recipe = replace(
         chosen,
         rarer_count=float(np.mean([rarer_count(fold.fit.won[fold.fit.used]) for fold in taught])),
-        trees=_best_trees(study, experiment, rows=int(seen.sum())),
+        trees=_all_trees(study, experiment, symmetric, rows=int(seen.sum())),
         penalty=_best_penalty(taught, encoding, matrix),
     )
-    mixed = choose_mix(dataset, folds, replace(recipe, trees=recipe.trees[:1]))
+    mixed = choose_mix(dataset, folds, replace(recipe, trees=recipe.trees[: 2 if symmetric else 1]))
     trials = tuple(trial.value for trial in _finished(study) if trial.value is not None)
     return _settled(dataset, folds, replace(mixed, trees=recipe.trees), ages_days=experiment.ages_days, trials=trials)
 
@@ -153,20 +159,44 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(states=(TrialState.COMPLETE,))
 
 
-def _best_trees(study: optuna.Study, experiment: Experiment, *, rows: int) -> tuple[Trees, ...]:
-    """Take the best trials and, last, the one that every search begins with; as many as so few rows need to be steady.
+def _all_trees(study: optuna.Study, experiment: Experiment, symmetric: Trees | None, *, rows: int) -> tuple[Trees, ...]:
+    """Take as many ensembles as so few rows need to be steady; where there are symmetric trees, every second is of them."""
+    count = min(max(ENSEMBLES_MIN, ROWS_FOR_ONE_ENSEMBLE // rows), ENSEMBLES_MAX)
+    if symmetric is None:
+        return _best_trees(study, experiment, count)
+    others = iter(_best_trees(study, experiment, count - count // 2))
+    return tuple(symmetric if number % 2 else next(others) for number in range(count))
+
+
+def _best_trees(study: optuna.Study, experiment: Experiment, count: int) -> tuple[Trees, ...]:
+    """Take the best trials and, last, the one that every search begins with.
 
     What happened to be best on the folds is not best later. A mean of several good settings is steadier, and a safe one
     among them keeps it from going far astray.
     """
     start, *searched = _finished(study)
     best = sorted(searched, key=lambda trial: (trial.value, trial.number))
-    count = min(max(ENSEMBLES_MIN, ROWS_FOR_ONE_ENSEMBLE // rows), ENSEMBLES_MAX)
     taken = [*islice(cycle(best), count - 1), start] if best else [start] * count
     return tuple(
         Trees(parameters=_parameters(trial, experiment.search.space), rounds=trial.user_attrs["rounds"])
         for trial in taken
     )
+
+
+def _symmetric_trees(folds: list[Fold], encoding: Encoding, matrix: Floats, recipe: Recipe) -> Trees | None:
+    """Choose the number of symmetric trees by the loss on the folds; none where directions are given, which they don't keep."""
+    if recipe.monotone.keys() & set(encoding.numbers):
+        return None
+    losses = np.zeros(len(SYMMETRIC_ROUNDS))
+    for fold in folds:
+        fit, judged = fold.fit.used, fold.judged.used
+        taught = Rows(matrix[fit], fold.fit.won[fit], fold.fit.weight[fit])
+        trees = fit_symmetric(encoding, taught, SYMMETRIC_ROUNDS[-1], seed=recipe.seed, unseen=recipe.line_only)
+        won, weight = fold.judged.won[judged], fold.judged.weight[judged]
+        for number, rounds in enumerate(SYMMETRIC_ROUNDS):
+            found = expit(np.asarray(trees.predict(matrix[judged], raw_score=True, num_iteration=rounds)))
+            losses[number] += weight @ log_losses(won, at_level(won, found, weight))
+    return Trees(parameters={}, rounds=SYMMETRIC_ROUNDS[int(losses.argmin())], shape="symmetric")
 
 
 def _search_trees(
