@@ -51,6 +51,12 @@ def test_a_flag_that_a_mapping_names_stays_a_flag(load, stored):
     assert [one.status for one in stored().values()] == ["won", "open"]
 
 
+def test_stages_on_the_way_say_that_all_are_open(load, stored):
+    """Where no stage of the rows tells an end, they are open and have no close moment."""
+    load("Deal ID,Stage,Closed At\nA,Proposal,2024-01-05\nB,Negotiation,\n")
+    assert [(one.status, one.closed_at) for one in stored().values()] == [("open", None), ("open", None)]
+
+
 def test_a_flag_that_is_only_ever_yes_says_that_the_others_are_open(load):
     """Where a flag of winning is filled for the won alone, the rest is open, and the import says how to call it lost."""
     report = load(_rows("Deal ID,Is Won", [f"D{n},{'Yes' if n < 40 else ''}" for n in range(90)]))

@@ -1,6 +1,6 @@
 """The status of a record, decided by whatever a file says of its end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 import polars as pl
@@ -36,7 +36,7 @@ def decide_statuses(
         *([pl.col("status")] if "status" in given else []),
         *([pl.when(pl.col("won_at").is_not_null()).then(pl.lit(won))] if "won_at" in given else []),
         *([pl.when(pl.col("lost_at").is_not_null()).then(pl.lit(lost))] if "lost_at" in given else []),
-        *(_stage_status(frame["stage"], words, ends={won, lost}) if "stage" in given else ()),
+        *([_stage_status(frame["stage"], words, ends={won, lost})] if "stage" in given else []),
         *([pl.when(~pl.col("is_active")).then(pl.lit(lost))] if "is_active" in given else []),
         *([pl.when(~pl.col("is_won") & closed).then(pl.lit(lost))] if given & ENDS == {"is_won", "closed_at"} else []),
     ]
@@ -56,12 +56,13 @@ def _flags(given: set[str], won: str, lost: str) -> list[pl.Expr]:
     return flags
 
 
-def _stage_status(stages: pl.Series, words: Mapping[str, str], *, ends: AbstractSet[str]) -> Iterator[pl.Series]:
-    """Give the statuses of stages that tell an end, empty where a stage is on the way; nothing where all are."""
+def _stage_status(stages: pl.Series, words: Mapping[str, str], *, ends: AbstractSet[str]) -> pl.Series:
+    """Give the statuses of stages that tell an end, empty where a stage is on the way."""
     found = {stage: words.get(vocabulary.word_key(stage)) for stage in stages.unique().drop_nulls()}
     known = {stage: status for stage, status in found.items() if status in ends}
-    if known:
-        yield stages.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.String)
+    if not known:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, len(stages))
+    return stages.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.String)
 
 
 def _undecided(frame: pl.DataFrame) -> dict[int, Trouble]:
