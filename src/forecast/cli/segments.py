@@ -56,7 +56,7 @@ def _print(found: "list[Segment]", market: "Segment", by: str, language: str) ->
         )
     output.print(table)
     for one in found:
-        said = "; ".join(difference_sentence(difference, language) for difference in one.differences)
+        said = say("; ").join(difference_sentence(difference, language) for difference in one.differences)
         if said:
             output.print(f"{escape(one.name or say('unknown'))}{say(': ')}{said}")
 
