@@ -41,24 +41,40 @@ TIMES = 3
 
 
 def import_speed(rows: int) -> list[dict[str, Any]]:
-    """Import a file of opportunities with 20 columns, twice; COPY loads the same file into bare tables, of text and of typed columns."""
+    """Import a file of opportunities with 20 columns, twice; COPY loads the same file into bare tables, of text and of typed columns.
+
+    All of it by turns, `TIMES` times, since a machine may be slower for a while: medians are given.
+    """
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
         path = Path(folder) / "opportunities.csv"
         synthetic_opportunities(rows).write_csv(path)
-        engine = _fresh_engine(Path(folder))
-        text, typed = (
-            {
-                "yardstick": f"COPY FROM into {name} columns",
-                "yardstick_seconds": statistics.median(_copy_alone(engine, path, types) for _ in range(TIMES)),
-            }
-            for name, types in (("text", {}), ("typed", TYPES))
+        rounds = [_import_round(Path(folder) / f"round-{number}", path, rows) for number in range(TIMES)]
+    found = pl.DataFrame(rounds).median().row(0, named=True)
+    return [
+        {
+            "task": task,
+            "seconds": found[f"{name}_seconds"],
+            "peak_mib": found[f"{name}_peak_mib"],
+            "yardstick": f"COPY FROM into {columns} columns",
+            "yardstick_seconds": found[columns],
+        }
+        for task, name in (
+            (f"import {rows:,} opportunities from CSV", "empty"),
+            (f"import the same {rows:,} again", "full"),
         )
-        home = str(Path(folder) / "home")
-        empty = {"task": f"import {rows:,} opportunities from CSV", **_measured("import", home, str(path)), **text}
+        for columns in ("text", "typed")
+    ]
+
+
+def _import_round(folder: Path, path: Path, rows: int) -> dict[str, float]:
+    engine = _fresh_engine(folder)
+    found = {"text": _copy_alone(engine, path, {}), "typed": _copy_alone(engine, path, TYPES)}
+    for name in ("empty", "full"):
+        measured = _measured("import", str(folder / "home"), str(path))
+        found |= {f"{name}_{key}": value for key, value in measured.items()}
         _check_count(engine, rows)
-        full = {"task": f"import the same {rows:,} again", **_measured("import", home, str(path)), **text}
-        engine.dispose()
-    return [empty, empty | typed, full, full | typed]
+    engine.dispose()
+    return found
 
 
 def read_speed(rows: int) -> list[dict[str, Any]]:
