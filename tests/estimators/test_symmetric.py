@@ -92,6 +92,17 @@ def test_they_learn_what_two_columns_say_together(booster):
     assert loss(booster.predict(matrix)) < best + 0.35 * (prior - best)
 
 
+def test_a_step_never_goes_beyond_what_was_seen():
+    """Where few rows are won but most of some, a tree lifts those from the share won of all toward their own, not over it."""
+    flagged = np.repeat([1.0, 0.0], [400, 3_600])
+    won = np.concatenate([np.arange(400) % 4 > 0, np.arange(3_600) % 36 == 0]).astype(float)
+    encoding = Encoding(numbers=("a",), levels={})
+    for rounds in (1, 200):
+        booster = fit_symmetric(encoding, Rows(flagged[:, None], won, np.ones(4_000)), rounds, seed=0)
+        rare, frequent = booster.predict(np.array([[0.0], [1.0]]))
+        assert 1 / 36 - 0.001 < rare < 0.1 < frequent < 0.751
+
+
 def test_a_seed_gives_the_same_trees_again():
     """The same rows and seed give the same trees, another seed others."""
     rows = taught(count=400)

@@ -23,7 +23,8 @@ BORDERS_MAX = 64
 PENALTY_ROWS, LEAF_PENALTY_ROWS = 3.0, 0.75
 NOISE = 1.0
 """Standard deviations of what a question would score where there is nothing to learn."""
-NEWTON_STEPS = 5
+NEWTON_STEPS, STEP_MAX = 5, 1.0
+"""In log-odds; where hardly any row is won, a step unbounded from there goes ever further astray in a leaf where many are."""
 ROWS_A_TREE = 2_500
 """More rows choose a question little better; what its answers add is worked out on all of them."""
 LEFT_OF_ALL = -1e300
@@ -121,7 +122,7 @@ class _Table:
     @classmethod
     def of(cls, encoding: Encoding, matrix: Floats, unseen: frozenset[str]) -> Self:
         """Code the columns of a matrix."""
-        level_counts = dict(zip(encoding.levels, map(len, encoding.levels.values()), strict=True))
+        level_counts = {name: len(levels) for name, levels in encoding.levels.items()}
         columns = [
             _category(position, matrix[:, position], level_counts[name] + 1)
             if name in level_counts
@@ -204,12 +205,12 @@ def _sides(table: _Table, at: Codes, leaf: Codes, values: Floats, *, leaf_count:
 
 
 def _leaf_values(rows: Rows, log_odds: Floats, leaf: Codes, count: int) -> Floats:
-    """Minimise the log loss in each leaf by Newton's steps."""
+    """Minimise the log loss in each leaf by Newton's steps, each bounded."""
     found = np.zeros(count)
     penalty = LEAF_PENALTY_ROWS * float(rows.weight.mean())
     for _ in range(NEWTON_STEPS):
         expected = expit(log_odds + found[leaf])
         missed = np.bincount(leaf, rows.weight * (rows.won - expected), minlength=count)
         certainty = np.bincount(leaf, rows.weight * expected * (1 - expected), minlength=count)
-        found += (missed - penalty * found) / (certainty + penalty)
+        found += np.clip((missed - penalty * found) / (certainty + penalty), -STEP_MAX, STEP_MAX)
     return found
