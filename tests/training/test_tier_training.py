@@ -236,6 +236,17 @@ def test_the_plain_model_has_its_say_in_revenue(run, buyers):
     )
 
 
+def test_a_version_from_before_trees_upon_the_plain_model_is_served_by_its_glm(run, buyers):
+    """Without their files the plain GLM speaks alone, and its reasons explain the whole difference between customers."""
+    features = customer_features(buyers, UNTIL, horizon_days=HORIZON)
+    model = replace(run.candidate.estimator, plain_share=1.0)
+    texts = {name: text for name, text in model.texts().items() if not name.startswith("plain_")}
+    before = ValueModel.from_json(model.to_json(), texts)
+    found = np.log(before.predict(features))
+    assert np.ptp(before.explain(features).sum(axis=1) - found) < 1e-6
+    assert np.abs(found - np.log(model.predict(features))).max() > 0
+
+
 def test_glms_of_several_penalties_are_averaged():
     """What several penalties give is the mean of what each gives."""
     draw = np.random.default_rng(3)

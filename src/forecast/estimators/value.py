@@ -119,7 +119,7 @@ class ValueModel:
 
     Attributes:
         levels: attribute and value of each indicator column, after the SHAPES.
-        plain, plain_trees: what starts from no baseline, of being active and of revenue.
+        plain, plain_trees: what starts from no baseline, of being active and of revenue; earlier versions have no such trees.
         corrections, trees: by target; empty where only the baseline is served.
         bands: of orders and revenue.
     """
@@ -171,7 +171,7 @@ class ValueModel:
 
     def _plain_shift(self, target: Target, logs: Floats) -> Floats:
         shift = self.plain[target].shift(logs)
-        if self.tree_share:
+        if self.plain_trees:
             shift = shift + self.tree_share * self.plain_trees[target].log_odds(logs)
         return np.asarray(shift)
 
@@ -195,7 +195,7 @@ class ValueModel:
         """Give the part of what starts from no baseline in the log of revenue, by the shape that tells of the same."""
         logs = log_matrix(features, self.baseline.level)
         own = self.plain["revenue"].parts(logs)
-        if self.tree_share:
+        if self.plain_trees:
             own = own + self.tree_share * self.plain_trees["revenue"].contributions(logs)[:, :-1]
         parts = np.zeros((len(own), len(SHAPES)))
         for column, shape in enumerate(PLAIN_SHAPES):
