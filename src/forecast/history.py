@@ -38,28 +38,11 @@ Reference = InstrumentedAttribute[str | None] | InstrumentedAttribute[str]
 _ACCOUNT_ATTRIBUTES = (
     "industry", "region", "country", "channel", "size", "employees", "annual_revenue", "founded_year",
 )  # fmt: skip
-
-
-_PIPELINE_COLUMNS = tuple(
-    column
-    for column in OPPORTUNITY_COLUMNS
-    if column.name
-    in {
-        *(
-            "id",
-            "created_at",
-            "name",
-            "account_id",
-            "owner_id",
-            "team_id",
-            "product_id",
-            "pipeline_id",
-            "stage",
-            "amount",
-        ),
-        *("currency", "expected_close_on", "forecast_category", "seller_probability"),
-    }
-)
+_PIPELINE_NAMES = (
+    "id", "created_at", "name", "account_id", "owner_id", "team_id", "product_id", "pipeline_id", "stage", "amount", "currency",
+    "expected_close_on", "forecast_category", "seller_probability",
+)  # fmt: skip
+_PIPELINE_COLUMNS = tuple(column for column in OPPORTUNITY_COLUMNS if column.name in _PIPELINE_NAMES)
 _NONE = sa.select(Opportunity.id).where(sa.false())
 
 
