@@ -158,7 +158,17 @@ def test_the_commonest_reasons_of_rejects_are_in_the_report(load):
     ("words", "asked"),
     [(("Signed", "Gone", "Talking"), "if one does, set"), (("Signed", "Gone"), 'if one does ("Ending"?), set')],
 )
-def test_a_file_without_an_end_says_that_all_are_open(load, words, asked):
+def test_a_file_without_an_end_says_that_new_ones_are_open(load, words, asked):
     """Where no column is known to tell the end, nothing is taken for one in silence; a column of two values is named."""
     report = load(_rows("Deal ID,Amount,Ending", [f"D{n},{n},{words[n % len(words)]}" for n in range(30)]))
-    assert any("so all are open" in warning and asked in warning for warning in report.warnings)
+    assert any("so new ones are open" in warning and asked in warning for warning in report.warnings)
+
+
+def test_an_update_of_stored_records_is_not_said_to_leave_them_open(load):
+    """A file that only changes what is stored leaves its ends as they are, and nothing is said of them."""
+    load("Deal ID,Amount,Status\nA,1,Won\nB,2,Lost\n")
+    changed = load("Deal ID,Deal Name,Amount\nA,Oak,3\nB,Elm,4\n", "amounts.csv")
+    assert (changed.changed, changed.new) == (2, 0)
+    assert not any("how these ended" in warning for warning in changed.warnings)
+    grown = load("Deal ID,Deal Name,Amount\nA,Oak,3\nC,Ash,4\n", "more.csv")
+    assert any("so new ones are open" in warning for warning in grown.warnings)

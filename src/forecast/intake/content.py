@@ -116,28 +116,32 @@ def _no_share(column: SeenColumn) -> str | None:
 
 
 def ending_doubts(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> Iterator[str]:
-    """Say where a file has no end, or ends of one side only, and which of its words or columns may tell.
+    """Say where a file has ends of one side only, and which of its words may tell the other.
 
     Args:
         seen: the columns, of one kind.
         words: those that decide.
     """
-    if not seen or seen[0].kind not in STATUSES:
+    if not seen or seen[0].kind not in STATUSES or lacks_end(seen, words):
         return
-    if not {column.field for column in seen} & ENDS and not words:
-        yield _no_end(seen)
-    elif not any(column.field in {_FLAG, "won_at"} for column in seen):
+    if not any(column.field in {_FLAG, "won_at"} for column in seen):
         status = next((column for column in seen if column.field == "status"), None)
         empty = _rows(seen) - status.tally["count"] if status else 0
         yield from _one_sided(STATUSES[seen[0].kind], words, empty)
 
 
-def _no_end(seen: Sequence[SeenColumn]) -> str:
+def lacks_end(seen: Sequence[SeenColumn], words: Sequence[StatusWord]) -> bool:
+    """Tell whether nothing in a file of a kind that ends says how; arguments as of `ending_doubts`."""
+    return bool(seen) and seen[0].kind in STATUSES and not {column.field for column in seen} & ENDS and not words
+
+
+def no_end(seen: Sequence[SeenColumn]) -> str:
+    """Say that what a file newly stores is open, for want of an end, and which of its columns may tell one."""
     pairs = [one for one in seen if one.custom and 1 <= one.tally["distinct"] <= 2]
     likely = sorted(pairs, key=lambda one: (not vocabulary.hints_at_end(one.heading), -seen.index(one)))
     named = ", ".join(f'"{one.heading}"' for one in likely[:_NAMED_MAX])
     asked = f"if one does ({named}?)" if named else "if one does"
-    return f"no column is known to say how these ended, so all are open; {asked}, set it to status in a mapping"
+    return f"no column is known to say how these ended, so new ones are open; {asked}, set it to status in a mapping"
 
 
 def _one_sided(statuses: Sequence[str], words: Sequence[StatusWord], empty: int) -> Iterator[str]:

@@ -253,7 +253,12 @@ def _report(file: TableFile, loaded: Loaded, *, rejects: RejectsFile) -> ImportR
         mapping=plan.mapping,
         rejects=rejects.close(),
         words=plan.words,
-        warnings=(*plan.warnings, *_warnings(loaded), *_causes(rejects)),
+        warnings=(
+            *plan.warnings,
+            *(plan.doubts_of_new if counts.new else ()),
+            *_warnings(loaded),
+            *_causes(rejects),
+        ),
         dry_run=False,
     )
 

@@ -11,7 +11,7 @@ from forecast.errors import MappingError
 from forecast.intake import survey, vocabulary
 from forecast.intake.chunks import Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
-from forecast.intake.content import ending_doubts, with_discounts, with_id, with_lone_flag
+from forecast.intake.content import ending_doubts, lacks_end, no_end, with_discounts, with_id, with_lone_flag
 from forecast.intake.doubts import doubts, missing_doubts, type_doubts
 from forecast.intake.endings import StatusWord, status_words
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
@@ -61,6 +61,7 @@ class Plan:
         ignored: headings that are not read.
         mapping: all of it, as a mapping that would read the file the same way.
         words: those of status and stage columns, with the status that each is taken for.
+        doubts_of_new: warnings that only hold where the file stores records that were not there.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class Plan:
     mapping: ColumnMapping
     words: tuple[StatusWord, ...]
     warnings: tuple[str, ...]
+    doubts_of_new: tuple[str, ...]
 
     @property
     def fields(self) -> frozenset[str]:
@@ -178,6 +180,7 @@ class Planning:
                 *ending_doubts(seen, words),
                 *type_doubts(seen, cleared),
             ),
+            doubts_of_new=(no_end(seen),) if lacks_end(seen, words) else (),
         )
 
 
