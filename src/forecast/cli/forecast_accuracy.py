@@ -27,13 +27,14 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
     from forecast.registry import versions_until
     from forecast.revenue_records import read_deal_records
     from forecast.runs.accuracy import measure_forecasts
-    from forecast.runs.habits import judge_habits
+    from forecast.runs.habits import ANNOUNCING, habits_since, judge_habits
 
-    until = versions_until(settings.models_folder, REVENUE_MODEL)
+    until, timezone = versions_until(settings.models_folder, REVENUE_MODEL), settings.timezone
     with transaction(settings) as session:
-        habits = judge_habits(read_deal_records(session, timezone=settings.timezone), now)
+        said = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=habits_since(now, timezone))
+        habits = judge_habits(said, now)
         try:
-            found = measure_forecasts(session, now=now, timezone=settings.timezone, known_until=until)
+            found = measure_forecasts(session, now=now, timezone=timezone, known_until=until)
         except TooLittleHistoryError as error:
             console.print(f"[yellow]{say('note:')}[/yellow] {escape(str(error))}")
         else:
