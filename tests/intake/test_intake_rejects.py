@@ -5,6 +5,7 @@ import pytest
 
 from forecast.errors import FileError
 from forecast.intake import import_file
+from forecast.records import Product
 
 TEXT = """id,outcome,amount,created_at,remark
 1,won,100,2024-01-01,fine
@@ -66,6 +67,13 @@ def test_the_totals_at_the_end_of_an_export_are_no_record(load, stored, heading,
     assert (report.new, report.rejected) == (2, 1)
     assert read(report.rejects)[0]["reject_reason"] == "is no id but heads a row of totals"
     assert stored()["1"].name == "Total"
+
+
+def test_a_record_whose_id_is_such_a_word_is_stored(load, stored):
+    """Beside a word for totals stand numbers only; what has a name is a record, whatever its id."""
+    report = load("Product ID,Product Name,Price\nSUM,Calculator,3\nTotal,—,7\n", "products.csv", kind="product")
+    assert (report.new, report.rejected) == (1, 1)
+    assert set(stored(Product)) == {"SUM"}
 
 
 def test_a_misshapen_row_is_imported_once_it_is_mended(load, stored, tmp_path):

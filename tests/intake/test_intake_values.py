@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forecast.errors import RefusedValueError
@@ -204,6 +204,7 @@ def test_lists_are_split_and_stripped():
     assert column.values.to_list() == [["a", "b"], ["c"], None]
 
 
+@example(["1E100"])
 @given(
     st.lists(
         st.one_of(st.none(), st.text(max_size=8), st.integers(-(10**6), 10**6).map(str), st.dates().map(str)),

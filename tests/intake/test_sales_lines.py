@@ -95,6 +95,15 @@ def test_orders_whose_ids_differ_stay_as_they_are(load_sheet, stored):
     assert not stored(OrderLine)
 
 
+def test_lines_of_orders_that_have_one_each_make_orders(load_sheet, stored):
+    """What is recognised as lines makes its orders, however many lines they have; totals below are of neither."""
+    text = "Order ID,Order Date,Customer ID,Product ID,Quantity,Unit Price\n"
+    rows = "1,2024-01-05,C1,mug,6,2.5\n2,2024-01-06,C2,pan,1,30\nGrand Total,,,,7,45\n"
+    load_sheet(text + rows, kind=None)
+    assert {one.id: one.amount for one in stored(Order).values()} == {"1": 15, "2": 30}
+    assert {one.order_id for one in stored(OrderLine).values()} == {"1", "2"}
+
+
 def test_states_of_one_order_are_no_lines(load_sheet, stored):
     """Rows of one id that name different moments stay states of one record."""
     (report,) = load_sheet(HEADINGS + "1,mug,6,2024-01-05,2.5,C1,Spain\n1,mug,7,2024-02-06,2.5,C1,Spain\n")

@@ -36,6 +36,7 @@ ID_CHARACTERS_MAX = 200
 _MOMENT = pl.Datetime("us", "UTC")
 _DIGITS = r"^[+-]?\d{1,18}$"
 _SAMPLE = 1000
+_WHOLE_MAX = 2.0**53  # beyond, numbers are read to the nearest even one
 _SLOW: frozenset[FieldType] = frozenset(
     {"word", "date", "moment", "date_text", "moment_text"}
 )  # to look a text up is faster
@@ -245,7 +246,8 @@ def _read_share(texts: pl.Series, reading: Reading) -> Column:
 
 
 def _read_integer(texts: pl.Series, reading: Reading) -> Column:
-    column = _read_number(texts, reading)
+    low, high = reading.bounds
+    column = _read_number(texts, replace(reading, bounds=(max(low, -_WHOLE_MAX), min(high, _WHOLE_MAX))))
     broken = (column.values != column.values.round(0)).fill_null(value=False)
     refused = {
         text: RefusedValueError(text, "is not a whole number", "write it without a fraction")

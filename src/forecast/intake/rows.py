@@ -10,13 +10,14 @@ import polars as pl
 
 from forecast.intake import vocabulary
 from forecast.intake.chunks import ROW, Chunk
-from forecast.intake.columns import ID_CHARACTERS_MAX, read_column
+from forecast.intake.columns import ID_CHARACTERS_MAX, FieldType, read_column
 from forecast.intake.mapping import CUSTOM
 from forecast.intake.plan import Plan, with_constants
 from forecast.intake.rejects import HEADINGS, Trouble, misshapen, still_misshapen
 from forecast.intake.statuses import decide_statuses, open_but_closed
 from forecast.records import record_id
 
+_NUMBERS: frozenset[FieldType] = frozenset({"number", "integer", "share"})
 _TOTALS_AMONG = 10
 _ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
 
@@ -128,22 +129,35 @@ def _with_ids(frame: pl.DataFrame, texts: pl.DataFrame, plan: Plan) -> tuple[pl.
         )
         remedy = f"give every record an id of at most {ID_CHARACTERS_MAX} characters"
         troubles = {place: Trouble(heading, frame[field][place] or "", "can't be an id", remedy) for place in bad}
-        if field == "external_id":
-            troubles |= _totals(frame[field], heading)
         external = frame[field]
+    troubles |= _totals(texts, plan)
     prefix = record_id(plan.source_system, "")
     return frame.with_columns(external_id=external, id=pl.lit(prefix) + external), troubles
 
 
-def _totals(ids: pl.Series, heading: str) -> dict[int, Trouble]:
-    """Refuse the row in which an export adds up its columns; a name may be such a word, an id is not."""
-    last = ids.tail(_TOTALS_AMONG)
+def _totals(texts: pl.DataFrame, plan: Plan) -> dict[int, Trouble]:
+    """Refuse the rows in which an export adds up its columns: nothing but numbers beside such a word.
+
+    A record may have the word for its name, or for its id where it has a name. Lines without an id of their own begin with
+    their order's.
+    """
+    headings = {one.field: one.heading for one in plan.readings}
+    heading = headings.get("external_id") or headings.get("order_id" if plan.kind == "order_line" else "")
+    if heading is None or heading in plan.constants:
+        return {}
     said = "is no id but heads a row of totals"
+    told = [one.heading for one in plan.readings if one.type not in _NUMBERS and one.heading not in plan.constants]
+    first = max(0, texts.height - _TOTALS_AMONG)
+    last = texts.tail(_TOTALS_AMONG).select(list(dict.fromkeys([heading, *told]))).rows()
     return {
-        place: Trouble(heading, text, said, "leave the row out")
-        for place, text in enumerate(last, start=len(ids) - len(last))
-        if text and vocabulary.word_key(text) in vocabulary.totals()
+        place: Trouble(heading, word, said, "leave the row out")
+        for place, (word, *others) in enumerate(last, start=first)
+        if word and vocabulary.word_key(word) in vocabulary.totals() and not any(map(_says, others))
     }
+
+
+def _says(text: str | None) -> bool:
+    return text is not None and text.lower() not in vocabulary.missing_words() and any(map(str.isalpha, text))
 
 
 def _content_ids(texts: pl.DataFrame, plan: Plan) -> pl.Series:

@@ -41,7 +41,7 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
     Any other table stays as it is, and so does one whose columns the mapping names.
     """
     columns = _find_columns(table, mapping)
-    if columns is None or not _repeats(table, columns):
+    if columns is None or not (mapping.kind == "order_line" or _repeats(table, columns)):
         return [(table, mapping)]
     lines = _line_columns(table, columns)
     line_mapping = replace(
