@@ -108,7 +108,7 @@ def open_host():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(found, seconds=60):
+def wait_until(found, seconds=PATIENCE):
     """Ask until the answer is yes; give it."""
     end = time.monotonic() + seconds
     while not (answer := found()):
