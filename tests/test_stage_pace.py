@@ -59,9 +59,8 @@ def test_a_deal_that_is_won_later_says_nothing_yet():
     assert features_of(world, WON_AT + DAY)["stage_pace"].item() == pytest.approx(21 / 4)
 
 
-def test_a_reason_says_both_durations():
-    """A pace is told by the days in the stage and those that won deals took, in both languages."""
-    features = features_of(company(5))
+def reason_against(features):
+    """Give the only reason against, of a model that learnt from the pace alone."""
     several = pl.concat([features, features.with_columns(stage_pace=pl.lit(0.5))])
     encoding = fit_encoding(several.select("opportunity_id", "stage_pace"))
     model = WinModel(encoding=encoding, mix=Mix(boosting=None, logistic=None, boosting_share=0.0))
@@ -69,7 +68,20 @@ def test_a_reason_says_both_durations():
         name="w", version="v", basis="own", estimator=model, plan=FeaturePlan(), usual={"stage_pace": 1.1}, bundle={}
     )
     (reason,) = pl.DataFrame(reason_columns(features, np.array([[-1.5, 0.2]]), version))["reasons_against"].item()
+    return reason
+
+
+def test_a_reason_says_both_durations():
+    """A pace is told by the days in the stage and those that won deals took, in both languages."""
+    reason = reason_against(features_of(company(5)))
     assert (reason["theme"], reason["value"], reason["usual_of"]) == ("stage", "8", "stay")
     assert reason["usual"] == pytest.approx(4)
     assert reason_sentence(reason, "en") == "In this stage for 8 days; won opportunities took 4 days"
     assert reason_sentence(reason, "zh") == "在当前阶段已停留 8 天；赢单商机通常用时 4 天"
+
+
+def test_on_the_first_instant_a_reason_says_no_usual_days():
+    """Who came to the stage just now has no pace from which the usual days could be told."""
+    reason = reason_against(features_of(company(5), ASKED - 8 * DAY))
+    assert (reason["value"], reason["usual"], reason["usual_of"]) == ("0", None, None)
+    assert reason_sentence(reason, "en") == "In this stage for less than a day"

@@ -157,12 +157,14 @@ def _said_of_pace(strongest: pl.DataFrame, features: pl.DataFrame) -> list[pl.Ex
     """Tell a pace by its two durations: the days in the stage, and those that won opportunities had stayed there."""
     if PACE not in features.columns:
         return []
-    took = features.select("stage_days", usual=pl.col("stage_days") / pl.col(PACE))[strongest["row"]]
+    # On the first instant both are 0 and tell nothing of what is usual.
+    usual = (pl.col("stage_days") / pl.col(PACE)).fill_nan(None)
+    took = features.select("stage_days", usual=usual)[strongest["row"]]
     is_pace = (pl.col("feature") == PACE) & pl.col("value").is_not_null()
     told: dict[str, pl.Series | pl.Expr] = {
         "value": pl.Series([_as_text(value) for value in took["stage_days"]], dtype=pl.String),
         "usual": took["usual"],
-        "usual_of": pl.lit("stay"),
+        "usual_of": pl.when(took["usual"].is_not_null()).then(pl.lit("stay")),
     }
     return [pl.when(is_pace).then(said).otherwise(name).alias(name) for name, said in told.items()]
 
