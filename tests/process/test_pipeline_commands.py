@@ -35,6 +35,15 @@ def test_a_pipeline_is_shown_edited_set_and_shown_again(run, tmp_path):
     assert "Solution" in run("show", "--as-of", "2026-01-01")
 
 
+def test_the_name_of_a_stage_is_shown_as_it_is(run, tmp_path):
+    """Square brackets are text, of a table as of a file."""
+    file = tmp_path / "pipeline.toml"
+    file.write_text(run("show", "--toml").replace('"Solution"', '"[b]Pilot"'), encoding="utf-8")
+    run("set", str(file))
+    assert " [b]Pilot " in run("show")
+    assert '"[b]Pilot"' in run("show", "--toml")
+
+
 def test_stages_that_are_in_use_are_in_the_file_to_edit(run, engine):
     """A company with stages of its own starts from these."""
     with unit_of_work(engine) as session:

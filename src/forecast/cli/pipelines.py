@@ -43,7 +43,10 @@ def show(
         pipeline = get_pipeline(session, pipeline_id, moment_of(as_of, settings) if as_of else None)
         unknown = unknown_stages(session, pipeline) if as_of is None else []
         stored = is_stored(session, pipeline_id)
-    output.print(pipeline_toml(pipeline) if as_toml else _table(pipeline, settings.language), markup=False)
+    if as_toml:
+        output.print(pipeline_toml(pipeline), markup=False)
+    else:
+        output.print(_table(pipeline, settings.language))
     if not stored:
         console.print(
             say("this is the pipeline that Forecast ships; `forecast pipelines set FILE.toml` stores your own")

@@ -69,7 +69,7 @@ def score(
         console.print(
             f"[yellow]{_none_open(population, moment)}[/yellow]{say(': ')}{say('name another moment with --as-of')}"
         )
-    where = say("the score table") if out is None else str(out)
+    where = say("the score table") if out is None else escape(str(out))
     told = "{count} scores by {version} (basis: {basis}) into {where}"
     console.print(say(told, count=scores.height, version=version.version, basis=version.basis, where=where))
     for opportunity_id, asked, reason in refused.head(5).iter_rows():
