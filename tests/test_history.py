@@ -133,6 +133,18 @@ def test_only_custom_fields_that_may_be_known_are_read(engine):
     assert "custom_end" not in history.opportunities.columns
 
 
+@pytest.mark.parametrize("name", ["first_name", "mobile", "手机"])
+def test_names_and_telephones_of_persons_are_not_learnt_from(engine, name):
+    """A field that tells who a person is or how to reach them is stored, and enters no frame."""
+    with unit_of_work(engine) as session:
+        session.add(CustomField(kind="opportunity", name=name, type="category", time="fixed"))
+        session.add(Opportunity(id="o", external_id="o", custom={name: "Ann"}))
+    with unit_of_work(engine) as session:
+        history = read_history(session)
+    assert not history.custom_types
+    assert history.opportunities.height == 1
+
+
 def test_custom_fields_of_accounts_are_changed_under_their_own_name(engine):
     """A change of an account's custom field is read as one of its column."""
     kind, name, *_ = next(declared for declared in CUSTOM_FIELDS if declared[0] == "account")

@@ -16,7 +16,18 @@ from forecast.lead_history import LEAD_TYPES, lead_columns, lead_frames, name_le
 from forecast.neighbours import opportunity_events
 from forecast.population import OPPORTUNITIES, Population
 from forecast.process import read_stages
-from forecast.records import Account, Activity, Campaign, Change, CustomField, Lead, Opportunity, Person, Product
+from forecast.records import (
+    PERSONAL_FIELDS,
+    Account,
+    Activity,
+    Campaign,
+    Change,
+    CustomField,
+    Lead,
+    Opportunity,
+    Person,
+    Product,
+)
 from forecast.snapshot import History, cut_history
 from forecast.store import Statement, read_frame
 
@@ -158,7 +169,7 @@ def _custom_columns(session: Session, kind: str, *, prefix: str = "") -> dict[st
     """Give column name -> (field name, type) of the custom fields that may enter a snapshot."""
     declared = session.execute(
         sa.select(CustomField.name, CustomField.type)
-        .where(CustomField.kind == kind, CustomField.time != "outcome")
+        .where(CustomField.kind == kind, CustomField.time != "outcome", CustomField.name.not_in(PERSONAL_FIELDS))
         .order_by(CustomField.name)
     )
     return {f"{prefix}custom_{name}": (name, field_type) for name, field_type in declared}

@@ -10,7 +10,17 @@ from forecast.records.forecasts import ForecastCell, ForecastOpportunity, Foreca
 from forecast.records.merging import Merge
 from forecast.records.orders import Order, OrderLine, Product, Quote
 from forecast.records.people import Person, Team
-from forecast.records.pipeline import Activity, Campaign, Change, CustomField, Lead, Opportunity, Pipeline, Stage
+from forecast.records.pipeline import (
+    PERSONAL_FIELDS,
+    Activity,
+    Campaign,
+    Change,
+    CustomField,
+    Lead,
+    Opportunity,
+    Pipeline,
+    Stage,
+)
 from forecast.records.policy import GradePolicy, StrategyPolicy
 from forecast.records.record import Record, Table, TimeKind, record_id
 from forecast.records.scores import Score
@@ -53,6 +63,7 @@ def get_table(kind: str) -> sa.Table:
 
 
 __all__ = [
+    "PERSONAL_FIELDS",
     "RECORD_KINDS",
     "Account",
     "AccountScore",

@@ -171,6 +171,16 @@ class Activity(Record):
     duration_minutes: Mapped[float | None] = fixed(Float)
 
 
+PERSONAL_FIELDS = frozenset({
+    "first_name", "middle_name", "last_name", "given_name", "family_name", "surname", "full_name", "nickname",
+    "contact_name", "contact_person", "email", "email_address", "e_mail", "phone", "phone_number", "telephone",
+    "mobile", "mobile_phone", "mobile_number", "fax", "wechat", "whatsapp", "skype", "qq", "street", "姓", "名", "姓名",
+    "姓氏", "名字", "联系人", "联系人姓名", "邮箱", "电子邮箱", "电子邮件", "手机", "手机号", "手机号码", "电话", "电话号码", "联系电话", "联系方式", "传真", "微信",
+    "微信号", "详细地址",
+})  # fmt: skip
+"""Custom fields, by name, that tell who a person is or how to reach them: they are stored, and nothing learns from them."""
+
+
 class CustomField(Table):
     """A custom field of a kind of record: its type and when it is known.
 
