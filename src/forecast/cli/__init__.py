@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import NoReturn
 
 import typer
 from rich.markup import escape
@@ -71,5 +72,11 @@ def main() -> None:
     try:
         app()
     except ForecastError as error:
-        console.print(f"[red]error:[/red] {escape(str(error))}")
-        sys.exit(1)
+        _fail(str(error))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        _fail(f"{error}; give a file in a folder that is there and that you may use")
+
+
+def _fail(sentence: str) -> NoReturn:
+    console.print(f"[red]error:[/red] {escape(sentence)}")
+    sys.exit(1)
