@@ -103,11 +103,12 @@ def _parts(dataset: Dataset, lesson: Lesson, count: int, column: str) -> list[tu
 
 def _has_both(dataset: Dataset, fold: Fold, least: int) -> bool:
     """Whether at least so many opportunities are won, and as many lost, on both sides."""
-    return all(
-        len(np.unique(dataset.groups[lesson.used & (lesson.won == outcome)])) >= least
-        for lesson in (fold.fit, fold.judged)
-        for outcome in (0, 1)
-    )
+    return all(count_rarer(dataset, lesson) >= least for lesson in (fold.fit, fold.judged))
+
+
+def count_rarer(dataset: Dataset, lesson: Lesson) -> int:
+    """Count the opportunities of the rarer outcome."""
+    return min(len(np.unique(dataset.groups[lesson.used & (lesson.won == outcome)])) for outcome in (0, 1))
 
 
 def _moments(dataset: Dataset, lesson: Lesson, shares: tuple[float, ...], column: str) -> list[datetime]:

@@ -24,7 +24,7 @@ from training.choose import USUAL_PENALTY, choose_inputs, choose_level, choose_m
 from training.config import Experiment, Range
 from training.dataset import Dataset
 from training.fit import Evidence, Recipe, Trees, faded, fit_recipe, judge_models, only_logistic, rarer_count
-from training.folds import Fold
+from training.folds import Fold, count_rarer
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 QUICK_ROUNDS = 60
@@ -33,6 +33,8 @@ ENSEMBLES_MIN, ENSEMBLES_MAX = 3, 5
 ROWS_FOR_ONE_ENSEMBLE = 60_000
 ROWS_FOR_SYMMETRIC, TRIALS_FOR_SYMMETRIC = 20_000, 5
 """Of more rows they were not measured to be better, and they take long; who has no time for so many trials has none for them."""
+RARER_FOR_SYMMETRIC = 200
+"""With fewer won, or fewer lost, opportunities probabilities are rough, and those of trees fitted to the end are rougher."""
 SYMMETRIC_ROUNDS = (40, 80, 120, 160, 200, 240)
 
 
@@ -111,7 +113,9 @@ def search_recipe(
     rules = column_rules(encoding, line_only=chosen.line_only, monotone=chosen.monotone)
     parts = [_part(fold, encoding, matrix) for fold in taught]
     study = _search_trees(parts, experiment, rules=rules, budget=budget, on_trial=on_trial)
-    worth = seen.sum() <= ROWS_FOR_SYMMETRIC and len(study.trials) >= TRIALS_FOR_SYMMETRIC
+    worth = (
+        seen.sum() <= ROWS_FOR_SYMMETRIC and len(study.trials) >= TRIALS_FOR_SYMMETRIC and _tell_enough(dataset, folds)
+    )
     symmetric = _symmetric_trees(taught, encoding, matrix, chosen) if worth else None
     recipe = replace(
         chosen,
@@ -122,6 +126,10 @@ def search_recipe(
     mixed = choose_mix(dataset, folds, replace(recipe, trees=recipe.trees[: 2 if symmetric else 1]))
     trials = tuple(trial.value for trial in _finished(study) if trial.value is not None)
     return _settled(dataset, folds, replace(mixed, trees=recipe.trees), ages_days=experiment.ages_days, trials=trials)
+
+
+def _tell_enough(dataset: Dataset, folds: list[Fold]) -> bool:
+    return max(count_rarer(dataset, fold.fit) for fold in folds) >= RARER_FOR_SYMMETRIC
 
 
 def _settled(

@@ -88,23 +88,21 @@ def test_every_parameter_of_the_space_is_searched_within_its_bounds(long_search)
     """The recipe has a value for each parameter of config.toml, whole where it counts something."""
     space = EXPERIMENT.search.space
     for trees in long_search.recipe.trees:
-        if trees.shape == "symmetric":
-            continue
         assert trees.parameters.keys() == space.keys()
         for name, value in trees.parameters.items():
             assert space[name].low <= value <= space[name].high
             assert isinstance(value, int) == (space[name].scale == "log-int")
 
 
-def test_of_few_rows_every_second_ensemble_is_symmetric(dataset, long_search):
-    """They have no parameters to be searched; a brief search and given directions leave them out."""
-    shapes = [trees.shape for trees in long_search.recipe.trees]
-    assert shapes == ["leafwise", "symmetric", "leafwise", "symmetric", "leafwise"]
-    assert not any(trees.parameters for trees in long_search.recipe.trees[1::2])
+def test_of_few_rows_every_second_ensemble_is_symmetric(long_search):
+    """They have no parameters to be searched; too few outcomes, a brief search and given directions leave them out."""
+    enough, plenty = Budget(trials=5, timeout_seconds=600), draw_dataset(count=700)
+    trees = search(plenty, budget=enough).recipe.trees
+    assert [one.shape for one in trees] == ["leafwise", "symmetric", "leafwise", "symmetric", "leafwise"]
+    assert not any(one.parameters for one in trees[1::2])
     falling = replace(EXPERIMENT, monotone={"size": -1})
-    enough = Budget(trials=5, timeout_seconds=600)
-    for found in (search(dataset), search(dataset, budget=enough, experiment=falling)):
-        assert {trees.shape for trees in found.recipe.trees} == {"leafwise"}
+    for found in (long_search, search(plenty), search(plenty, budget=enough, experiment=falling)):
+        assert {one.shape for one in found.recipe.trees} == {"leafwise"}
 
 
 def test_predictions_for_judged_rows_are_of_the_recipe_found(dataset, long_search):
