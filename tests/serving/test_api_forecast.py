@@ -160,7 +160,7 @@ def test_accuracy_waits_for_months_that_are_over(service, kept):
     """As long as nothing can be judged the answer says so; then errors stand by level and horizon."""
     young = kept.get("/v1/forecast/accuracy").json()
     assert young["horizons"] == young["people"] == []
-    assert "no month is over" in young["remarks"][-1]
+    assert "no month that counts is over yet" in young["remarks"][-1]
     store(service.engine, opportunity("landed", status="won", closed_at=day(9, 25), won_amount=300))
     keep(service.engine, forecast_of(DRAWS, version=None))
     service.clock.now = AS_OF + timedelta(days=30)
