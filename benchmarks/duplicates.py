@@ -166,9 +166,14 @@ def records(seed: int) -> pl.DataFrame:
     for company in companies(chance, COMPANIES):
         for _ in range(chance.choices([1, 2, 3], [10, 1.5, 0.5])[0]):
             rows.append(as_recorded(chance, company))  # noqa: PERF401  # one chance for all, in order
+    return shuffled(chance, rows)
+
+
+def shuffled(chance: random.Random, rows: list[dict[str, str | int | None]]) -> pl.DataFrame:
+    """Put records in an order that tells nothing, and give them ids by their places in it."""
     chance.shuffle(rows)
-    frame = pl.DataFrame(rows).with_row_index("place")
-    return frame.select(pl.format("A{}", "place").alias("id"), pl.exclude("place"))
+    frame = pl.DataFrame(rows, infer_schema_length=None).with_row_index("place")
+    return frame.select(pl.format("R{}", "place").alias("id"), pl.exclude("place"))
 
 
 def stored_pairs(kind: type[Account | Lead], made: pl.DataFrame) -> pl.DataFrame:
@@ -209,9 +214,14 @@ def banded(found: pl.DataFrame, truth: pl.DataFrame) -> tuple[pl.DataFrame, floa
     return table, sum(right) / true_pairs
 
 
-if __name__ == "__main__":
-    made = records(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-    shown, recall = banded(stored_pairs(Account, made.drop("company")), made.select("id", "company"))
+def print_bands(found: pl.DataFrame, truth: pl.DataFrame) -> None:
+    """Print what `banded` gives."""
+    shown, recall = banded(found, truth)
     with pl.Config(float_precision=3, tbl_rows=-1, tbl_hide_column_data_types=True):
         print(shown)
     print(f"share of true pairs proposed: {recall:.3f}")
+
+
+if __name__ == "__main__":
+    made = records(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    print_bands(stored_pairs(Account, made.drop("company")), made.select("id", "company"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from benchmarks.duplicates import Company, as_recorded, banded, companies, mistyped, stored_pairs
+from benchmarks.duplicates import Company, as_recorded, companies, mistyped, print_bands, shuffled, stored_pairs
 from forecast.records import Lead
 
 COMPANIES = 4_000
@@ -122,14 +122,9 @@ def records(seed: int) -> pl.DataFrame:
     for person in persons(chance, COMPANIES):
         for _ in range(chance.choices([1, 2, 3], [8, 1.5, 0.5])[0]):
             rows.append(as_captured(chance, person))  # noqa: PERF401  # one chance for all, in order
-    chance.shuffle(rows)
-    frame = pl.DataFrame(rows, infer_schema_length=None).with_row_index("place")
-    return frame.select(pl.format("L{}", "place").alias("id"), pl.exclude("place"))
+    return shuffled(chance, rows)
 
 
 if __name__ == "__main__":
     made = records(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
-    shown, recall = banded(stored_pairs(Lead, made.drop("person")), made.select("id", "person"))
-    with pl.Config(float_precision=3, tbl_rows=-1, tbl_hide_column_data_types=True):
-        print(shown)
-    print(f"share of true pairs proposed: {recall:.3f}")
+    print_bands(stored_pairs(Lead, made.drop("person")), made.select("id", "person"))

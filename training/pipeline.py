@@ -10,7 +10,7 @@ import polars as pl
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.win import WinModel
 from forecast.features import FeaturePlan, plan_features
-from forecast.registry import Version
+from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.snapshot import History
 from training.cautions import data_warnings, drift_warnings, order_warnings, too_little
 from training.config import Experiment
@@ -243,7 +243,7 @@ def _prior_version(
 ) -> Version:
     return Version(
         name=experiment.name,
-        version=f"{version_id}-prior",
+        version=f"{version_id}{PRIOR_SUFFIX}",
         basis="prior",
         estimator=fit_prior(dataset, dataset.lesson(dataset.until), experiment.ages_days, half_life_days),
         plan=FeaturePlan(),

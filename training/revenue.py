@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from forecast.estimators.revenue import COMPANY, PERSON, USUAL, RevenueModel
-from forecast.registry import Version
+from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.revenue.records import Sales, SalesRecords, read_sales
 from forecast.revenue_records import read_sales_records
 from forecast.settings import Settings
@@ -68,7 +68,9 @@ def train_revenue(
     """
     sales, seed = read_sales(records, until, currency=currency), experiment.seed
     bundle = _bundle(sales, experiment)
-    prior = Version(name=experiment.name, version=f"{version_id}-prior", basis="prior", estimator=USUAL, bundle=bundle)
+    prior = Version(
+        name=experiment.name, version=f"{version_id}{PRIOR_SUFFIX}", basis="prior", estimator=USUAL, bundle=bundle
+    )
     warnings = list(sales.remarks)
     origins = origins_before(
         records,

@@ -18,7 +18,7 @@ from forecast.errors import TooLittleHistoryError
 from forecast.estimators.value import BANDED, Bands, Target, ValueModel
 from forecast.features.customers import customer_features
 from forecast.metrics import Floats
-from forecast.registry import Version
+from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.settings import Settings
 from forecast.store import unit_of_work
 from forecast.tiers import find_yardsticks
@@ -149,7 +149,7 @@ def _prior_run(
     bundle = _bundle(past, experiment, until, features, horizon) | {"warnings": warnings}
     version = Version(
         name=experiment.name,
-        version=f"{version_id}-prior",
+        version=f"{version_id}{PRIOR_SUFFIX}",
         basis="prior",
         estimator=prior,
         bundle=bundle | {"yardsticks": _yardsticks(past, prior, experiment, until)},

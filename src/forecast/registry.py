@@ -21,6 +21,8 @@ from forecast.features import FeaturePlan
 BUNDLE_FILE = "bundle.json"
 CARD_FILE = "card.md"
 FORMAT = 3
+PRIOR_SUFFIX = "-prior"
+"""What the id of a version ends with that stands in for one that failed its gates."""
 
 
 class Estimator(Protocol):

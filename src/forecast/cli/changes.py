@@ -10,8 +10,8 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say
-from forecast.cli.screen import console, now, output, short_money, transaction
+from forecast.cli.phrases import print_notes, say
+from forecast.cli.screen import now, output, short_money, transaction
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def changes(
         level, unit_id = find_unit(session, unit)
         scope = Scope(level=level, unit_id=unit_id, starts_on=days[0], ends_on=days[1])
         found = compare_moments(session, before, after, scope, currency=currency, timezone=zone)
-    for remark in found.changes.remarks:
-        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
+    print_notes(*found.changes.remarks)
     output.print(_bars_table(found, unit or say("company")))
     if found.changes.bars:
         output.print(_records_table(found.changes))

@@ -10,8 +10,8 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say
-from forecast.cli.screen import console, output, transaction
+from forecast.cli.phrases import print_notes, say
+from forecast.cli.screen import output, transaction
 from forecast.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
         try:
             found = measure_forecasts(session, now=now, timezone=timezone, known_until=until)
         except TooLittleHistoryError as error:
-            console.print(f"[yellow]{say('note:')}[/yellow] {escape(str(error))}")
+            print_notes(str(error))
         else:
-            for remark in found.remarks:
-                console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
+            print_notes(*found.remarks)
             _print_horizons(found)
             if out is not None:
                 _write(found.horizons, out)
@@ -79,8 +78,7 @@ def _print_horizons(found: "ForecastAccuracy") -> None:
 
 
 def _print_habits(habits: "Habits") -> None:
-    for remark in habits.remarks:
-        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
+    print_notes(*habits.remarks)
     if not habits.people:
         return
     table = Table(

@@ -6,6 +6,9 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
+from rich.markup import escape
+
+from forecast.cli.screen import console
 from forecast.settings import read_settings
 
 
@@ -19,3 +22,9 @@ def say(english: str, /, **values: object) -> str:
     """Say a phrase in the language of FORECAST_LANGUAGE, with its values filled in; a name of the company's own stays as it is."""
     template = chinese().get(english, english) if read_settings().language == "zh" else english
     return template.format(**values)
+
+
+def print_notes(*remarks: str) -> None:
+    """Print remarks beside what was asked for, a line each."""
+    for remark in remarks:
+        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")

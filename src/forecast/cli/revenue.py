@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL
-from forecast.cli.phrases import say
+from forecast.cli.phrases import print_notes, say
 from forecast.cli.screen import console, moment_of, now, opened, output
 from forecast.errors import InputError
 from forecast.revenue.cells import BOUNDS, LEVELS, RevenueForecast, draws_of
@@ -58,8 +58,7 @@ def outlook_of_records(
         forecast = forecast_records(engine, settings, moment, horizon=horizon or HORIZON, currency=currency)
         shown = _asked(forecast.cells, unit)
         run = keep_forecast(engine, forecast, now=now(), timezone=settings.timezone)
-    for remark in forecast.remarks:
-        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
+    print_notes(*forecast.remarks)
     if out is not None:
         _write(shown.drop("draws"), out)
     if draws is not None:

@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say
+from forecast.cli.phrases import print_notes, say
 from forecast.cli.screen import AsOf, console, moment_of, now, output, short_money, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
@@ -89,7 +89,7 @@ def _print_targets(
     today = moment.astimezone(ZoneInfo(settings.timezone)).date()
     first, last = (date(year, 1, 1), date(year, 12, 31)) if year else (today, today)
     found = read_attainments(session, first, last, as_of=moment, timezone=settings.timezone, currency=currency)
-    _print_remarks(found.remarks)
+    print_notes(*found.remarks)
     if not found.attainments:
         found_none = (
             say("no quota has a day in {year}", year=year) if year else say("no quota is running on {day}", day=today)
@@ -102,11 +102,6 @@ def _print_targets(
         output.print(table)
     output.print(say("needed: further opportunities that close the gap at the usual amount and share won"))
     _print_failed_checks(found.attainments, settings)
-
-
-def _print_remarks(remarks: Iterable[str]) -> None:
-    for remark in remarks:
-        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
 
 
 def _targets_tables(attainments: Iterable["Attainment"]) -> Iterator[Table]:
@@ -180,7 +175,7 @@ def _print_failed_checks(attainments: Iterable["Attainment"], settings: Settings
 def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -> None:
     from forecast.targets.reading import judge_proposal
 
-    _print_remarks(found.remarks)
+    print_notes(*found.remarks)
     judged = judge_proposal(found, adviser)
     headings = ("target", "share", "last 12 months", "change", "chance")
     table = Table(say("unit"), *(Column(say(name), justify="right", no_wrap=True) for name in headings), box=SIMPLE)

@@ -154,16 +154,16 @@ def _orders_of(texts: pl.DataFrame, columns: _Columns, readings: Sequence[Readin
 
 def _together(parts: Sequence[pl.DataFrame], columns: _Columns) -> pl.DataFrame:
     """Join what parts of a sheet say of the same orders."""
-    own = pl.selectors
+    own = pl.selectors.starts_with(_OWN)
     return (
         pl.concat(parts, how="diagonal")
         .group_by(columns.order_id, maintain_order=True)
         .agg(
             pl.col(_kept(columns)).first(),
             pl.col(_SUMMED).first(),
-            (own.starts_with(_OWN) & own.ends_with(" low")).min(),
-            (own.starts_with(_OWN) & own.ends_with(" high")).max(),
-            (own.starts_with(_OWN) & own.ends_with(" count", " sum", " lines")).sum(),
+            (own & pl.selectors.ends_with(" low")).min(),
+            (own & pl.selectors.ends_with(" high")).max(),
+            (own & pl.selectors.ends_with(" count", " sum", " lines")).sum(),
         )
     )
 

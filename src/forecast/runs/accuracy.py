@@ -9,6 +9,7 @@ import polars as pl
 from sqlalchemy.orm import Session
 
 from forecast.errors import ForecastError, TooLittleHistoryError
+from forecast.registry import PRIOR_SUFFIX
 from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.currencies import check_currency
 from forecast.revenue.records import Sales, SalesRecords, known_currencies, months_ahead, read_sales
@@ -19,8 +20,6 @@ from forecast.runs.keeping import Run, list_runs, read_cells
 
 _UNITS = (TEAM, PERSON, REGION, PRODUCT)
 _COVERED = (50, 80, 95)
-# What the id of a version ends with that serves the usual weights, as its own failed their gates.
-USUAL_WEIGHTS = "-prior"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +120,7 @@ def _is_honest(run: Run, known_until: Mapping[str, datetime]) -> bool:
 
     Without a version, or with one that serves the usual weights, it learnt from what was before its moment.
     """
-    if run.version is None or run.version.endswith(USUAL_WEIGHTS):
+    if run.version is None or run.version.endswith(PRIOR_SUFFIX):
         return True
     return run.version in known_until and known_until[run.version] <= run.as_of
 
