@@ -1,16 +1,14 @@
 """Fixtures: CSV files as people have them, and a database to import them into."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from clock import NOW
 
 from forecast.intake import import_file
 from forecast.records import Change, Opportunity
 from forecast.store import unit_of_work
-
-NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture

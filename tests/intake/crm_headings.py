@@ -124,6 +124,23 @@ EXPORTS = {
         Deal - Expected close date -> expected_close_on
         Deal - Last activity date -> custom.deal_last_activity_date
     """),
+    "Odoo, by names of fields": _pairs("""
+        id -> external_id
+        name -> name
+        partner_id -> account_id
+        expected_revenue -> amount
+        probability -> seller_probability
+        stage_id -> stage
+        user_id -> owner_id
+        team_id -> team_id
+        create_date -> created_at
+        write_date -> modified_at
+        date_deadline -> expected_close_on
+        date_closed -> closed_at
+        lost_reason_id -> lost_reason
+        won_status -> status
+        active -> is_active
+    """),
     "Odoo": _pairs("""
         ID -> external_id
         Opportunity -> name

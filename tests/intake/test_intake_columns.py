@@ -25,6 +25,21 @@ def test_the_order_of_dates_is_decided_on_the_whole_column(load, stored):
     assert stored()["1"].created_at == datetime(2024, 4, 3, tzinfo=UTC)
 
 
+def test_dates_that_leave_their_order_open_follow_those_beside_them(load, stored):
+    """Columns of one file are written alike: what one tells holds for the others, of ours or not, and is no doubt."""
+    text = "id,outcome,created_at,closed_at,seen\n1,won,03/04/2024,03/25/2024,01/02/2024\n2,lost,03/05/2024,04/05/2024,02/03/2024\n"
+    assert load(text).warnings == ()
+    assert stored()["1"].created_at == datetime(2024, 3, 4, tzinfo=UTC)
+    assert stored()["1"].custom["seen"] == "2024-01-02"
+
+
+def test_dates_beside_those_of_two_orders_are_asked_for(load, stored):
+    """Where the columns that tell differ, the others are day first, and said to be so."""
+    report = load("id,outcome,created_at,closed_at,seen\n1,won,03/04/2024,03/25/2024,25/02/2024\n")
+    assert [warning for warning in report.warnings if "created_at" in warning and "read day first" in warning]
+    assert stored()["1"].created_at == datetime(2024, 4, 3, tzinfo=UTC)
+
+
 def test_a_decimal_comma_is_decided_on_the_whole_column(load, stored):
     """1.250 beside 99,50 is twelve hundred and fifty."""
     load("id;outcome;amount\n1;;1.250\n2;;99,50\n")

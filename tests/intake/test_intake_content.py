@@ -45,6 +45,16 @@ def test_a_flag_beside_a_stage_leaves_the_end_to_it(load, stored):
     assert [one.status for one in stored().values()] == ["won", "open", "lost"]
 
 
+def test_what_is_archived_at_no_probability_is_lost(load, stored):
+    """As Odoo archives what is lost, in whatever stage and with whatever word for open; what is won stays so."""
+    rows = [
+        *("A,New,Open,0,False", "B,New,Open,10,True", "C,New,Pending,0,False", "D,New,Pending,30,False"),
+        *("E,Won,Open,100,False", "F,New,Won,100,False", "G,Won,Open,,False"),
+    ]
+    load(_rows("ID,Stage,Status,Probability,Active", rows), kind="opportunity")
+    assert [one.status for one in stored().values()] == ["lost", "open", "lost", "open", "open", "won", "open"]
+
+
 def test_a_flag_that_a_mapping_names_stays_a_flag(load, stored):
     """A mapping that says is_won is taken at its word: no means not won, and no end."""
     load("id,Won?\nA,1\nB,0\n", mapping=Mapping(kind="opportunity", columns={"Won?": "is_won"}))

@@ -2,7 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
-from conftest import NOW
+from clock import NOW
 from sqlalchemy.orm import Session
 
 from forecast.errors import FileError
@@ -45,6 +45,28 @@ def test_a_file_without_headings_has_numbered_columns(engine, write, load_folder
     again = load_folder(mapping=read_mapping(mapping))
     assert {report.kind: report.read for report in again.reports} == {"opportunity": 1, "person": 4}
     assert count(engine, Person) == 2
+
+
+def test_dates_of_a_file_follow_those_of_the_others(write, load_folder, engine):
+    """Files of one import are written alike: where one tells the order of days and months, the others have it, and say so."""
+    write("id,outcome,created_at\n1,won,03/04/2024\n2,lost,01/01/2024\n", "deals.csv")
+    write("Account Name,Industry,Created Date\nAcme,Steel,03/25/2024\n", "accounts.csv")
+    accounts, deals = load_folder().reports
+    assert accounts.warnings == ()
+    assert "read month first, as those of accounts.csv" in " ".join(deals.warnings)
+    assert deals.mapping.date_order == "mdy"
+    with Session(engine) as session:
+        assert session.get_one(Opportunity, "1").created_at.month == 3
+
+
+def test_a_file_that_tells_its_own_dates_keeps_them(write, load_folder):
+    """Another file's order is only for dates that leave theirs open, and for none where files differ."""
+    write("id,outcome,created_at\n1,won,03/04/2024\n", "deals.csv")
+    write("Account Name,Industry,Created Date\nAcme,Steel,03/25/2024\n", "accounts.csv")
+    write("Order ID,Customer,Order Date,Amount\n7,Acme,25/03/2024,5\n", "orders.csv")
+    _, deals, orders = load_folder().reports
+    assert "read day first" in " ".join(deals.warnings)
+    assert (orders.new, orders.rejected) == (1, 0)
 
 
 def test_a_mapping_of_a_folder_reads_it_the_same_way(write, tmp_path, load_folder):

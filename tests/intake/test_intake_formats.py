@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import NOW
+from clock import NOW
 from workbook import Day, write_binary_workbook, write_open_document, write_workbook
 
 from forecast.errors import FileError, MappingError

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
-from conftest import NOW
+from clock import NOW
 from sqlalchemy.orm import Session
 
 from forecast.intake import import_files

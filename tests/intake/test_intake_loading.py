@@ -1,6 +1,6 @@
 import pytest
 import sqlalchemy as sa
-from conftest import NOW
+from clock import NOW
 from sqlalchemy.orm import Session
 
 from forecast.intake.csvtext import BLOCK_BYTES

@@ -69,6 +69,16 @@ def test_the_totals_at_the_end_of_an_export_are_no_record(load, stored, heading,
     assert stored()["1"].name == "Total"
 
 
+def test_totals_in_the_midst_of_an_export_are_no_records(load):
+    """A report with a subtotal below each group has such rows anywhere, also where its words are spaced."""
+    rows = "".join(f"{n},deal,5,won\n" for n in range(30))
+    report = load(
+        f"id,name,amount,status\n0a,deal,5,won\n小 计,,5,\n{rows}Subtotal,,150,\n{rows.replace(',deal', 'b,deal')}总计,,305,\n"
+    )
+    assert (report.new, report.rejected) == (61, 3)
+    assert [row["reject_value"] for row in read(report.rejects)] == ["小 计", "Subtotal", "总计"]
+
+
 def test_a_record_whose_id_is_such_a_word_is_stored(load, stored):
     """Beside a word for totals stand numbers only; what has a name is a record, whatever its id."""
     report = load("Product ID,Product Name,Price\nSUM,Calculator,3\nTotal,—,7\n", "products.csv", kind="product")

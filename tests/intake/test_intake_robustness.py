@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from conftest import NOW
+from clock import NOW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

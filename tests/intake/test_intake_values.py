@@ -64,6 +64,22 @@ def test_what_is_no_number_is_refused_with_a_remedy(text):
     assert refused.value.remedy
 
 
+@pytest.mark.parametrize("text", ["--5", "+-5", "(5", "5)", "-5-", "((5))"])
+def test_signs_that_do_not_fit_together_are_refused(text):
+    """One minus, before or after, or one pair of brackets; anything else may be a slip."""
+    with pytest.raises(RefusedValueError, match="has more signs than one; write at most one minus"):
+        read_number(text)
+
+
+@pytest.mark.parametrize("field_type", ["date", "moment"])
+def test_a_date_with_a_sign_is_refused(field_type):
+    """A sign before the year is read over by no reader, whatever the dates beside it."""
+    texts = pl.Series(["2024-05-31", "+2024-06-01", "-2024-06-01", "+2024-06-01 10:00:00"])
+    column = read_column(texts, Reading(heading="x", field="x", type=field_type))
+    assert column.values.null_count() == 3
+    assert set(column.refused) == set(texts[1:])
+
+
 @given(st.floats(min_value=-1e12, max_value=1e12).map(lambda number: round(number, 2)))
 def test_a_number_survives_being_formatted(number):
     """Formatting with thousand separators and reading back gives the same number, with either mark."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from conftest import NOW
+from clock import NOW
 from polars.testing import assert_frame_equal
 
 from forecast.intake import Mapping, import_files, sales_lines
@@ -42,6 +42,20 @@ def test_lines_of_an_order_are_added_up(load_sheet, stored, kind):
     assert found["1001"].ordered_at == datetime(2024, 1, 5, 10, 30, tzinfo=UTC)
     bought = {(line.order_id, line.product_id, line.quantity) for line in stored(OrderLine).values()}
     assert bought == {("1001", "mug", 6.0), ("1001", "pan", 1.0), ("1002", "mug", 2.0), ("1002", "pan", -1.0)}
+
+
+def test_a_reseller_is_the_customer_of_what_it_orders(load_sheet, stored):
+    """Where a company sells to resellers, dealers or distributors, their orders are linked to them as to any account."""
+    rows = "SO1,1,676,349,20\nSO1,1,676,350,5\nSO2,2,117,349,20\n".replace(",1,", ",2024-01-05,").replace(
+        ",2,", ",2024-02-06,"
+    )
+    load_sheet("SalesOrderNumber,OrderDate,ResellerKey,ProductKey,SalesAmount\n" + rows, kind=None)
+    assert {one.id: (one.account_id, one.amount) for one in stored(Order).values()} == {
+        "SO1": ("676", 25),
+        "SO2": ("117", 20),
+    }
+    load_sheet("订单编号,经销商编号,日期,产品编号,金额\nA1,K1,2024-03-01,P1,36\nA1,K1,2024-03-01,P2,12\n", kind=None)
+    assert stored(Order)["A1"].account_id == "K1"
 
 
 def test_an_order_of_lines_without_values_has_no_amount(load_sheet, stored):

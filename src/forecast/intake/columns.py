@@ -310,7 +310,8 @@ def _strptime(texts: pl.Series, formats: tuple[str, ...], dtype: pl.Date | pl.Da
     left = texts
     for form in _likely_first(texts.drop_nulls().head(1), formats, dtype):
         parsed = left.str.strptime(dtype, form, strict=False)
-        parsed = parsed.set(~parsed.dt.year().is_between(1000, 9998), None)
+        # A sign before the year would be read over.
+        parsed = parsed.set(~parsed.dt.year().is_between(1000, 9998) | ~left.str.contains(r"^\d"), None)
         found = parsed if left is texts else found.zip_with(found.is_not_null(), parsed)
         if found.null_count() == texts.null_count():
             break

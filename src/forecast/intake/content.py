@@ -1,6 +1,6 @@
 """What the cells of a whole file say where its headings leave it open: which column is the id, and which alone tells the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from forecast.intake import survey, vocabulary
@@ -52,6 +52,34 @@ def _tells_of_losses(seen: Sequence[SeenColumn]) -> bool:
     known = {name: words.get(vocabulary.word_key(name.removeprefix("word:"))) for name in flag.tally.counts}
     won = sum(count for name, count in flag.tally.counts.items() if known[name] in {"won", "converted"})
     return won < closed.tally["count"] < _rows(seen)
+
+
+def with_date_order(seen: Sequence[SeenColumn]) -> list[SeenColumn]:
+    """Read dates that may be day first or month first as the columns beside them that tell, where those agree."""
+    order = told_date_order(seen)
+    if order is None:
+        return list(seen)
+    return [
+        replace(one, mapping=replace(one.mapping, date_order=order)) if leaves_date_order(one) else one for one in seen
+    ]
+
+
+def told_date_order(seen: Iterable[SeenColumn]) -> str | None:
+    """Give the order of days and months that columns tell by a number above 12; None where none does, or they differ."""
+    told = [survey.date_order(one.tally) for one in seen if _holds_dates(one)]
+    orders = {order for order, is_open in told if not is_open}
+    return orders.pop() if len(orders) == 1 else None
+
+
+def leaves_date_order(column: SeenColumn) -> bool:
+    """Tell whether every date of a column may be day first or month first, and no mapping says which."""
+    is_told = column.tally["day_first"] + column.tally["month_first"] > 0
+    return _holds_dates(column) and not is_told and column.mapping.date_order is None
+
+
+def _holds_dates(column: SeenColumn) -> bool:
+    """Tell whether a column has dates whose year comes last."""
+    return column.tally["year_last"] > 0 and (column.custom is None or column.tally.all_are("date"))
 
 
 def with_id(seen: Sequence[SeenColumn], declared: Sequence[str]) -> tuple[list[SeenColumn], tuple[str, ...]]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from forecast.errors import FileError, MappingError
 from forecast.intake.batches import Place, count_done, places
+from forecast.intake.dates import with_shared_date_order
 from forecast.intake.files import TableFile, find_files, open_tables, read_chunks
 from forecast.intake.loading import Loaded, load_table
 from forecast.intake.mapping import IGNORE, check_mapping, check_timezone
@@ -86,6 +87,7 @@ def import_files(
         tables = [table for path in find_files(paths) for table in open_tables(path, folder, encoding=mapping.encoding)]
         recognised, left_out = _recognised(tables, mapping)
         known = [part for table, own in recognised for part in split_sales_lines(table, own, folder)]
+        known = with_shared_date_order(known)
         batch = places(known)
         with Session(engine) as session:
             done = 0 if dry_run else count_done(session, batch)

@@ -11,7 +11,15 @@ from forecast.errors import MappingError
 from forecast.intake import survey, vocabulary
 from forecast.intake.chunks import Chunk
 from forecast.intake.columns import FieldType, Reading, read_column
-from forecast.intake.content import ending_doubts, lacks_end, no_end, with_discounts, with_id, with_lone_flag
+from forecast.intake.content import (
+    ending_doubts,
+    lacks_end,
+    no_end,
+    with_date_order,
+    with_discounts,
+    with_id,
+    with_lone_flag,
+)
 from forecast.intake.doubts import doubts, missing_doubts, type_doubts
 from forecast.intake.endings import StatusWord, status_words
 from forecast.intake.fieldtypes import field_bounds, field_type, required_fields
@@ -119,6 +127,14 @@ class Planning:
         """Count in a chunk what decides how its columns are read."""
         self._survey.see(with_constants(chunk.texts, self._constants))
 
+    def seen(self) -> list[SeenColumn]:
+        """Give the columns that are read, and what was counted in each so far."""
+        kind = self._mapping.kind or ""
+        return [
+            SeenColumn(heading, field, self._survey.tally(heading), kind, self._mapping)
+            for heading, field in self._read.items()
+        ]
+
     def plan(self) -> Plan:
         """Decide how the file is read.
 
@@ -126,11 +142,7 @@ class Planning:
             MappingError: the mapping does not fit the file.
         """
         kind = self._mapping.kind or ""
-        seen = [
-            SeenColumn(heading, field, self._survey.tally(heading), kind, self._mapping)
-            for heading, field in self._read.items()
-        ]
-        seen, of_discounts = with_discounts(with_lone_flag(seen))
+        seen, of_discounts = with_discounts(with_lone_flag(with_date_order(self.seen())))
         seen, of_ids = with_id(seen, tuple(self._declared))
         taken = set(self._matched.columns.values())
         foreign = {one.heading: custom_target(one.heading, taken) for one in seen if _is_foreign_status(one)}

@@ -18,7 +18,6 @@ from forecast.intake.statuses import decide_statuses, open_but_closed
 from forecast.records import record_id
 
 _NUMBERS: frozenset[FieldType] = frozenset({"number", "integer", "share"})
-_TOTALS_AMONG = 10
 _ESCAPED_IN_JSON = r'["\\\x00-\x1f]'
 
 
@@ -147,13 +146,19 @@ def _totals(texts: pl.DataFrame, plan: Plan) -> dict[int, Trouble]:
         return {}
     said = "is no id but heads a row of totals"
     told = [one.heading for one in plan.readings if one.type not in _NUMBERS and one.heading not in plan.constants]
-    first = max(0, texts.height - _TOTALS_AMONG)
-    last = texts.tail(_TOTALS_AMONG).select(list(dict.fromkeys([heading, *told]))).rows()
+    places = _places_of_totals(texts[heading])
+    rows = texts[places].select(list(dict.fromkeys([heading, *told]))).rows()
     return {
         place: Trouble(heading, word, said, "leave the row out")
-        for place, (word, *others) in enumerate(last, start=first)
-        if word and vocabulary.word_key(word) in vocabulary.totals() and not any(map(_says, others))
+        for place, (word, *others) in zip(places, rows, strict=True)
+        if not any(map(_says, others))
     }
+
+
+def _places_of_totals(ids: pl.Series) -> list[int]:
+    words = ids.filter(~ids.str.contains(r"\d")).unique()  # most ids have digits, and are not looked at one by one
+    totals = [word for word in words if vocabulary.word_key(word) in vocabulary.totals()]
+    return ids.is_in(totals).fill_null(value=False).arg_true().to_list() if totals else []
 
 
 def _says(text: str | None) -> bool:

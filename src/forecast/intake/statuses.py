@@ -18,7 +18,8 @@ def decide_statuses(
     """Fill `status` and `closed_at` of typed rows from the evidence they hold, and drop the evidence.
 
     In this order: is_won and is_closed, the status itself, a moment of winning or losing, a stage whose name is a status,
-    is_active; where none of these is there but is_won, a moment of closing. What none of them decides is open.
+    is_active; where none of these is there but is_won, a moment of closing. What none of them decides is open. A record that
+    is archived at a probability of 0 or none is lost, as in Odoo, even if its status is a word for what is open.
 
     Args:
         frame: typed rows, fields as columns.
@@ -31,12 +32,14 @@ def decide_statuses(
     given = set(frame.columns)
     won, lost = _NAMES[kind]
     closed = pl.col("closed_at").is_not_null()
+    stages = _stage_statuses(frame, words, ends={won, lost})
     evidence: list[pl.Expr | pl.Series] = [
         *_flags(given, won, lost),
+        *([_archived(given, stages, won, lost)] if {"is_active", "status"} <= given else []),
         *([pl.col("status")] if "status" in given else []),
         *([pl.when(pl.col("won_at").is_not_null()).then(pl.lit(won))] if "won_at" in given else []),
         *([pl.when(pl.col("lost_at").is_not_null()).then(pl.lit(lost))] if "lost_at" in given else []),
-        *([_stage_status(frame["stage"], words, ends={won, lost})] if "stage" in given else []),
+        *([stages] if "stage" in given else []),
         *([pl.when(~pl.col("is_active")).then(pl.lit(lost))] if "is_active" in given else []),
         *([pl.when(~pl.col("is_won") & closed).then(pl.lit(lost))] if given & ENDS == {"is_won", "closed_at"} else []),
     ]
@@ -56,8 +59,17 @@ def _flags(given: set[str], won: str, lost: str) -> list[pl.Expr]:
     return flags
 
 
-def _stage_status(stages: pl.Series, words: Mapping[str, str], *, ends: AbstractSet[str]) -> pl.Series:
+def _archived(given: set[str], stages: pl.Series, won: str, lost: str) -> pl.Expr:
+    """Tell what is lost though its status is open: archived at a probability of 0 or none, and nothing says won."""
+    is_won = [pl.col("status") == won, stages == won, *([pl.col("won_at").is_not_null()] if "won_at" in given else [])]
+    chance = pl.col("seller_probability") if "seller_probability" in given else pl.lit(0.0)
+    is_lost = ~pl.col("is_active") & (chance.fill_null(0.0) == 0) & ~pl.any_horizontal(is_won).fill_null(value=False)
+    return pl.when(is_lost).then(pl.lit(lost))
+
+
+def _stage_statuses(frame: pl.DataFrame, words: Mapping[str, str], *, ends: AbstractSet[str]) -> pl.Series:
     """Give the statuses of stages that tell an end, empty where a stage is on the way."""
+    stages = frame["stage"] if "stage" in frame.columns else pl.Series([None], dtype=pl.String)
     found = {stage: words.get(vocabulary.word_key(stage)) for stage in stages.unique().drop_nulls()}
     known = {stage: status for stage, status in found.items() if status in ends}
     if not known:

@@ -16,6 +16,8 @@ _CURRENCY = re.compile(
     r"(?:US|HK|CA|AU|NT|R)?[$¥€£₹₩₽]|\b(?:USD|EUR|GBP|CNY|RMB|JPY|CHF|AUD|CAD|HKD|INR|SEK|NOK|DKK|SGD|BRL)\b|元|人民币",
     re.IGNORECASE,
 )
+_SIGNS = re.compile(r"(?<![eE])[()+-]")
+_IS_MINUS = {"": False, "+": False, "-": True, "()": True, "(-)": True}
 _UNITS = {"万": 10_000, "亿": 100_000_000, "%": 0.01}
 _NUMBER = re.compile(r"(?:\d{1,3}(?:[,' ]\d{2,3})*[,' ]\d{3}|\d+)(?:\.\d*)?(?:e[+-]?\d{1,3})?|\.\d+", re.IGNORECASE)
 
@@ -66,7 +68,7 @@ def read_number(text: str, *, decimal_mark: str = ".") -> float:
         RefusedValueError: it is not a number with this decimal mark.
     """
     bare = _CURRENCY.sub("", unicodedata.normalize("NFKC", text).replace("−", "-")).strip()
-    minus = bare.startswith("-") or (bare.startswith("(") and bare.endswith(")")) or bare.endswith("-")
+    signs = "".join(_SIGNS.findall(bare))
     bare = bare.strip("()+- ")
     unit = _UNITS.get(bare[-1:], 1)
     digits = bare.rstrip("万亿% ")
@@ -74,11 +76,13 @@ def read_number(text: str, *, decimal_mark: str = ".") -> float:
         digits = digits.translate(str.maketrans(",.", ".,"))
     if len(bare) - len(bare.rstrip("万亿%")) > 1 or not _NUMBER.fullmatch(digits):
         raise RefusedValueError(text, "is not a number", _number_remedy(decimal_mark))
+    if signs not in _IS_MINUS:
+        raise RefusedValueError(text, "has more signs than one", "write at most one minus, as in -5")
     number = float(re.sub(r"[,' ]", "", digits))
     number = number / 100 if unit == 0.01 else number * unit
     if not math.isfinite(number):
         raise RefusedValueError(text, "is too large a number", "write a smaller one")
-    return -number if minus else number
+    return -number if _IS_MINUS[signs] else number
 
 
 def _number_remedy(decimal_mark: str) -> str:
