@@ -40,6 +40,7 @@ _WHOLE_MAX = 2.0**53  # beyond, numbers are read to the nearest even one
 _SLOW: frozenset[FieldType] = frozenset(
     {"word", "date", "moment", "date_text", "moment_text"}
 )  # to look a text up is faster
+_SIGNED_YEAR = r"^\+|[-/.]\+"  # would be read over
 _DATE_FORMATS = {
     "ymd": ("%Y-%m-%d", "%Y/%m/%d"),
     "dmy": ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y"),
@@ -310,8 +311,9 @@ def _strptime(texts: pl.Series, formats: tuple[str, ...], dtype: pl.Date | pl.Da
     left = texts
     for form in _likely_first(texts.drop_nulls().head(1), formats, dtype):
         parsed = left.str.strptime(dtype, form, strict=False)
-        # A sign before the year would be read over.
-        parsed = parsed.set(~parsed.dt.year().is_between(1000, 9998) | ~left.str.contains(r"^\d"), None)
+        parsed = parsed.set(~parsed.dt.year().is_between(1000, 9998), None)
+        if left.str.contains("+", literal=True).any():
+            parsed = parsed.set(left.str.contains(_SIGNED_YEAR), None)
         found = parsed if left is texts else found.zip_with(found.is_not_null(), parsed)
         if found.null_count() == texts.null_count():
             break
