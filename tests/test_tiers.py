@@ -34,10 +34,21 @@ def test_tiers_follow_cumulative_shares():
 def test_a_tier_changes_only_past_the_margin():
     """Near a bound the tier of a month ago stays; far from it, it changes, up and down alike."""
     yardsticks = Yardsticks(a=100.0, b=50.0, usual_probability=0.5, usual_pace=1.0)
-    now = customers(95, 120, 70, 140, 40, 30, 10)
+    now = customers(95, 120, 65, 140, 40, 30, 10)
     before = now.select("account_id", pl.Series("tier", list("ABABBBA")))
     found = assign_tiers(now, yardsticks, POLICY, before=before)["tier"]
     assert "".join(found) == "ABBABCC"
+
+
+@pytest.mark.parametrize(
+    ("a", "values", "tiers"), [(100.0, (41, 39, 59, 61), "BCCB"), (9000.0, (38, 37, 62, 63), "BCCB")]
+)
+def test_both_bounds_have_the_same_margin_in_money(a, values, tiers):
+    """B's bound is passed by as much money as A's, but never by more than a quarter of it."""
+    yardsticks = Yardsticks(a=a, b=50.0, usual_probability=0.5, usual_pace=1.0)
+    now = customers(*values)
+    before = now.select("account_id", pl.Series("tier", list("BBCC")))
+    assert "".join(assign_tiers(now, yardsticks, TierPolicy(margin=0.1), before=before)["tier"]) == tiers
 
 
 def test_an_account_without_a_tier_gets_the_plain_one():

@@ -32,6 +32,7 @@ class TierFit:
     penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
     tree_share: Share
     plain_shares: Annotated[tuple[Share, ...], Field(min_length=1)]
+    ensembles: Count
     rounds: Count
     leaves: Annotated[int, Field(ge=2)]
     learning_rate: Inside
@@ -68,6 +69,7 @@ class TierExperiment:
             cuts=fit.cuts,
             penalties=fit.penalties,
             tree_share=fit.tree_share,
+            ensembles=fit.ensembles,
             rounds=fit.rounds,
             leaves=fit.leaves,
             learning_rate=fit.learning_rate,

@@ -49,6 +49,7 @@ class ValueRecipe:
         cuts: shares of the history at which earlier cut-offs lie.
         penalties: of the GLMs, in rows; what they give is averaged.
         tree_share: of the trees beside them.
+        ensembles: of trees, each of a seed of its own; what they give is averaged.
         rounds, leaves, learning_rate: of the trees.
         seed: of every random choice.
     """
@@ -56,6 +57,7 @@ class ValueRecipe:
     cuts: tuple[float, ...]
     penalties: tuple[float, ...]
     tree_share: float
+    ensembles: int
     rounds: int
     leaves: int
     learning_rate: float
@@ -183,11 +185,13 @@ def _fit_trees(target: Target, matrix: Floats, actual: Floats, offset: Floats, r
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
         "lambda_l2": 10.0,
-        "seed": recipe.seed,
     }
     names = [f"f{position}" for position in range(matrix.shape[1])]
     data = lgb.Dataset(matrix, actual, init_score=offset, feature_name=names)
-    return Boosting.of(lgb.train(parameters, data, num_boost_round=recipe.rounds))
+    seeds = range(recipe.seed, recipe.seed + recipe.ensembles)
+    return Boosting.of(
+        *(lgb.train({**parameters, "seed": seed}, data, num_boost_round=recipe.rounds) for seed in seeds)
+    )
 
 
 def frequent_levels(features: pl.DataFrame) -> tuple[tuple[str, str], ...]:

@@ -68,5 +68,5 @@ def find_alerts(
         if kind in kinds
     ]
     if not given:
-        return pl.Series("alerts", [[]] * customers.height, dtype=pl.List(ALERT))
+        return pl.Series("alerts", [[]], dtype=pl.List(ALERT)).new_from_index(0, customers.height)
     return customers.select(pl.concat_list(given).list.drop_nulls().cast(pl.List(ALERT)).alias("alerts")).to_series()

@@ -1,7 +1,6 @@
 """Customers and a version in; value, tier, potential and reasons out."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -77,7 +76,7 @@ def score_customers(
         assign_tiers(values, found, policy, before=before)["tier"],
         potential(policy, found, horizon_days=model.horizon_days).alias("potential"),
         *_next_orders(features, as_of),
-        pl.Series("reasons", _reasons(features, model.explain(features)), dtype=pl.List(_REASON)),
+        _reasons(features, model.explain(features)).alias("reasons"),
         **_circumstances(history, version, as_of),
         basis=pl.lit(version.basis),
         latest_gap_days=pl.Series(usual_gaps(features)[2]),
@@ -162,15 +161,14 @@ def _margins(history: CustomerHistory, customers: pl.DataFrame, as_of: datetime)
 def _proposals(history: CustomerHistory, customers: pl.DataFrame, as_of: datetime, proven: set[str]) -> pl.Series:
     """Give each customer's next products, a list of {product_id, because, lift}."""
     bought = history.lines.filter(pl.col("happened_at") < as_of).select("account_id", "product_id")
-    empty = pl.Series([[]] * customers.height, dtype=pl.List(_PROPOSAL))
     if "next_products" not in proven or bought.is_empty():
-        return empty
+        return _none_of(_PROPOSAL, customers.height)
     found = next_products(fit_companions(bought), bought, count=NEXT_PRODUCTS)
     lists = found.group_by("account_id", maintain_order=True).agg(
         next_products=pl.struct("product_id", "because", "lift")
     )
     joined = customers.select("account_id").join(lists, on="account_id", how="left", maintain_order="left")
-    return joined["next_products"].fill_null(pl.Series([[]], dtype=pl.List(_PROPOSAL)))
+    return joined["next_products"].fill_null(_none_of(_PROPOSAL, 1))
 
 
 def season_seen(history: CustomerHistory, as_of: datetime) -> bool:
@@ -283,21 +281,27 @@ def _microseconds(days: Floats, known: NDArray[np.bool_]) -> pl.Expr:
     return pl.when(pl.Series(known)).then(pl.lit(whole))
 
 
-def _reasons(features: pl.DataFrame, parts: Floats) -> list[list[dict[str, Any]]]:
-    columns = {shape: features[name].cast(pl.Float64) for shape, name in SHOWN.items()}
-    values = {shape: column.to_list() for shape, column in columns.items()}
-    usual = {shape: column.median() for shape, column in columns.items()}
+def _reasons(features: pl.DataFrame, parts: Floats) -> pl.Series:
+    """Give each customer's reasons, a list of {feature, value, usual, contribution}."""
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :REASONS_MAX]
-    return [
-        [
-            {
-                "feature": (shape := SHAPES[column]),
-                "value": values[shape][row],
-                "usual": usual[shape],
-                "contribution": float(parts[row, column]),
-            }
-            for column in strongest
-            if abs(parts[row, column]) >= REASON_MIN
-        ]
-        for row, strongest in enumerate(order)
-    ]
+    rows, columns = np.repeat(np.arange(len(order)), order.shape[1]), order.ravel()
+    shown = features.select(pl.col(SHOWN[shape]).cast(pl.Float64).alias(shape) for shape in SHAPES)
+    named = pl.DataFrame(
+        {
+            "row": rows,
+            "feature": pl.Series(SHAPES).gather(columns),
+            "value": shown.to_numpy()[rows, columns],
+            "usual": shown.median().to_numpy()[0, columns],
+            "contribution": parts[rows, columns],
+        },
+        nan_to_null=True,
+    )
+    told = named.filter(pl.col("contribution").abs() >= REASON_MIN).group_by("row", maintain_order=True)
+    lists = told.agg(reasons=pl.struct("feature", "value", "usual", "contribution"))
+    joined = pl.DataFrame({"row": np.arange(len(order))}).join(lists, on="row", how="left", maintain_order="left")
+    return joined["reasons"].fill_null(_none_of(_REASON, 1))
+
+
+def _none_of(kind: pl.Struct, count: int) -> pl.Series:
+    """Give so many empty lists; from Python's own, each would be turned by itself."""
+    return pl.Series([[]], dtype=pl.List(kind)).new_from_index(0, count)

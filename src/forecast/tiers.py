@@ -1,5 +1,6 @@
 """Tiers A, B and C by predicted value, held against flapping, and the potential of each customer."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ Potential = Literal["growing", "steady", "declining", "dormant", "new", "prospec
 
 TIERS: tuple[Tier, ...] = ("A", "B", "C")
 POTENTIALS: tuple[Potential, ...] = ("growing", "steady", "declining", "dormant", "new", "prospect")
+LOWER_MARGIN_MAX = 0.25
+"""At B's bound: where a few accounts carry most, a margin in their money would hold everyone else where they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,8 @@ class TierPolicy:
 
     Attributes:
         a_share, b_share: A are the largest accounts that carry this share of predicted revenue, B those up to the second.
-        margin: how far past a bound a customer's value must be before its tier changes, as a share of the bound.
+        margin: how far past a bound a customer's value must be before its tier changes, as a share of A's bound. It is as
+            much money at B's bound, as money is what a wrong tier costs, but at most LOWER_MARGIN_MAX of that.
         memory_months: how many earlier months' tiers are held on to.
         new_days: a customer is new for so long after the first purchase.
         growing_from, declining_below: expected revenue a day as a multiple of the customer's own so far, against the
@@ -31,8 +35,8 @@ class TierPolicy:
 
     a_share: float = 0.5
     b_share: float = 0.8
-    margin: float = 0.1
-    memory_months: int = 3
+    margin: float = 0.05
+    memory_months: int = 6
     new_days: int = 60
     growing_from: float = 1.2
     declining_below: float = 0.8
@@ -92,12 +96,16 @@ def assign_tiers(
         policy: with the margin.
         before: the tiers a while ago; an account keeps its tier while its value is within the margin of its bound.
     """
-    value, room = pl.col("expected_revenue"), 1 + policy.margin
-    plain = _rank(value, yardsticks)
+    value, bounds = pl.col("expected_revenue"), (yardsticks.a, yardsticks.b)
+    plain = _rank(value, bounds)
     if before is None:
         return values.select("account_id", plain.replace_strict(_NAMES).alias("tier"))
     known = before.select("account_id", pl.col("tier").replace_strict(_RANKS).alias("held"))
-    best, worst = _rank(value * room, yardsticks), _rank(value / room, yardsticks)
+    room = policy.margin * yardsticks.a
+    rooms = (room, min(room, max(policy.margin, LOWER_MARGIN_MAX) * yardsticks.b))
+    best, worst = (
+        _rank(value, [bound + sign * room for bound, room in zip(bounds, rooms, strict=True)]) for sign in (-1, 1)
+    )
     kept = pl.max_horizontal(best, pl.min_horizontal(pl.col("held"), worst))
     rank = pl.when(pl.col("held").is_null()).then(plain).otherwise(kept)
     joined = values.join(known, on="account_id", how="left", maintain_order="left")
@@ -108,8 +116,8 @@ _NAMES = dict(enumerate(TIERS))
 _RANKS = {tier: rank for rank, tier in enumerate(TIERS)}
 
 
-def _rank(value: pl.Expr, yardsticks: Yardsticks) -> pl.Expr:
-    return 2 - (value >= yardsticks.a).cast(pl.Int64) - (value >= yardsticks.b).cast(pl.Int64)
+def _rank(value: pl.Expr, bounds: Sequence[float]) -> pl.Expr:
+    return 2 - pl.sum_horizontal((value >= bound).cast(pl.Int64) for bound in bounds)
 
 
 def _spent_a_day(horizon_days: int) -> pl.Expr:
