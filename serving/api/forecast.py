@@ -26,7 +26,8 @@ from forecast.runs.changes import Scope
 from forecast.runs.deals import read_kept_deals
 from forecast.runs.moments import Comparison, Sight, compare_moments, find_sight, quarter_of, read_period
 from forecast.runs.units import find_unit
-from serving.deps import DeskDep, SessionDep
+from forecast.wording import Language, say_remark
+from serving.deps import DeskDep, LanguageDep, SessionDep
 from serving.posted import utc
 from serving.schemas import Moment, Schema, Share
 
@@ -193,6 +194,7 @@ def read_forecast(
     *,
     session: SessionDep,
     desk: DeskDep,
+    language: LanguageDep,
     level: Annotated[Level | None, Query(description="Default: company, or that of `unit`.")] = None,
     unit: Annotated[str | None, Query(description="Id or name of a unit; without it all of the level.")] = None,
     period: Annotated[Period, Query(description="Months are added up to it, future by future.")] = "month",
@@ -216,13 +218,15 @@ def read_forecast(
         totals = totals.filter(pl.col("starts_on").rank("dense") <= horizon)
     deals = read_kept_deals(session, found.id)
     rows = [_row(row, deals, period, quota) for row in totals.iter_rows(named=True)]
-    return ForecastAnswer(run=_run(found), forecast=rows)
+    return ForecastAnswer(run=_run(found, language), forecast=rows)
 
 
 @router.get("/v1/forecast/runs", summary="List kept forecasts")
-def read_runs(session: SessionDep, limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 20) -> RunsAnswer:
+def read_runs(
+    session: SessionDep, language: LanguageDep, limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 20
+) -> RunsAnswer:
     """List the kept forecasts by the moment that they are of, newest first."""
-    return RunsAnswer(runs=[_run(run) for run in list_runs(session)[:limit]])
+    return RunsAnswer(runs=[_run(run, language) for run in list_runs(session)[:limit]])
 
 
 @router.get("/v1/forecast/changes", summary="Say what changed between two moments")
@@ -230,6 +234,7 @@ def read_changes(
     *,
     session: SessionDep,
     desk: DeskDep,
+    language: LanguageDep,
     since: Annotated[str, Query(alias="from", description="A moment, a date, or the number of a kept forecast.")],
     until: Annotated[str | None, Query(alias="to", description="Likewise; now where it is left out.")] = None,
     unit: Annotated[str | None, Query(description="Team or person by id or name; the company without it.")] = None,
@@ -248,7 +253,7 @@ def read_changes(
     first, last = read_period(period) if period else quarter_of(after.moment.astimezone(desk.zone).date())
     level, unit_id = find_unit(session, unit)
     scope = Scope(level=level, unit_id=unit_id, starts_on=first, ends_on=last)
-    return _changes(compare_moments(session, before, after, scope, currency=currency, timezone=zone), limit)
+    return _changes(compare_moments(session, before, after, scope, currency=currency, timezone=zone), limit, language)
 
 
 def _asked(cells: pl.DataFrame, unit: str | None, run: Run) -> pl.DataFrame:
@@ -263,14 +268,14 @@ def _asked(cells: pl.DataFrame, unit: str | None, run: Run) -> pl.DataFrame:
     return found
 
 
-def _run(run: Run) -> RunOut:
+def _run(run: Run, language: Language) -> RunOut:
     return RunOut(
         id=run.id,
         version=run.version,
         as_of=run.as_of,
         kept_at=run.kept_at,
         currency=run.currency,
-        remarks=list(run.remarks),
+        remarks=[say_remark(remark, language) for remark in run.remarks],
     )
 
 
@@ -307,7 +312,7 @@ def _categories(row: dict[str, Any], deals: pl.DataFrame) -> list[CategoryOut] |
     return [CategoryOut(**found) for found in category_totals(due).iter_rows(named=True)]
 
 
-def _changes(found: Comparison, limit: int) -> ChangesAnswer:
+def _changes(found: Comparison, limit: int, language: Language) -> ChangesAnswer:
     changed = found.changes
     records: Sequence[dict[str, Any]] = changed.records.head(limit).to_dicts()
     return ChangesAnswer(
@@ -321,7 +326,7 @@ def _changes(found: Comparison, limit: int) -> ChangesAnswer:
         bars=[BarOut(name=bar.name, count=bar.count, amount=bar.amount) for bar in changed.bars],
         records=[ChangedDeal(**record) for record in records],
         total_records=changed.records.height,
-        remarks=list(changed.remarks),
+        remarks=[say_remark(remark, language) for remark in changed.remarks],
     )
 
 

@@ -12,7 +12,8 @@ from forecast.registry import versions_until
 from forecast.revenue_records import read_deal_records
 from forecast.runs.accuracy import measure_forecasts
 from forecast.runs.habits import ANNOUNCING, Verdict, habits_since, judge_habits
-from serving.deps import DeskDep, SessionDep
+from forecast.wording import say_remark
+from serving.deps import DeskDep, LanguageDep, SessionDep
 from serving.schemas import Schema, Share
 
 REVENUE_MODEL = "revenue_forecast"
@@ -70,7 +71,7 @@ class ForecastAccuracyAnswer(Schema):
 
 
 @router.get("/v1/forecast/accuracy", summary="Hold kept forecasts against what landed")
-def read_forecast_accuracy(session: SessionDep, desk: DeskDep) -> ForecastAccuracyAnswer:
+def read_forecast_accuracy(session: SessionDep, desk: DeskDep, language: LanguageDep) -> ForecastAccuracyAnswer:
     """Judge kept forecasts by the months that are over, and persons by what they announced in the past year.
 
     All opportunities and orders are read, which takes seconds where there are a hundred thousand.
@@ -80,11 +81,11 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep) -> ForecastAccura
     habits = judge_habits(said, now)
     until = versions_until(desk.settings.models_folder, REVENUE_MODEL)
     people = [HabitOut(**asdict(habit)) for habit in habits.people]
-    remarks = list(habits.remarks)
+    remarks = [say_remark(remark, language) for remark in habits.remarks]
     try:
         found = measure_forecasts(session, now=now, timezone=timezone, known_until=until)
     except TooLittleHistoryError as error:
-        remarks.append(str(error))
+        remarks.append(say_remark(str(error), language))
         return ForecastAccuracyAnswer(
             runs=0, hindsight=0, horizons=[], since=habits.since, people=people, remarks=remarks
         )
@@ -94,5 +95,5 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep) -> ForecastAccura
         horizons=[HorizonOut(**asdict(row)) for row in found.horizons],
         since=habits.since,
         people=people,
-        remarks=[*found.remarks, *remarks],
+        remarks=[*(say_remark(remark, language) for remark in found.remarks), *remarks],
     )

@@ -144,6 +144,8 @@ def test_changes_add_up(service, kept):
     team = kept.get("/v1/forecast/changes", params={"from": first, "unit": "T2"}).json()
     assert (team["level"], team["bars"]) == ("team", [])
     assert "had no score" in team["remarks"][0]
+    team = kept.get("/v1/forecast/changes", params={"from": first, "unit": "T2", "language": "zh"}).json()
+    assert "没有评分" in team["remarks"][0]
 
 
 def test_changes_ask_for_moments_in_order(kept):

@@ -96,6 +96,8 @@ def test_a_past_moment_has_the_attainment_of_its_time(company):
     assert found["run_id"] is None
     assert [target["attained"] for target in found["targets"]] == [0]
     assert "forecast outlook" in found["remarks"][0]
+    found = company.get("/v1/targets", params={"as_of": "2026-07-02", "language": "zh"}).json()
+    assert "没有保存 2026-07-02 及以前的收入预测" in found["remarks"][0]
 
 
 def test_a_quota_is_held_against_sales_in_its_currency(company, service):

@@ -60,6 +60,9 @@ def backtest(
     every: Annotated[
         str, typer.Option(help="How long a version serves until the next training: 30d, 2w, 1mo, 1q.")
     ] = "1mo",
+    recalibrate_every: Annotated[
+        str | None, typer.Option(help="How often the level is set anew between trainings: 1w. Default: never.")
+    ] = None,
     at: Annotated[
         Path | None, typer.Option(help="CSV of opportunity_id (or lead_id), as_of: judge on these only.")
     ] = None,
@@ -90,6 +93,7 @@ def backtest(
         experiment,
         bounds,
         subjects=subjects,
+        recalibrate_every=recalibrate_every,
         budget=Budget(trials=trials or rules.trials, timeout_seconds=rules.timeout_seconds),
         listener=Listener(step=lambda _: None, trial=lambda *_: None),
     ):

@@ -14,6 +14,7 @@ from forecast.cli.screen import Models, console, now, transaction
 from forecast.settings import Settings, read_settings
 
 DEMO_SEED = 20240229
+DEMO_REGULARS = 1600
 DEMO_TRIALS = 15
 DEMO_LEAD_TRIALS = 5
 DEMO_REVENUE_TRIALS = 6
@@ -88,7 +89,7 @@ def _write_demo_export(folder: Path) -> None:
 
     today = now().replace(hour=0, minute=0, second=0, microsecond=0)
     draft = folder.with_suffix(".draft")
-    write_export(simulate_company(DEMO_SEED, today), draft)
+    write_export(simulate_company(DEMO_SEED, today, regulars=DEMO_REGULARS), draft)
     draft.rename(folder)
 
 

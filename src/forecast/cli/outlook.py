@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
+from forecast.cli.phrases import print_notes, say
 from forecast.cli.screen import AsOf, console, moment_of
 from forecast.errors import InputError
 from forecast.settings import read_settings
@@ -61,12 +61,10 @@ def outlook(
     columns, longer = _listed(levels), _listed(periods)
     _check_endings(out, draws)
     found = read_series(series, levels=columns, season=season, today=moment.date())
-    for remark in found.remarks:
-        console.print(f"[yellow]note:[/yellow] {escape(remark)}")
+    print_notes(*found.remarks)
     count = 1000 if draws or longer else 0
     done = forecast_series(found, columns, horizon, source=series, future=future, country=country, draws_count=count)
-    for remark in done.remarks:
-        console.print(escape(remark))
+    print_notes(*done.remarks)
     if longer:
         frame, drawn = longer_frames(done.outlook, done.hierarchy, longer)
     else:
@@ -97,18 +95,21 @@ def _check_endings(out: Path | None, draws: Path | None) -> None:
 
 def _print_what_was_done(found: "SeriesFile", result: "Outlook", horizon: int, out: Path) -> None:
     calendar, panel, lengths = found.panel.calendar, result.panel, sorted(result.panel.lengths)
-    span = f"season {found.panel.season}" if found.panel.season > 1 else "no season"
+    span = say("season {periods}", periods=found.panel.season) if found.panel.season > 1 else say("no season")
     first, last = calendar.day(int(panel.ends.max()) + 1), calendar.day(int(panel.ends.max()) + horizon)
     totals = len(panel.ids) - len(found.panel.ids)
-    nodes = f"{len(found.panel.ids)} series" + (f" and {totals} totals" if totals else "")
-    console.print(f"{nodes}, {calendar.name}, {span}: {first} to {last} into {out}")
+    nodes = say("{count} series", count=len(found.panel.ids)) + (
+        say(" and {count} totals", count=totals) if totals else ""
+    )
+    told = "{nodes}, {calendar}, {span}: {first} to {last} into {path}"
+    console.print(say(told, nodes=nodes, calendar=say(calendar.name), span=span, first=first, last=last, path=out))
     if found.partial is not None:
-        console.print(f"the period of {found.partial[0]} is not over: it is forecast, and counts as no history")
+        told = "the period of {day} is not over: it is forecast, and counts as no history"
+        console.print(say(told, day=found.partial[0]))
     if result.trials_count:
-        console.print(f"ranges as wide as errors were in {result.trials_count} forecasts from earlier origins")
+        told = "ranges as wide as errors were in {count} forecasts from earlier origins"
+        console.print(say(told, count=result.trials_count))
     else:
-        console.print(
-            "[yellow]note:[/yellow] too little history to test forecasts on: the ranges are assumed, not measured"
-        )
+        print_notes("too little history to test forecasts on: the ranges are assumed, not measured")
     if lengths[len(lengths) // 2] < panel.season * 2:
-        console.print("[yellow]note:[/yellow] less than two seasons of history: the seasonal pattern is uncertain")
+        print_notes("less than two seasons of history: the seasonal pattern is uncertain")

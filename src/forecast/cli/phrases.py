@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from forecast.cli.screen import console
 from forecast.settings import read_settings
+from forecast.wording import say_remark
 
 
 @cache
@@ -25,6 +26,7 @@ def say(english: str, /, **values: object) -> str:
 
 
 def print_notes(*remarks: str) -> None:
-    """Print remarks beside what was asked for, a line each."""
+    """Print remarks beside what was asked for, a line each, in the language of FORECAST_LANGUAGE."""
     for remark in remarks:
-        console.print(f"[yellow]{say('note:')}[/yellow] {escape(remark)}")
+        said = say_remark(remark, "zh" if read_settings().language == "zh" else "en")
+        console.print(f"[yellow]{say('note:')}[/yellow] {escape(said)}")

@@ -1,6 +1,7 @@
-"""Features and reasons in words, English and Chinese."""
+"""Features, reasons and remarks in words, English and Chinese."""
 
 from forecast.wording.labels import CustomFeature, Language, feature_label, theme_label, warning_sentence
+from forecast.wording.remarks import say_remark
 from forecast.wording.sentences import moved_sentence, reason_sentence
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "feature_label",
     "moved_sentence",
     "reason_sentence",
+    "say_remark",
     "theme_label",
     "warning_sentence",
 ]
