@@ -45,3 +45,11 @@ def combined(forecasts: dict[str, Floats], weights: dict[str, float]) -> Floats:
     weight = np.array([weights[name] for name in names])[:, None, None] * np.isfinite(values)
     mean: Floats = (np.nan_to_num(values) * weight).sum(axis=0) / weight.sum(axis=0)
     return mean
+
+
+def disagreement(forecasts: dict[str, Floats], weights: dict[str, float]) -> Floats:
+    """Give the standard deviation of the members that suit each series around their mean; nan where there is only one."""
+    mean = combined(forecasts, weights)
+    errors = {name: (values - mean) ** 2 for name, values in forecasts.items() if name in weights}
+    count = sum(np.isfinite(squares).astype(int) for squares in errors.values())
+    return np.where(count > 1, np.sqrt(combined(errors, weights)), np.nan)

@@ -15,7 +15,7 @@ from forecast.series.panel import Floats, Panel, may_be_negative
 from forecast.series.ranges import LEVELS, Spread, spreads
 from forecast.series.ratios import learn_shares, mixed
 from forecast.series.reconciliation import correlated_shares, correlation, projection, square_root, without_negatives
-from forecast.series.scales import with_own_scales
+from forecast.series.scales import by_disagreement, leaning_on_siblings, with_own_scales
 
 DRAWS_MIN, DRAWS_MAX = 200, 1000
 # Numbers held at once, so that memory does not grow with the hierarchy.
@@ -168,21 +168,30 @@ def _base(panel: Panel, groups: np.ndarray, horizon: int, *, amounts: Inputs | N
     tried = [combined(trial.forecasts, weights) for trial in trials]
     shares: dict[str, float] = {}
     members = forecast_members(panel, horizon)
-    mean = combined(members.forecasts | boosted(panel, horizon, seed=seed), weights)
+    forecasts = members.forecasts | boosted(panel, horizon, seed=seed)
+    mean = combined(forecasts, weights)
     if amounts is not None:
         shares, tried = learn_shares(trials, tried, panel, amounts)
         mean = mixed(mean, panel, amounts, shares)
-    scaled, own = with_own_scales(trials, tried, groups)
+    scaled, own = with_own_scales([_scaled(trial, panel, groups, weights) for trial in trials], tried, groups)
     by_group = spreads(scaled, tried, groups, horizon)
+    apart = by_disagreement(members.deviations, forecasts, weights)
     return _Base(
         mean=mean,
-        members=replace(members, deviations=members.deviations * own[:, None]),
+        members=replace(members, deviations=leaning_on_siblings(apart, panel, groups) * own[:, None]),
         spreads=[by_group[group] for group in groups],
         weights=weights,
         shares=shares,
         trials=trials,
         tried=tried,
     )
+
+
+def _scaled(trial: Trial, panel: Panel, groups: np.ndarray, weights: dict[str, float]) -> Trial:
+    """Scale a trial's deviations by what members and siblings told then."""
+    apart = by_disagreement(trial.deviations, trial.forecasts, weights)
+    then = panel.before(trial.cut, trial.chosen)
+    return replace(trial, deviations=leaning_on_siblings(apart, then, groups[trial.chosen]))
 
 
 def _error(panel: Panel, base: _Base) -> float:

@@ -1,15 +1,56 @@
-"""How far each series is missed beside its siblings, as far as its own misses at earlier origins tell."""
+"""How far a forecast is missed: as far as its members differ, as its siblings are, and as its series was missed before."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from forecast.series.backtest import Trial
-from forecast.series.panel import Floats
+from forecast.series.combination import disagreement
+from forecast.series.members import TINY
+from forecast.series.panel import Floats, Panel
 
 # The share of a series' miss, beside its siblings', that usually comes again; it counts as so many pairs of origins.
 CARRIED_USUAL, PAIRS_USUAL = 0.2, 40.0
 MISS_BOUND = 10.0
+# Misses grow as this power of how far members lie apart; what is usual and least of that, in standard deviations.
+APART_POWER, APART_USUAL, APART_MIN = 0.2, 0.33, 0.05
+# The variance by chance of the logarithm of a standard deviation of so many periods is 1: twice that of normal errors.
+CHANCE_PERIODS = 1.0
+
+
+def by_disagreement(deviations: Floats, forecasts: dict[str, Floats], weights: dict[str, float]) -> Floats:
+    """Scale deviations by how far members lie apart: more of it than usual makes them wider, less narrower.
+
+    Args:
+        deviations: series × steps.
+        forecasts: by member, series × steps; a series that only one of them suits keeps its deviations.
+    """
+    apart = disagreement(forecasts, weights)
+    known = (deviations > 0) & np.isfinite(apart)
+    share = np.hypot(np.where(known, apart / np.where(known, deviations, 1), APART_USUAL), APART_MIN)
+    return np.where(known, deviations * (share / APART_USUAL) ** APART_POWER, deviations)
+
+
+def leaning_on_siblings(deviations: Floats, panel: Panel, groups: np.ndarray) -> Floats:
+    """Lean deviations, as shares of the level, on the geometric mean of their group, as far as they differ by chance.
+
+    Those that look calm are less calm than they look, and the noisy ones less noisy. What a handful of values says was leant
+    on siblings before.
+
+    Args:
+        deviations: series × steps.
+        groups: one name a series of the panel.
+    """
+    level = np.array([float(np.abs(values).mean()) for values in panel.history])
+    known = (deviations > 0).all(axis=1) & (level > 0) & (panel.lengths >= TINY)
+    leant = deviations.copy()
+    for name in np.unique(groups[known]):
+        chosen = np.flatnonzero(known & (groups == name))
+        noise = np.log(deviations[chosen].mean(axis=1) / level[chosen])
+        chance = CHANCE_PERIODS / panel.lengths[chosen]
+        share = chance / (chance + max(0.0, float(noise.var() - chance.mean())))
+        leant[chosen] *= np.exp(share * (noise.mean() - noise))[:, None]
+    return leant
 
 
 def with_own_scales(trials: list[Trial], means: list[Floats], groups: np.ndarray) -> tuple[list[Trial], Floats]:
