@@ -5,7 +5,7 @@ from forecast.customer_alerts import ALERT_KINDS, find_alerts
 from forecast.customer_wording import absent_sentence, alert_sentence, evidence_sentence, why_absent
 from forecast.tiers import TierPolicy, Yardsticks
 
-YARDSTICKS = Yardsticks(a=100.0, b=50.0, usual_probability=0.5, usual_pace=1.0)
+YARDSTICKS = Yardsticks(a=100.0, b=50.0, usual_probability=0.2, usual_pace=1.0, usual_lately=0.5)
 CALM = {
     "purchase_days": 5,
     "recency_days": 10,
@@ -29,12 +29,15 @@ def alerts_of(kinds=ALERT_KINDS, **changes):
     [
         ({}, []),
         ({"probability_active": 0.3}, [("churn_risk", 0.3, 0.5)]),
+        ({"probability_active": 0.45}, []),
         ({"probability_active": 0.3, "tier": "C"}, []),
         ({"probability_active": 0.3, "purchase_days": 1}, []),
         ({"probability_active": 0.3, "recency_days": 60}, []),
         ({"potential": "dormant", "gap_max_days": 70, "recency_days": 80}, [("dormant_again", 80.0, 70.0)]),
         ({"potential": "dormant", "recency_days": 80}, []),
+        ({"potential": "dormant", "gap_max_days": 70, "recency_days": 171}, []),
         ({"overdue": True, "recency_days": 40}, [("overdue", 40.0, 30.0)]),
+        ({"overdue": True, "recency_days": 131}, []),
         ({"overdue": True, "probability_active": 0.1}, [("churn_risk", 0.1, 0.5), ("overdue", 10.0, 30.0)]),
     ],
 )

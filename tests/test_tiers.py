@@ -14,7 +14,11 @@ def customers(*values):
             "expected_revenue": [float(one) for one in values],
         }
     ).with_columns(
-        probability_active=pl.lit(0.5), spent=pl.lit(100.0), tenure_days=pl.lit(400), recency_days=pl.lit(10)
+        probability_active=pl.lit(0.5),
+        spent=pl.lit(100.0),
+        tenure_days=pl.lit(400),
+        recency_days=pl.lit(10),
+        purchase_days=3,
     )
 
 
@@ -29,6 +33,17 @@ def test_tiers_follow_cumulative_shares():
     assert tiers_of(customers(10, 40, 21, 9, 20)) == "CAACB"
     assert tiers_of(customers(100)) == "A"
     assert tiers_of(customers(5, 5, 5, 5)) == "AAAA"
+
+
+def test_what_is_usual_lately_is_that_of_customers_who_bought_lately():
+    """Who bought once only, or was silent for half a horizon, doesn't count; nobody left, it is 0."""
+    found = customers(1, 2, 3, 4).with_columns(
+        probability_active=pl.Series([0.9, 0.7, 0.1, 0.1]),
+        purchase_days=pl.Series([2, 5, 1, 9]),
+        recency_days=pl.Series([50, 0, 0, 51]),
+    )
+    assert find_yardsticks(found, POLICY, horizon_days=100).usual_lately == pytest.approx(0.8)
+    assert find_yardsticks(found.tail(2), POLICY, horizon_days=100).usual_lately == 0
 
 
 def test_a_tier_changes_only_past_the_margin():

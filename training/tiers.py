@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from forecast.customer_records import read_customers
-from forecast.customer_scoring import season_seen, value_customers
+from forecast.customer_scoring import MEASURED, season_seen, value_customers
 from forecast.customers import CustomerHistory, cut_customers
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.value import BANDED, Bands, Target, ValueModel
@@ -186,7 +186,7 @@ def _yardsticks(
     past: CustomerHistory, model: ValueModel, experiment: TierExperiment, until: datetime
 ) -> dict[str, float]:
     features, values = value_customers(past, model, until)
-    customers = values.hstack(features.select("tenure_days", "spent"))
+    customers = values.hstack(features.select(MEASURED))
     return find_yardsticks(customers, experiment.tiers, horizon_days=model.horizon_days).to_json()
 
 

@@ -5,12 +5,11 @@ from typing import Literal
 
 import polars as pl
 
-from forecast.tiers import TierPolicy, Yardsticks
+from forecast.tiers import TierPolicy, Yardsticks, bought_lately
 
 AlertKind = Literal["churn_risk", "dormant_again", "overdue"]
 
 ALERT_KINDS: tuple[AlertKind, ...] = ("churn_risk", "dormant_again", "overdue")
-PURCHASES_FOR_CHURN = 2
 PURCHASES_FOR_RHYTHM = 3
 ALERT = pl.Struct({"kind": pl.String(), "value": pl.Float64(), "usual": pl.Float64()})
 
@@ -21,11 +20,10 @@ def alert_population(kind: AlertKind, *, horizon_days: int) -> pl.Expr:
     Churn: those who bought more than once, the last time within half a horizon. Dormant again: those who came back from
     a silence of more than half a horizon. Overdue: those whose rhythm is known.
     """
-    count, recency = pl.col("purchase_days"), pl.col("recency_days")
     who = {
-        "churn_risk": (count >= PURCHASES_FOR_CHURN) & (recency <= horizon_days / 2),
+        "churn_risk": bought_lately(horizon_days),
         "dormant_again": pl.col("gap_max_days").fill_null(0) > horizon_days / 2,
-        "overdue": count >= PURCHASES_FOR_RHYTHM,
+        "overdue": pl.col("purchase_days") >= PURCHASES_FOR_RHYTHM,
     }
     return who[kind]
 
@@ -40,10 +38,12 @@ def find_alerts(
 ) -> pl.Series:
     """Give the alerts of each customer, a list of {kind, value, usual}.
 
+    An alert of silence ends a horizon after the silence passed what is usual: whoever is silent for longer is no news.
+
     Args:
         customers: `purchase_days, recency_days, gap_max_days, latest_gap_days, probability_active, tier, potential,
             overdue`, one row each.
-        yardsticks: with the usual probability of buying.
+        yardsticks: with the usual probability of buying of those who bought lately.
         policy: with `churn_below`.
         horizon_days: of the probabilities.
         kinds: that may be given, as they proved better than what is simple.
@@ -54,11 +54,13 @@ def find_alerts(
         would have been usual.
     """
     days, probability = pl.col("recency_days"), pl.col("probability_active")
-    unlikely = probability < policy.churn_below * yardsticks.usual_probability
+    usual, longest, latest = pl.lit(yardsticks.usual_lately), pl.col("gap_max_days"), pl.col("latest_gap_days")
+    unlikely = probability < policy.churn_below * usual
+    news = horizon_days
     found = {
-        "churn_risk": (unlikely & pl.col("tier").is_in(["A", "B"]), probability, pl.lit(yardsticks.usual_probability)),
-        "dormant_again": (pl.col("potential") == "dormant", days, pl.col("gap_max_days")),
-        "overdue": (pl.col("overdue"), days, pl.col("latest_gap_days")),
+        "churn_risk": (unlikely & pl.col("tier").is_in(["A", "B"]), probability, usual),
+        "dormant_again": ((pl.col("potential") == "dormant") & (days <= longest + news), days, longest),
+        "overdue": (pl.col("overdue") & (days <= latest + news), days, latest),
     }
     given = [
         pl.when(alert_population(kind, horizon_days=horizon_days) & when).then(

@@ -20,6 +20,9 @@ from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks
 
 MONTH_DAYS = 30
 NEXT_PRODUCTS = 5
+MEASURED = ("tenure_days", "recency_days", "spent", "purchase_days")
+"""The features that yardsticks are made of."""
+
 REASONS_MAX = 5
 REASON_MIN = 0.05
 SHOWN: dict[str, str] = {
@@ -67,8 +70,7 @@ def score_customers(
     features, values = value_customers(history, model, as_of)
     if features.is_empty():
         return pl.DataFrame(schema=SCORE_TYPES)
-    known = ("tenure_days", "recency_days", "spent", "purchase_days", "gap_max_days")
-    customers = values.hstack(features.select(known))
+    customers = values.hstack(features.select(*MEASURED, "gap_max_days"))
     found = yardsticks or find_yardsticks(customers, policy, horizon_days=model.horizon_days)
     before = _earlier_tiers(history, model, policy, as_of, yardsticks)
     proven = proven_kinds(version)
@@ -239,7 +241,7 @@ def _earlier_tiers(
         features, values = value_customers(history, model, as_of - timedelta(days=MONTH_DAYS * month))
         if features.is_empty():
             continue
-        customers = values.hstack(features.select("tenure_days", "spent"))
+        customers = values.hstack(features.select(MEASURED))
         found = yardsticks or find_yardsticks(customers, policy, horizon_days=model.horizon_days)
         held = assign_tiers(values, found, policy, before=held)
     return held

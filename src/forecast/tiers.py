@@ -30,7 +30,8 @@ class TierPolicy:
             same multiple of all customers together.
         dormant_below: probability of buying, as a multiple of the average customer's, of one that was silent for half a
             horizon.
-        churn_below: probability of buying, likewise, of a customer who bought lately and may leave all the same.
+        churn_below: probability of buying, as a multiple of what is usual among those who bought lately (`bought_lately`), of
+            one who may leave all the same.
     """
 
     a_share: float = 0.5
@@ -41,7 +42,7 @@ class TierPolicy:
     growing_from: float = 1.2
     declining_below: float = 0.8
     dormant_below: float = 0.5
-    churn_below: float = 0.75
+    churn_below: float = 0.85
 
     def to_json(self) -> dict[str, Any]:
         """Give the policy as JSON values."""
@@ -56,12 +57,15 @@ class Yardsticks:
         a, b: least expected revenue of tiers A and B.
         usual_probability: mean probability of buying.
         usual_pace: expected revenue a day of all customers together, as a multiple of what they spent a day so far.
+        usual_lately: mean probability of buying of those who bought lately; versions from before don't know it, and raise no
+            alert by it.
     """
 
     a: float
     b: float
     usual_probability: float
     usual_pace: float
+    usual_lately: float = 0.0
 
     def to_json(self) -> dict[str, float]:
         """Give the yardsticks as JSON values."""
@@ -69,7 +73,13 @@ class Yardsticks:
 
 
 def find_yardsticks(customers: pl.DataFrame, policy: TierPolicy, *, horizon_days: int) -> Yardsticks:
-    """Measure all customers: `expected_revenue, probability_active, spent, tenure_days`, one row each."""
+    """Measure all customers, one row each.
+
+    Args:
+        customers: `expected_revenue, probability_active, spent, purchase_days, tenure_days, recency_days`.
+        policy: with the shares of tiers.
+        horizon_days: of what is expected.
+    """
     ordered = customers["expected_revenue"].sort(descending=True)
     before = ordered.cum_sum().shift(1, fill_value=0.0)
     total = float(ordered.sum())
@@ -77,12 +87,19 @@ def find_yardsticks(customers: pl.DataFrame, policy: TierPolicy, *, horizon_days
         min(ordered.filter(before < share * total).to_list(), default=0.0) for share in (policy.a_share, policy.b_share)
     )
     so_far = float(customers.select(_spent_a_day(horizon_days).sum()).item())
+    lately = customers.filter(bought_lately(horizon_days))["probability_active"]
     return Yardsticks(
         a=a,
         b=b,
         usual_probability=float(np.mean(customers["probability_active"].to_numpy())),
         usual_pace=total / horizon_days / so_far if so_far > 0 else 1.0,
+        usual_lately=float(np.mean(lately.to_numpy())) if len(lately) else 0.0,
     )
+
+
+def bought_lately(horizon_days: int) -> pl.Expr:
+    """Tell who bought more than once, the last time within half a horizon, from `purchase_days` and `recency_days`."""
+    return (pl.col("purchase_days") > 1) & (pl.col("recency_days") <= horizon_days / 2)
 
 
 def assign_tiers(
