@@ -298,11 +298,12 @@ def test_references_find_their_record(company, frame, column, target):
     assert referring.join(getattr(company, target), left_on="ref", right_on="id", how="anti").is_empty()
 
 
-def test_accounts_exist_before_their_opportunities(company):
-    """An account is entered before its first lead and opportunity."""
-    for later in (company.opportunities, company.leads.filter(pl.col("account_id").is_not_null())):
-        joined = later.join(company.accounts, left_on="account_id", right_on="id")
-        assert (joined["created_at_right"] < joined["created_at"]).all()
+@pytest.mark.parametrize("frame", ["opportunities", "leads", "orders", "cases", "feedback"])
+def test_accounts_exist_before_whatever_is_theirs(company, frame):
+    """An account is entered before its first lead, opportunity, order, case and feedback."""
+    joined = getattr(company, frame).join(company.accounts, left_on="account_id", right_on="id")
+    assert joined.height > 100
+    assert (joined["created_at_right"] < joined["created_at"]).all()
 
 
 def test_order_lines_add_up(company):
@@ -383,6 +384,7 @@ def test_headings_are_our_own_columns(company):
         (datetime(2026, 11, 1), {}, "time zone"),  # noqa: DTZ001 - the point of it
         (UNTIL, {"opportunities": 99}, "99"),
         (UNTIL, {"signal": 1.5}, "1.5"),
+        (UNTIL, {"regulars": -3}, "-3"),
     ],
 )
 def test_impossible_arguments_are_refused(until, options, message):

@@ -14,7 +14,7 @@ from forecast.cli.screen import Models, console, now, transaction
 from forecast.settings import Settings, read_settings
 
 DEMO_SEED = 20240229
-DEMO_REGULARS = 1600
+DEMO_REGULARS = 400
 DEMO_TRIALS = 15
 DEMO_LEAD_TRIALS = 5
 DEMO_REVENUE_TRIALS = 6

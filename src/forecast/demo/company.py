@@ -23,10 +23,13 @@ from forecast.demo.leads import draw_lead_activities, draw_leads, export_leads
 from forecast.demo.market import ACCOUNT_COLUMNS, REGIONS, Market, date_accounts, draw_market
 from forecast.demo.opportunities import draw_opportunities
 from forecast.demo.order_lines import draw_order_lines
+from forecast.demo.regulars import draw_regulars
 from forecast.demo.service import draw_cases, draw_feedback
 from forecast.demo.targets import set_quotas
 from forecast.demo.workdays import Workdays, lay_out_workdays
 from forecast.errors import InputError
+
+_SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,9 @@ class Company:
     truth: pl.DataFrame
 
 
-def simulate_company(seed: int, until: datetime, *, opportunities: int = 4000, signal: float = 1.0) -> Company:
+def simulate_company(
+    seed: int, until: datetime, *, opportunities: int = 4000, regulars: int = 0, signal: float = 1.0
+) -> Company:
     """Simulate three years of a company that sells instruments, software and services in China, Europe and America.
 
     The same arguments give the same frames, bit for bit.
@@ -70,13 +75,14 @@ def simulate_company(seed: int, until: datetime, *, opportunities: int = 4000, s
         seed: of everything that is drawn.
         until: end of the history, exclusive.
         opportunities: how many, at least 100; accounts are a tenth of them.
+        regulars: further customers that order without a seller's offer; those who left before the history leave no record.
         signal: 1 is the company as described, 0 pure noise: every opportunity's `p_true` is the base rate, and what
             happens to it, to its leads included, says nothing about its outcome.
 
     Raises:
         InputError: `until` has no time zone, or a number is out of its range.
     """
-    _check(until, opportunities=opportunities, signal=signal)
+    _check(until, opportunities=opportunities, regulars=regulars, signal=signal)
     rng = np.random.default_rng(seed)
     workdays = lay_out_workdays(until, REGIONS)
     market = draw_market(rng, workdays, accounts=max(60, opportunities // 10))
@@ -84,18 +90,30 @@ def simulate_company(seed: int, until: datetime, *, opportunities: int = 4000, s
     lives = draw_courses(rng, known, workdays)
     history = draw_history(rng, lives, old_customers=market.accounts["old_customer"], workdays=workdays)
     leads = draw_leads(rng, known, workdays=workdays, signal=signal)
-    return Company(
-        **_market_frames(rng, market, known=known, leads=leads),
+    frames = {
+        **_market_frames(rng, market, known=known, leads=leads, workdays=workdays),
         **_pipeline_frames(rng, history, leads, market=market, workdays=workdays),
         **_customer_frames(rng, history.opportunities, market=market, workdays=workdays),
+    }
+    if regulars:
+        more = _regular_frames(
+            np.random.default_rng([seed, 1]), frames, count=regulars, market=market, workdays=workdays
+        )
+        frames |= {name: pl.concat([frames[name], more[name]]) for name in more}
+    return Company(
+        **frames,
+        quotas=set_quotas(frames["orders"], market=market, workdays=workdays),
         truth=_truth(history.opportunities),
     )
 
 
 def _market_frames(
-    rng: np.random.Generator, market: Market, *, known: pl.DataFrame, leads: pl.DataFrame
+    rng: np.random.Generator, market: Market, *, known: pl.DataFrame, leads: pl.DataFrame, workdays: Workdays
 ) -> dict[str, pl.DataFrame]:
-    seen = [known.select("account", seen_at="created_seconds"), leads.select("account", seen_at="begun_seconds")]
+    old = market.accounts.filter("old_customer").select(
+        "account", seen_at=pl.lit(workdays.start_day * _SECONDS_A_DAY, dtype=pl.Int64)
+    )
+    seen = [known.select("account", seen_at="created_seconds"), leads.select("account", seen_at="begun_seconds"), old]
     accounts = date_accounts(rng, market.accounts, first_seen=pl.concat(seen))
     return {
         "accounts": accounts.select(ACCOUNT_COLUMNS),
@@ -137,7 +155,18 @@ def _customer_frames(
         "order_lines": draw_order_lines(rng, orders, market),
         "cases": cases.drop("sale"),
         "feedback": feedback,
-        "quotas": set_quotas(orders, market=market, workdays=workdays),
+    }
+
+
+def _regular_frames(
+    rng: np.random.Generator, others: dict[str, pl.DataFrame], *, count: int, market: Market, workdays: Workdays
+) -> dict[str, pl.DataFrame]:
+    """Draw customers that order without a seller's offer, to be added to the others."""
+    regulars, orders = draw_regulars(rng, market, count=count, first_order=others["orders"].height, workdays=workdays)
+    return {
+        "accounts": regulars.accounts.filter(pl.col("created_at").is_not_null()).select(ACCOUNT_COLUMNS),
+        "orders": orders.select(ORDER_COLUMNS),
+        "order_lines": draw_order_lines(rng, orders, regulars, first=others["order_lines"].height),
     }
 
 
@@ -150,11 +179,13 @@ def _truth(drawn: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _check(until: datetime, *, opportunities: int, signal: float) -> None:
+def _check(until: datetime, *, opportunities: int, regulars: int, signal: float) -> None:
     if until.tzinfo is None:
         raise InputError(f"until is {until} without a time zone; give one such as {until}+00:00")
     if opportunities < 100:
         raise InputError(f"opportunities is {opportunities}; give 100 or more, fewer say nothing")
+    if regulars < 0:
+        raise InputError(f"regulars is {regulars}; give 0 or more")
     if not 0 <= signal <= 1:
         raise InputError(f"signal is {signal}; give a number from 0 (noise) to 1")
 

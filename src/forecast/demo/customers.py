@@ -54,8 +54,18 @@ def draw_orders(
     """Draw the orders of won opportunities and repeat orders, in order of time, with the product of their first line."""
     firsts = _orders_of_opportunities(rng, drawn, workdays)
     repeats = _repeat_orders(rng, sales, market=market, workdays=workdays)
-    drawn_orders = pl.concat([firsts, repeats]).filter(pl.col("seconds") < workdays.until_seconds)
-    orders = drawn_orders.sort("seconds", maintain_order=True)
+    return describe_orders(rng, pl.concat([firsts, repeats]), market=market, first=0, workdays=workdays)
+
+
+def describe_orders(
+    rng: np.random.Generator, placed: pl.DataFrame, *, market: Market, first: int, workdays: Workdays
+) -> pl.DataFrame:
+    """Write orders that were placed within the history, in order of time, with ids from number `first` on.
+
+    `placed` has `account, opportunity, owner, product, amount, seconds`, -1 where there is none.
+    """
+    within = placed.filter(pl.col("seconds") < workdays.until_seconds)
+    orders = within.sort("seconds", maintain_order=True)
     sales_of = orders["opportunity"].to_numpy()
     codes, products = orders["account"].to_numpy(), orders["product"].to_numpy()
     owner = market.accounts["owner"].to_numpy()[codes]
@@ -64,10 +74,10 @@ def draw_orders(
     age_days = (workdays.until_seconds - orders["seconds"].to_numpy()) // _SECONDS_A_DAY
     price = market.products["list_price"].to_numpy()[products]
     return orders.with_columns(
-        ids("R", np.arange(orders.height), digits=6),
+        ids("R", first + np.arange(orders.height), digits=6),
         moments_of("seconds").alias("created_at"),
         moments_of("seconds").alias("ordered_at"),
-        ids("A", codes, digits=5).alias("account_id"),
+        market.accounts["id"].gather(codes).alias("account_id"),
         with_gaps(ids("O", sales_of, digits=7), sales_of < 0).alias("opportunity_id"),
         ids("U", np.where(sales_of >= 0, orders["owner"].to_numpy(), owner), digits=2).alias("owner_id"),
         pl.Series("cost", np.round(cost, 2)),

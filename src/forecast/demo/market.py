@@ -104,7 +104,39 @@ def draw_market(rng: np.random.Generator, workdays: Workdays, *, accounts: int) 
         people=_people(rng, founded),
         products=price_list(founded, currency=CURRENCY),
         campaigns=_campaigns(rng, workdays),
-        accounts=_accounts(rng, accounts, opened_year=int(founded.dt.year()[0])),
+        accounts=draw_accounts(rng, accounts, opened_year=int(founded.dt.year()[0])),
+    )
+
+
+def draw_accounts(rng: np.random.Generator, count: int, *, opened_year: int, first: int = 0) -> pl.DataFrame:
+    """Draw accounts, with ids from number `first` on; their codes begin at 0."""
+    region, industry = choose(rng, REGION_WEIGHTS, count), rng.integers(0, len(w.INDUSTRIES), count)
+    size, towns = choose(rng, _SIZE_WEIGHTS, count), draw_towns(rng, region)
+    employees = np.round(_SIZE_EMPLOYEES[size] * np.exp(rng.normal(0, 0.35, count)))
+    owner = region * SELLERS_A_TEAM + rng.integers(0, SELLERS_A_TEAM, count)
+    codes = pl.DataFrame(
+        {
+            "account": np.arange(count),
+            "region_code": region,
+            "industry_code": industry,
+            "size_code": size,
+            "owner": owner,
+        }
+    )
+    return codes.with_columns(
+        ids("A", first + codes["account"].to_numpy(), digits=5),
+        company_names(rng, region=region, towns=towns, industry=industry).alias("name"),
+        words(w.INDUSTRIES, industry).alias("industry"),
+        words([one.name for one in REGIONS], region).alias("region"),
+        words([country for one in REGIONS for _, country in one.towns], towns).alias("country"),
+        words(("direct", "partner"), choose(rng, (3, 1), count)).alias("channel"),
+        words(SIZES, size).alias("size"),
+        pl.Series("employees", employees.astype(np.int64)),
+        pl.Series("annual_revenue", np.round(employees * rng.lognormal(6.3, 0.4, count)) * 1000),
+        pl.Series("founded_year", opened_year - 3 - rng.gamma(2.0, 10.0, count).astype(np.int64)),
+        pl.Series("old_customer", (np.arange(count) < KNOWN_AT_START * count) & (rng.random(count) < 0.7)),
+        pl.format("a{}.example", first + pl.col("account") + 1).alias("domain"),
+        ids("U", owner, digits=2).alias("owner_id"),
     )
 
 
@@ -189,35 +221,4 @@ def _campaigns(rng: np.random.Generator, workdays: Workdays) -> pl.DataFrame:
             "cost": rng.integers(40, 400, count) * 1000.0,
             "currency": [CURRENCY] * count,
         }
-    )
-
-
-def _accounts(rng: np.random.Generator, count: int, *, opened_year: int) -> pl.DataFrame:
-    region, industry = choose(rng, REGION_WEIGHTS, count), rng.integers(0, len(w.INDUSTRIES), count)
-    size, towns = choose(rng, _SIZE_WEIGHTS, count), draw_towns(rng, region)
-    employees = np.round(_SIZE_EMPLOYEES[size] * np.exp(rng.normal(0, 0.35, count)))
-    owner = region * SELLERS_A_TEAM + rng.integers(0, SELLERS_A_TEAM, count)
-    codes = pl.DataFrame(
-        {
-            "account": np.arange(count),
-            "region_code": region,
-            "industry_code": industry,
-            "size_code": size,
-            "owner": owner,
-        }
-    )
-    return codes.with_columns(
-        ids("A", codes["account"].to_numpy(), digits=5),
-        company_names(rng, region=region, towns=towns, industry=industry).alias("name"),
-        words(w.INDUSTRIES, industry).alias("industry"),
-        words([one.name for one in REGIONS], region).alias("region"),
-        words([country for one in REGIONS for _, country in one.towns], towns).alias("country"),
-        words(("direct", "partner"), choose(rng, (3, 1), count)).alias("channel"),
-        words(SIZES, size).alias("size"),
-        pl.Series("employees", employees.astype(np.int64)),
-        pl.Series("annual_revenue", np.round(employees * rng.lognormal(6.3, 0.4, count)) * 1000),
-        pl.Series("founded_year", opened_year - 3 - rng.gamma(2.0, 10.0, count).astype(np.int64)),
-        pl.Series("old_customer", (np.arange(count) < KNOWN_AT_START * count) & (rng.random(count) < 0.7)),
-        pl.format("a{}.example", pl.col("account") + 1).alias("domain"),
-        ids("U", owner, digits=2).alias("owner_id"),
     )

@@ -14,10 +14,11 @@ _APPLICATIONS = ((0, 3, 9, 12), (1, 4, 8, 13), (2, 5, 10, 11), (0, 6, 7, 10), (3
 """Accessories that each kind of plant uses, the most used first."""
 
 
-def draw_order_lines(rng: np.random.Generator, orders: pl.DataFrame, market: Market) -> pl.DataFrame:
+def draw_order_lines(rng: np.random.Generator, orders: pl.DataFrame, market: Market, *, first: int = 0) -> pl.DataFrame:
     """Draw the lines of each order: its main product, and none to three accessories; amounts add up to the order's.
 
-    Accessories are those that the customer's plant uses, and those of the main product's family.
+    Their ids are from number `first` on. Accessories are those that the customer's plant uses, and those of the main
+    product's family; of an order of an accessory, other ones.
     """
     extras = np.searchsorted(_LINES_PER_ORDER, rng.random(orders.height), side="right")
     own_share = np.round(rng.uniform(0.7, 0.95, orders.height), 1)
@@ -31,7 +32,7 @@ def draw_order_lines(rng: np.random.Generator, orders: pl.DataFrame, market: Mar
     quantity = np.maximum(1.0, np.round(amount / list_price))
     return pl.DataFrame(
         {
-            "id": ids("L", np.arange(len(rows)), digits=7),
+            "id": ids("L", first + np.arange(len(rows)), digits=7),
             "created_at": orders["created_at"].gather(rows),
             "order_id": orders["id"].gather(rows),
             "product_id": market.products["id"].gather(product),
@@ -47,13 +48,14 @@ def draw_order_lines(rng: np.random.Generator, orders: pl.DataFrame, market: Mar
 def _draw_accessories(rng: np.random.Generator, orders: pl.DataFrame, market: Market) -> Ints:
     """Draw three different accessories for each order, the first the likeliest, as product codes."""
     plant = rng.integers(0, len(_APPLICATIONS), market.accounts.height)
-    family = market.products["family"].to_numpy()
-    goes_with = family[:MAIN_PRODUCTS, None] == family[None, MAIN_PRODUCTS:]
+    family, own = market.products["family"].to_numpy(), orders["product"].to_numpy()
+    goes_with = family[:, None] == family[None, MAIN_PRODUCTS:]
     weights = np.ones((len(_APPLICATIONS), goes_with.shape[1]))
     for kind, used in enumerate(_APPLICATIONS):
         weights[kind, list(used)] = _OWN_WEIGHT / np.sqrt(np.arange(1, len(used) + 1))
-    likely = weights[plant[orders["account"].to_numpy()]] + _COMPANION_WEIGHT * goes_with[orders["product"].to_numpy()]
-    races = rng.exponential(1.0, likely.shape) / likely
+    likely = weights[plant[orders["account"].to_numpy()]] + _COMPANION_WEIGHT * goes_with[own]
+    is_own = own[:, None] == np.arange(MAIN_PRODUCTS, len(family))
+    races = np.where(is_own, np.inf, rng.exponential(1.0, likely.shape) / likely)
     return np.asarray(MAIN_PRODUCTS + np.argsort(races, axis=1, kind="stable")[:, :3], dtype=np.int64)
 
 
