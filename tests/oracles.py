@@ -9,7 +9,11 @@ from world_history import custom_types
 from worlds import INSTANT
 
 DAY = timedelta(days=1)
-INBOUND = {"inbound", "incoming", "in", "received", "来", "呼入", "接收"}
+DIRECTIONS = {
+    "inbound": {"inbound", "incoming", "in", "received", "来", "来电", "呼入", "接收", "收到"},
+    "outbound": {"outbound", "outgoing", "out", "sent", "去", "去电", "呼出", "发送", "发出"},
+}
+WINDOWS = (7, 30, 90)
 
 
 ATTRIBUTES = (
@@ -50,14 +54,20 @@ def attribute(world, row, name, as_of):
     for prefix, rows in related.items():
         if name.startswith(prefix) and name != prefix + "id":
             return by_id(rows, known(world, "opportunity", row, prefix + "id", as_of)).get(name.removeprefix(prefix))
-    return known(world, "opportunity", row, name.replace("custom_", "custom."), as_of)
+    own = known(world, "opportunity", row, name.replace("custom_", "custom."), as_of)
+    if name == "team_id" and own is None:
+        return attribute(world, row, "owner_team_id", as_of)
+    return own
 
 
 def attribute_oracle(world, row, as_of):
     """Give what the opportunity and its account, owner and product are."""
     found = {name: attribute(world, row, name, as_of) for name in ATTRIBUTES}
-    team = attribute(world, row, "team_id", as_of)
-    found["team_id"] = attribute(world, row, "owner_team_id", as_of) if team is None else team
+    step = attribute(world, row, "next_step", as_of)
+    found |= {
+        "team_id": attribute(world, row, "team_id", as_of),
+        "next_step_length": None if step is None else len(step),
+    }
     price, amount = found["product_list_price"], found["amount"]
     found["amount_to_list_price"] = amount / price if price and amount is not None else None
     return found
@@ -144,11 +154,16 @@ def movement_oracle(world, row, as_of):
     moves = [(old, new) for old, new in moves if old and new]
     amounts = earlier_changes(world, row, "amount", as_of)
     first = read_text("amount", amounts[0]["old_value"]) if amounts else None
+    sums = [(read_text("amount", change["old_value"]), read_text("amount", change["new_value"])) for change in amounts]
+    sums = [(old, new) for old, new in sums if old is not None and new is not None]
     amount = known(world, "opportunity", row, "amount", as_of)
     return {
         "close_date_push_count": sum(new > old for old, new in moves),
         "close_date_pull_count": sum(new < old for old, new in moves),
         "owner_change_count": len(earlier_changes(world, row, "owner_id", as_of)),
+        "amount_change_count": len(amounts),
+        "amount_raise_count": sum(new > old for old, new in sums),
+        "amount_cut_count": sum(new < old for old, new in sums),
         "amount_change_share": amount / first - 1 if first and amount is not None else 0.0,
     }
 
@@ -169,21 +184,25 @@ def activity_oracle(world, row, as_of, plan):
     def quiet(activities):
         return min((days(as_of - activity["occurred_at"]) for activity in activities), default=None)
 
+    def count(name, activities, windows):
+        within = {f"_{window}d": window * DAY for window in windows}
+        lately = {end: sum(as_of - one["occurred_at"] <= span for one in activities) for end, span in within.items()}
+        return {f"{name}_count{end}": many for end, many in lately.items()} | {f"{name}_count": len(activities)}
+
     found = {
-        "activity_count": len(done),
         "activity_silence_days": quiet(done),
         "active_person_count": len({activity["person_id"] for activity in done} - {None}),
         "active_contact_count": len({activity.get("contact_id") for activity in done} - {None}),
         "active_day_count": len({activity["occurred_at"].date() for activity in done}),
-        "inbound_activity_count": sum((activity["direction"] or "").lower() in INBOUND for activity in done),
         "planned_activity_count": len(ahead),
         "next_activity_days": days(min(ahead, default=None)),
     }
-    for window in (7, 30, 90):
-        found[f"activity_count_{window}d"] = sum(as_of - one["occurred_at"] <= window * DAY for one in done)
+    found |= count("activity", done, WINDOWS)
+    for name, words in DIRECTIONS.items():
+        found |= count(f"{name}_activity", [one for one in done if (one["direction"] or "").lower() in words], WINDOWS)
     for kind in plan.activity_types:
         of_kind = [activity for activity in done if activity["type"] == kind]
-        found[f"activity_{kind}_count"] = len(of_kind)
+        found |= count(f"activity_{kind}", of_kind, WINDOWS if kind in plan.recent_types else ())
         found[f"activity_{kind}_silence_days"] = quiet(of_kind)
     return found
 

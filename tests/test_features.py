@@ -138,7 +138,7 @@ def test_windows_of_activities_include_their_first_instant():
 
 
 def test_a_plan_keeps_the_most_frequent_types_by_name():
-    """Twelve types of activity are kept, the most frequent, ties by name, in the order of names."""
+    """Twelve types of activity are kept, six within windows, the most frequent, ties by name, in the order of names."""
     world = one_opportunity()
     for position in range(30):
         kind = f"kind {position % 14:02d}"
@@ -146,7 +146,48 @@ def test_a_plan_keeps_the_most_frequent_types_by_name():
             {"id": f"{position:02d}", "opportunity_id": "o", "created_at": None, "occurred_at": APRIL, "type": kind}
             | dict.fromkeys(("direction", "person_id", "duration_minutes"))
         )
-    assert plan_features(history_of(world), ()).activity_types == tuple(f"kind {kind:02d}" for kind in range(12))
+    plan = plan_features(history_of(world), ())
+    assert plan.activity_types == tuple(f"kind {kind:02d}" for kind in range(12))
+    assert plan.recent_types == plan.activity_types[:6]
+
+
+def test_a_plan_takes_words_of_next_steps_that_did_not_come_with_the_end():
+    """Next steps of open opportunities and those ever set are read; what stands on closed ones since their end is not."""
+    world = one_opportunity(next_step="send offer")
+    world.opportunities += [
+        world.opportunities[0] | {"id": f"o{n}", "status": status, "closed_at": APRIL, "next_step": step}
+        for n, (status, step) in enumerate(
+            (("won", "signed"), ("won", "signed"), ("open", "Offer again"), ("lost", ""))
+        )
+    ]
+    for row in world.opportunities[:2]:
+        add_change(world, "opportunity", row, "next_step", APRIL - STEP, new="回访客户")
+    assert plan_features(history_of(world), ()).words == {"next_step": ("offer", "回访", "客户", "访客")}
+
+
+def test_windows_count_by_type_and_direction():
+    """A call or an inbound activity counts within each window that its moment lies in, to the microsecond."""
+    world = one_opportunity()
+    for name, days, direction in (("a", 7, "Inbound"), ("b", 30, "呼出"), ("c", 90, "inbound"), ("d", 91, "outbound")):
+        world.activities.append(
+            {
+                "id": name,
+                "opportunity_id": "o",
+                "created_at": None,
+                "occurred_at": APRIL - timedelta(days),
+                "type": "call",
+            }
+            | {"direction": direction, "person_id": None, "duration_minutes": None}
+        )
+    plan = plan_features(history_of(world), ())
+    for as_of, inbound, outbound, calls in (
+        (APRIL, (1, 1, 2, 2), (0, 1, 1, 2), (1, 2, 3, 4)),
+        (APRIL + INSTANT, (0, 1, 1, 2), (0, 0, 1, 2), (0, 1, 2, 4)),
+    ):
+        found = features_of(world, subjects_frame([("o", as_of)]), plan).row(0, named=True)
+        for name, counts in (("inbound_activity", inbound), ("outbound_activity", outbound), ("activity_call", calls)):
+            ends = ("_7d", "_30d", "_90d", "")
+            assert tuple(found[f"{name}_count{end}"] for end in ends) == counts
 
 
 def test_a_plan_leaves_out_stages_that_are_the_end():

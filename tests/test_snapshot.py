@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from oracles import by_id, earlier_closings, known, won_log_amounts
+from oracles import attribute, by_id, earlier_closings, won_log_amounts
 from world_history import RATES, history_of
 from worlds import INSTANT, MOMENT, START, STEP, World, add_change, make_subjects, make_world, subjects_frame
 
@@ -98,7 +98,7 @@ def test_every_changing_column_is_what_a_plain_loop_gives(seed):
     for row in rows.iter_rows(named=True):
         record = by_id(world.opportunities, row["opportunity_id"])
         for name in fields - {"custom.tags"}:
-            expected = known(world, "opportunity", record, name, row["as_of"])
+            expected = attribute(world, record, name, row["as_of"])
             assert row[name.replace("custom.", "custom_")] == expected, name
 
 

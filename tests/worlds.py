@@ -95,7 +95,7 @@ def _values(draw):
         "expected_close_on": lambda: draw.maybe(draw.day()),
         "forecast_category": lambda: draw.maybe(draw.choice(("commit", "pipeline"))),
         "seller_probability": lambda: draw.maybe(draw.choice((0.1, 0.35, 1.0))),
-        "next_step": lambda: draw.maybe("回访"),
+        "next_step": lambda: draw.maybe(draw.choice(("回访", "Call back", "send offer, 回访"))),
         "need_fit": lambda: draw.maybe(draw.randint(1, 5)),
         "purchasing_power": lambda: draw.maybe(draw.randint(1, 5)),
         "competition": lambda: draw.maybe(draw.randint(1, 5)),
@@ -116,7 +116,7 @@ def _custom_values(draw):
 
 _CHANGING = (
     "account_id", "owner_id", "team_id", "product_id", "stage", "stage", "amount", "expected_close_on",
-    "expected_close_on", "forecast_category", "seller_probability", "need_fit",
+    "expected_close_on", "forecast_category", "seller_probability", "next_step", "need_fit",
 )  # fmt: skip
 _CHANGING_CUSTOM = ("fit", "note", "级别", "urgent", "tags")
 
@@ -270,7 +270,7 @@ def _activity(world, draw):
             "created_at": draw.maybe(draw.moment(), 0.4),
             "occurred_at": draw.maybe(draw.moment(), 0.1),
             "type": draw.maybe(draw.choice(("call", "拜访", "person"))),
-            "direction": draw.maybe(draw.choice(("Inbound", "outbound", "呼入"))),
+            "direction": draw.maybe(draw.choice(("Inbound", "outbound", "呼入", "去电", "internal"))),
             "person_id": draw.maybe(draw.choice(("p1", "p2"))),
             "duration_minutes": draw.maybe(30.0),
         }

@@ -19,7 +19,7 @@ _PATTERNS: Mapping[str, str] = MappingProxyType(
     {
         "custom": r"(account_)?custom_.*",
         "evaluation": r"need_fit|purchasing_power|competition",
-        "activity": r".*activit(y|ies).*|active_.*|inbound_.*",
+        "activity": r".*activit(y|ies).*|active_.*|next_step.*",
         "amount": r"amount.*|currency|quote.*|discount.*",
         "stage": r"stage.*|reached_.*|forecast_category.*|seller_probability|pipeline.*",
         "timing": r"age_days|moment_month|created_.*|quarter_.*|expected_close.*|planned_duration_days|close_date_.*",

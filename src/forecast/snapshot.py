@@ -89,7 +89,7 @@ class Snapshot:
 
     Attributes:
         rows: one row a subject, in the order given: `row, opportunity_id, as_of`, the opportunity's columns as known
-            then, attributes of its account, owner and product.
+            then, attributes of its account, owner and product; `team_id` is its owner's where it has none.
         changes: `row` and the columns of CHANGE_TYPES, of the subject's own opportunity.
         activities: `row, known_at, occurred_at, type, direction, person_id, contact_id, duration_minutes`; those with
             `occurred_at` at or after `as_of` are planned.
@@ -167,14 +167,15 @@ def take_snapshot(history: History, subjects: pl.DataFrame) -> Snapshot:
     )
 
 
-def _with_surroundings(history: History, known: pl.DataFrame) -> pl.DataFrame:
+def _with_surroundings(history: History, cut: pl.DataFrame) -> pl.DataFrame:
     rows = (
-        as_known(known, history.accounts, history.account_changes, "account_id")
+        as_known(cut, history.accounts, history.account_changes, "account_id")
         .join(history.people, on="owner_id", how="left", maintain_order="left")
         .join(history.products, on="product_id", how="left", maintain_order="left")
         .join(history.contacts, on="contact_id", how="left", maintain_order="left")
     )
-    return rows if history.deletions is None else _without_deleted(history, rows, history.deletions)
+    known = rows if history.deletions is None else _without_deleted(history, rows, history.deletions)
+    return known.with_columns(pl.coalesce("team_id", "owner_team_id").alias("team_id"))
 
 
 def _without_deleted(history: History, rows: pl.DataFrame, deletions: pl.DataFrame) -> pl.DataFrame:

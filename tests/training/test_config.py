@@ -13,7 +13,7 @@ def test_the_file_is_the_whole_experiment():
     """Every section of config.toml arrives, and the text itself is kept."""
     assert EXPERIMENT.name == "win_probability"
     assert EXPERIMENT.ages_days[0] == 0
-    assert EXPERIMENT.rates == ("owner_id", "account_id", "source", "product_id")
+    assert EXPERIMENT.rates[:3] == ("owner_id", "team_id", "account_id")
     assert EXPERIMENT.data.closed_min == 40
     assert EXPERIMENT.search.trials == 30
     assert EXPERIMENT.search.space["num_leaves"] == Range(low=4, high=63, scale="log-int")

@@ -75,10 +75,11 @@ def all_features():
     plan = FeaturePlan(
         rates=(*CATEGORIES, "team_id", "stage"),
         activity_types=("call", "mail", "拜访", "carrier pigeon"),
+        recent_types=("call", "carrier pigeon"),
         stages=("Quoted", "报价"),
         custom=CUSTOM,
         entries={"custom_tags": ("vip",)},
-        words={"account_custom_note": ("价格",)},
+        words={"account_custom_note": ("价格",), "next_step": ("send",)},
     )
     subjects = pl.DataFrame({"opportunity_id": ["a"], "as_of": [NOW]})
     frame = opportunity_features(take_snapshot(small_history(), subjects), plan)

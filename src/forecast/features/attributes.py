@@ -15,7 +15,8 @@ def attribute_features(snapshot: Snapshot, plan: FeaturePlan) -> pl.DataFrame:
     """Give categories as text and numbers as float64, one row a subject."""
     return snapshot.rows.select(
         *(pl.col(name) for name in CATEGORIES),
-        pl.coalesce("team_id", "owner_team_id").alias("team_id"),
+        "team_id",
+        pl.col("next_step").str.len_chars().cast(pl.Float64).alias("next_step_length"),
         *(pl.col(name).cast(pl.Float64) for name in NUMBERS),
         (pl.col("amount") / pl.col("product_list_price").replace(0.0, None)).alias("amount_to_list_price"),
         *(_custom_feature(name, kind) for name, kind in plan.custom.items() if name in snapshot.rows.columns),

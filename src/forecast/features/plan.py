@@ -12,6 +12,7 @@ from forecast.features.words import frequent_entries, frequent_words
 from forecast.snapshot import History
 
 MOST_ACTIVITY_TYPES = 12
+MOST_RECENT_TYPES = 6
 MOST_STAGES = 20
 MOST_KEYS = 8
 KEY_VALUES_MIN = 20
@@ -26,14 +27,16 @@ class FeaturePlan:
     Attributes:
         rates: columns whose as-of win rates are features.
         activity_types: types of activity that are counted one by one.
+        recent_types: those of them that are counted within windows too.
         stages: stages whose first entry is a feature.
         custom: custom columns with their types.
         entries: of custom lists, the entries whose presence is a feature.
-        words: of custom texts, likewise the words.
+        words: of custom texts and of the next step, likewise the words.
     """
 
     rates: tuple[str, ...] = ()
     activity_types: tuple[str, ...] = ()
+    recent_types: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     custom: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -44,6 +47,7 @@ class FeaturePlan:
         return {
             "rates": list(self.rates),
             "activity_types": list(self.activity_types),
+            "recent_types": list(self.recent_types),
             "stages": list(self.stages),
             "custom": [[name, kind] for name, kind in self.custom.items()],
             "entries": [[name, list(entries)] for name, entries in self.entries.items()],
@@ -56,6 +60,7 @@ class FeaturePlan:
         return cls(
             rates=tuple(values["rates"]),
             activity_types=tuple(values["activity_types"]),
+            recent_types=tuple(values.get("recent_types", ())),
             stages=tuple(values["stages"]),
             custom=MappingProxyType(dict(values["custom"])),
             entries=MappingProxyType({name: tuple(entries) for name, entries in values.get("entries", [])}),
@@ -74,10 +79,11 @@ def plan_features(history: History, rates: tuple[str, ...]) -> FeaturePlan:
     return FeaturePlan(
         rates=(*rates, *(name for name in _recurring(history) if name not in rates)),
         activity_types=_most_frequent(history.activities, "type", MOST_ACTIVITY_TYPES),
+        recent_types=_most_frequent(history.activities, "type", MOST_RECENT_TYPES),
         stages=_most_frequent(_without_ends(entered, history), "stage", MOST_STAGES),
         custom=MappingProxyType(dict(history.custom_types)),
         entries=_frequent(history, "list", frequent_entries),
-        words=_frequent(history, "text", frequent_words),
+        words=MappingProxyType({**_frequent(history, "text", frequent_words), **_next_step_words(history)}),
     )
 
 
@@ -93,6 +99,14 @@ def _frequent(
     ]
     found = {column.name: frequent(column) for column in columns}
     return MappingProxyType({name: listed for name, listed in found.items() if listed})
+
+
+def _next_step_words(history: History) -> dict[str, tuple[str, ...]]:
+    """Find the words of next steps: of those of open opportunities, and of those that were set; closing overwrites the rest."""
+    is_open = history.closings["status"] == "open"
+    changed = history.changes.filter(pl.col("field") == "next_step")["new_value"]
+    words = frequent_words(pl.concat([history.opportunities.filter(is_open)["next_step"], changed]).drop_nulls())
+    return {"next_step": words} if words else {}
 
 
 def _recurring(history: History) -> list[str]:

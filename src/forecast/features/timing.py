@@ -1,5 +1,7 @@
 """Where an opportunity stands in time: age, stage, close date and how they moved."""
 
+from collections.abc import Callable
+
 import polars as pl
 
 from forecast.features.durations import days
@@ -79,17 +81,17 @@ def _stage_moves(snapshot: Snapshot) -> pl.DataFrame:
 
 def movement_features(snapshot: Snapshot) -> pl.DataFrame:
     """Give how the close date, the amount and the owner changed so far, one row a subject."""
+    amounts, dates = _moves("amount", _number), _moves("expected_close_on", _date)
     counts = snapshot.changes.group_by("row").agg(
-        _date_moves(later=True).alias("close_date_push_count"),
-        _date_moves(later=False).alias("close_date_pull_count"),
+        (dates > 0).sum().alias("close_date_push_count"),
+        (dates < 0).sum().alias("close_date_pull_count"),
         (pl.col("field") == "owner_id").sum().alias("owner_change_count"),
-        pl.col("old_value")
-        .filter(pl.col("field") == "amount")
-        .first()
-        .cast(pl.Float64, strict=False)
-        .alias("first_amount"),
+        (pl.col("field") == "amount").sum().alias("amount_change_count"),
+        (amounts > 0).sum().alias("amount_raise_count"),
+        (amounts < 0).sum().alias("amount_cut_count"),
+        _number(pl.col("old_value").filter(pl.col("field") == "amount").first()).alias("first_amount"),
     )
-    names = ("close_date_push_count", "close_date_pull_count", "owner_change_count")
+    names = [name for name in counts.columns if name.endswith("_count")]
     return (
         snapshot.rows.select("row", "amount")
         .join(counts, on="row", how="left", maintain_order="left")
@@ -102,8 +104,14 @@ def movement_features(snapshot: Snapshot) -> pl.DataFrame:
     )
 
 
-def _date_moves(*, later: bool) -> pl.Expr:
-    old = pl.col("old_value").str.to_date("%Y-%m-%d", strict=False)
-    new = pl.col("new_value").str.to_date("%Y-%m-%d", strict=False)
-    moved = new > old if later else new < old
-    return (moved & (pl.col("field") == "expected_close_on")).sum()
+def _moves(field: str, read: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+    """Give the new value less the old one of each change of a field; missing where either can't be read."""
+    return pl.when(pl.col("field") == field).then(read(pl.col("new_value")) - read(pl.col("old_value")))
+
+
+def _number(text: pl.Expr) -> pl.Expr:
+    return text.cast(pl.Float64, strict=False)
+
+
+def _date(text: pl.Expr) -> pl.Expr:
+    return text.str.to_date("%Y-%m-%d", strict=False).to_physical()

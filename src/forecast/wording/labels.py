@@ -32,7 +32,7 @@ class Wording:
 
 NO_CUSTOM: Mapping[str, CustomFeature] = MappingProxyType({})
 
-_TOLD = re.compile(r"((?:account_)?custom_.+?)_(has|says)_(.+)", re.DOTALL)
+_TOLD = re.compile(r"((?:account_)?custom_.+?|next_step)_(has|says)_(.+)", re.DOTALL)
 _CUSTOM_UNITS = {
     "number": "number",
     "boolean": "boolean",
