@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from forecast.estimators.deal_clock import DealClock, fit_clock
 from forecast.estimators.encoding import Encoding
-from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, fit_win_curve
+from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, cut_time, fit_win_curve
 from forecast.metrics import Floats
 from training.dataset import Dataset
 
-INTERVALS = 12
 SUBJECTS_MAX = 10_000
 DAY_SECONDS = 86_400.0
 
@@ -50,13 +50,6 @@ def ends_seen(dataset: Dataset, until: datetime) -> Ends:
     )
 
 
-def edges_of(ends: Ends, horizon_days: float) -> tuple[float, ...]:
-    """Cut the time to the horizon where equal numbers of rows had ended."""
-    ended = ends.took_days[ends.seen & (ends.end != OPEN) & (ends.took_days < horizon_days)]
-    inner = np.quantile(ended, np.linspace(0, 1, INTERVALS + 1)[1:-1]) if len(ended) else []
-    return tuple(sorted({round(float(edge), 4) for edge in inner if edge > 0} | {float(horizon_days)}))
-
-
 def fit_curve(
     dataset: Dataset, encoding: Encoding, until: datetime, *, horizon_days: float, seed: int
 ) -> WinCurve | None:
@@ -74,8 +67,28 @@ def fit_curve(
         encoding.matrix(dataset.features[rows]),
         ends.took_days[rows],
         ends.end[rows],
-        edges_days=edges_of(ends, horizon_days),
+        edges_days=cut_time(ends.took_days[rows], ends.end[rows], horizon_days),
         category_positions=encoding.category_positions,
         seed=seed,
         weights=amount_weights(dataset.features["amount"][rows]),
+        clock=_clock(dataset, ends, encoding),
+    )
+
+
+def _clock(dataset: Dataset, ends: Ends, encoding: Encoding) -> DealClock | None:
+    """Fit the clock on each opportunity from its creation on, at the amount that it had first."""
+    lived = (pl.col("as_of") - pl.col("created_at")).dt.total_seconds() / DAY_SECONDS
+    first = (
+        dataset.keys.select("opportunity_id", "as_of", lived.alias("lived"))
+        .with_columns(
+            dataset.features["amount"],
+            took=pl.Series(ends.took_days),
+            ended=pl.Series(ends.end != OPEN),
+        )
+        .filter(pl.Series(ends.seen), pl.col("amount").is_not_null())
+        .unique("opportunity_id", keep="first", maintain_order=True)
+    )
+    lasted = (first["took"] + first["lived"].fill_null(0.0)).to_numpy()
+    return fit_clock(
+        first["amount"].cast(pl.Float64).to_numpy(), lasted, first["ended"].to_numpy(), columns=encoding.features
     )

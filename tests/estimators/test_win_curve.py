@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from forecast.estimators.deal_clock import DealClock
 from forecast.estimators.win_curve import (
     FEW_ROWS,
     LOST,
@@ -8,6 +9,7 @@ from forecast.estimators.win_curve import (
     WON,
     WinCurve,
     at_days,
+    cut_time,
     days_until,
     fit_win_curve,
     won_as_scored,
@@ -69,14 +71,17 @@ def drawn_widely(draw, count):
     return matrix
 
 
-def test_many_rows_are_told_what_each_is_told_alone():
+CLOCK = DealClock(amount_column=0, age_column=3, usual=1.0, exponent=0.5, low=0.2, high=4.0)
+
+
+@pytest.mark.parametrize("clock", [None, CLOCK])
+def test_many_rows_are_told_what_each_is_told_alone(clock):
     """Leaves added up by spans of intervals give LightGBM's own probabilities, whatever is missing, new or a category."""
     draw = np.random.default_rng(3)
     matrix = drawn_widely(draw, 3000)
     pace = 60 * np.exp(np.nan_to_num(matrix[:, 0]) + matrix[:, 1] % 3)
-    curve = fit_win_curve(
-        matrix, draw.exponential(pace), draw.integers(0, 3, 3000), edges_days=EDGES, category_positions=[1], seed=1
-    )
+    took, end = draw.exponential(pace), draw.integers(0, 3, 3000)
+    curve = fit_win_curve(matrix, took, end, edges_days=EDGES, category_positions=[1], seed=1, clock=clock)
     asked = drawn_widely(draw, 2 * FEW_ROWS)
     asked[:50, 1] += 10
     parts = [curve.ended(part) for part in np.array_split(asked, 5)]
@@ -92,6 +97,32 @@ def test_a_curve_comes_back_from_text(curve):
     np.testing.assert_array_equal(back.ended(matrix)[0], curve.ended(matrix)[0])
     np.testing.assert_array_equal(curve.ended(matrix[1:2])[0][0], curve.ended(matrix)[0][1])
     assert curve.ended(matrix[:0])[0].shape == (0, 4)
+
+
+def test_a_clock_comes_back_with_its_curve():
+    """JSON and LightGBM's text give the same curve by the same clock, and none for no rows."""
+    draw = np.random.default_rng(4)
+    matrix = drawn_widely(draw, 1000)
+    took, end = draw.exponential(60, 1000), draw.integers(0, 3, 1000)
+    curve = fit_win_curve(matrix, took, end, edges_days=EDGES, category_positions=[1], seed=1, clock=CLOCK)
+    back = WinCurve.from_json(curve.to_json(), curve.text)
+    np.testing.assert_array_equal(back.ended(matrix)[0], curve.ended(matrix)[0])
+    assert curve.ended(matrix[:0])[0].shape == (0, 4)
+
+
+def test_a_curve_of_an_earlier_version_has_no_clock(curve):
+    """A curve stored before there were clocks is read, and is the same."""
+    back = WinCurve.from_json({"edges_days": list(EDGES)}, curve.text)
+    np.testing.assert_array_equal(back.ended(np.array([[1.0]]))[0], curve.ended(np.array([[1.0]]))[0])
+
+
+def test_time_is_cut_where_ends_come_and_ever_finer_where_few_are_left():
+    """A twelfth of the ends is in each interval but the last, which is divided; nothing beyond the horizon is counted."""
+    took = np.append(np.arange(1.0, 1201.0), [5000.0] * 100)
+    edges = cut_time(took, np.full(1300, LOST), 2000.0)
+    assert edges[:2] == pytest.approx((101, 201), abs=1)
+    assert edges[-4:] == pytest.approx((1140, 1176, 1194, 2000), abs=1)
+    assert cut_time(took, np.full(1300, OPEN), 2000.0) == (2000.0,)
 
 
 def test_curves_are_read_off_between_their_edges():

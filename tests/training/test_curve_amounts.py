@@ -61,7 +61,7 @@ def money_expected(curve, encoding, rows):
 
 
 def test_what_large_deals_bring_is_not_expected_too_early(dataset):
-    """Fitted with weights of amounts, the money expected soon is clearly nearer to what comes than fitted without."""
+    """By the clock of amounts, the money expected soon is near to what comes; without it a tenth too much is expected."""
     encoding = fit_encoding(dataset.features)
     curve = fit_curve(dataset, encoding, UNTIL, horizon_days=365.0, seed=1)
     ends = ends_seen(dataset, UNTIL)
@@ -75,13 +75,14 @@ def test_what_large_deals_bring_is_not_expected_too_early(dataset):
     )
     rows = slow_large_deals()
     off, off_plain = (abs(money_expected(one, encoding, rows) - 1) for one in (curve, plain))
-    assert off < 0.6 * off_plain
+    assert off < 0.5 * off_plain
+    assert off < 0.15
 
 
 def test_weights_are_bounded_and_one_where_amounts_are_unknown():
-    """No deal counts for more, or less, than the root of twenty usual ones."""
+    """No deal counts for more, or less, than the fourth root of twenty usual ones."""
     assert amount_weights(pl.Series([None, None], dtype=pl.Float64)).tolist() == [1.0, 1.0]
     weights = amount_weights(pl.Series([1.0, 0.0, -5.0, 1e9, None]))
-    assert weights[:3].tolist() == [pytest.approx(20**-0.5)] * 3
-    assert weights[3] == pytest.approx(2.0)
+    assert weights[:3].tolist() == [pytest.approx(20**-0.25)] * 3
+    assert weights[3] == pytest.approx(2.0**0.5)
     assert weights[4] == 1.0

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from forecast.estimators.deal_clock import DealClock, fit_clock
 from forecast.estimators.encoding import Encoding, fit_encoding
-from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, at_days, fit_win_curve
+from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, at_days, cut_time, fit_win_curve
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.metrics import Floats
 from forecast.revenue.records import Sales, days_since
@@ -16,7 +17,6 @@ from forecast.snapshot import known_opportunities, take_snapshot
 PLAN = FeaturePlan()
 LOOKS, LOOK_DAYS_MIN, LOOK_DAYS_MAX = 18, 7.0, 30.0
 ROWS_MAX = 8_000
-INTERVALS = 12
 # Fewer ends than this tell no more than how often deals end, and how often they are won.
 ENDS_MIN = 60
 PRIOR_ENDS = 2.0
@@ -68,18 +68,35 @@ def fit_hazard(sales: Sales, *, horizon_days: float, seed: int) -> LearntHazard 
         return _constant(sales)
     features = opportunity_features(take_snapshot(sales.history, looks), PLAN)
     encoding = fit_encoding(features)
-    inner = np.quantile(took[(end != OPEN) & (took < horizon_days)], np.linspace(0, 1, INTERVALS + 1)[1:-1])
-    edges = tuple(sorted({round(float(edge), 3) for edge in inner if edge > 0} | {horizon_days}))
     curve = fit_win_curve(
         encoding.matrix(features),
         took,
         end,
-        edges_days=edges,
+        edges_days=cut_time(took, end, horizon_days),
         category_positions=encoding.category_positions,
         seed=seed,
         weights=amount_weights(ends["amount"]),
+        clock=_clock(sales, encoding),
     )
     return LearntHazard(encoding=encoding, curve=curve)
+
+
+def _clock(sales: Sales, encoding: Encoding) -> DealClock | None:
+    deals = _dated(sales).filter(pl.col("amount").is_not_null())
+    ended = (deals["status"] != "open").to_numpy()
+    return fit_clock(
+        deals["amount"].cast(pl.Float64).to_numpy(), _open_days(deals, sales.as_of), ended, columns=encoding.features
+    )
+
+
+def _open_days(deals: pl.DataFrame, until: datetime) -> Floats:
+    """Give how many days each deal was open, or has been."""
+    return np.asarray(days_since(deals["created_at"], until) - np.nan_to_num(days_since(deals["closed_at"], until)))
+
+
+def _dated(sales: Sales) -> pl.DataFrame:
+    """Give the deals that are open, or of which one knows when they ended."""
+    return sales.deals.filter((pl.col("status") == "open") | pl.col("closed_at").is_not_null())
 
 
 def _looks(sales: Sales) -> pl.DataFrame:
@@ -94,21 +111,16 @@ def _looks(sales: Sales) -> pl.DataFrame:
 
 
 def _stood_open(sales: Sales, moment: datetime) -> pl.DataFrame:
-    dated = sales.deals.filter((pl.col("status") == "open") | pl.col("closed_at").is_not_null()).select(
-        "opportunity_id"
-    )
     return known_opportunities(sales.history, moment).join(
-        dated, on="opportunity_id", how="semi", maintain_order="left"
+        _dated(sales), on="opportunity_id", how="semi", maintain_order="left"
     )
 
 
 def _constant(sales: Sales) -> ConstantHazard:
     """Shrink how often deals end to once in PRIOR_DAYS, and how often they are won to one half."""
-    age = days_since(sales.deals["created_at"], sales.as_of)
-    open_days = age - np.nan_to_num(days_since(sales.deals["closed_at"], sales.as_of))
     status = sales.deals["status"]
     ended, won = float((status != "open").sum()), float((status == "won").sum())
     return ConstantHazard(
-        a_day=(ended + PRIOR_ENDS) / (float(open_days.sum()) + PRIOR_ENDS * PRIOR_DAYS),
+        a_day=(ended + PRIOR_ENDS) / (float(_open_days(sales.deals, sales.as_of).sum()) + PRIOR_ENDS * PRIOR_DAYS),
         won_share=(won + PRIOR_ENDS / 2) / (ended + PRIOR_ENDS),
     )
