@@ -1,19 +1,21 @@
 """Tables of the model card: grades, segments, ages and stages, and what is learnt from."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from forecast.estimators.win import WinModel
 from forecast.grades import GRADES, GradePolicies, grade_records, usual_thresholds
-from forecast.metrics import log_losses
+from forecast.metrics import Floats, expected_calibration_error, log_losses
 from forecast.reasons import THEMES, theme_of
 from training.dataset import Dataset
-from training.gates import Judged
+from training.gates import Judged, Outcomes
 
-SEGMENTS = ("stage", "team_id", "source", "account_region", "product_id", "campaign_id")
+SEGMENTS = ("stage", "team_id", "source", "account_region", "product_line", "product_id", "campaign_id")
 SEGMENT_ROWS_MIN = 30
+ECE_ROWS_MIN = 200
 EXPLAINED_ROWS_MAX = 300
 _AGE_BANDS = (1.0, 30.0, 90.0, 180.0)
 _AGE_NAMES = ("on the first day", "to 30 days", "to 90 days", "to 180 days", "older")
@@ -51,19 +53,40 @@ def segments_table(judged: Judged, rows: pl.DataFrame) -> str:
     parts = list(_parts(judged, rows))
     if not parts:
         return ""
-    lines = [
-        f"| {column} | {value} | {len(won)} | {_mean(won, weight):.1%} | {_mean(ours, weight):.1%} "
-        f"| {_mean(log_losses(won, ours), weight):.4f} |"
-        for column, value, won, ours, weight in parts
-    ]
-    head = "| | | rows | won | predicted | log loss |\n|---|---|---:|---:|---:|---:|"
-    return "## By segment, age and stage\n\n" + "\n".join([head, *lines]) + "\n\n" + _furthest_off(parts)
+    note = (
+        "± is the standard error of won less predicted, over opportunities; ECE the calibration error over 15 bins, from "
+        f"{ECE_ROWS_MIN} rows on: of fewer it is mostly chance."
+    )
+    head = "| | | rows | won | predicted | ± | ECE | log loss |\n|---|---|---:|---:|---:|---:|---:|---:|"
+    lines = [_segment_line(part) for part in parts]
+    return "\n\n".join(["## By segment, age and stage", note, "\n".join([head, *lines]), _furthest_off(parts)])
 
 
-Part = tuple[str, str, np.ndarray, np.ndarray, np.ndarray]
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Judged rows of one segment."""
+
+    column: str
+    value: str
+    judged: Outcomes
+    ours: Floats
+
+    @property
+    def won(self) -> float:
+        return float(np.average(self.judged.won, weights=self.judged.weight))
+
+    @property
+    def predicted(self) -> float:
+        return float(np.average(self.ours, weights=self.judged.weight))
+
+    @property
+    def error(self) -> float:
+        """Give the standard error of the difference of both; rows of one opportunity are not independent."""
+        sums = np.bincount(self.judged.groups, weights=self.judged.weight * (self.judged.won - self.ours))
+        return float(np.sqrt(np.sum(sums**2)) / self.judged.weight.sum())
 
 
-def _parts(judged: Judged, rows: pl.DataFrame) -> Iterator[Part]:
+def _parts(judged: Judged, rows: pl.DataFrame) -> Iterator[_Part]:
     band = np.searchsorted(_AGE_BANDS, rows["age_days"].fill_null(0).to_numpy(), side="right")
     age = pl.Series([_AGE_NAMES[number] for number in band])
     columns = {"age": age, **{name: rows[name] for name in SEGMENTS if name in rows.columns}}
@@ -73,24 +96,30 @@ def _parts(judged: Judged, rows: pl.DataFrame) -> Iterator[Part]:
         for value in names:
             inside = (values == value).fill_null(value=False).to_numpy()
             if inside.sum() >= SEGMENT_ROWS_MIN:
-                yield column, value, judged.won[inside], judged.ours[inside], judged.weight[inside]
+                own = Outcomes(won=judged.won[inside], weight=judged.weight[inside], groups=judged.groups[inside])
+                yield _Part(column=column, value=value, judged=own, ours=judged.ours[inside])
 
 
-def _mean(values: np.ndarray, weight: np.ndarray) -> float:
-    return float(np.average(values, weights=weight))
-
-
-def _furthest_off(parts: list[Part]) -> str:
-    """Name the segment whose level is furthest off, in standard errors of chance."""
-
-    def errors(part: Part) -> float:
-        _, _, won, ours, _ = part
-        return float(abs(won.mean() - ours.mean()) / np.sqrt(max((ours * (1 - ours)).sum(), 1e-9)) * len(won))
-
-    column, value, won, ours, _ = max(parts, key=errors)
+def _segment_line(part: _Part) -> str:
+    own, count = part.judged, len(part.ours)
+    ece = f"{expected_calibration_error(own.won, part.ours):.3f}" if count >= ECE_ROWS_MIN else ""
+    loss = float(np.average(log_losses(own.won, part.ours), weights=own.weight))
     return (
-        f"Furthest off, with {errors((column, value, won, ours, won)):.1f} standard errors: {column} {value}, "
-        f"predicted {ours.mean():.1%}, won {won.mean():.1%}. Above 3, look at it."
+        f"| {part.column} | {part.value} | {count} | {part.won:.1%} | {part.predicted:.1%} | {part.error:.1%} | {ece} "
+        f"| {loss:.4f} |"
+    )
+
+
+def _furthest_off(parts: list[_Part]) -> str:
+    """Name the segment whose level is furthest off, in standard errors."""
+
+    def errors(part: _Part) -> float:
+        return abs(part.won - part.predicted) / max(part.error, 1e-9)
+
+    worst = max(parts, key=errors)
+    return (
+        f"Furthest off, with {errors(worst):.1f} standard errors: {worst.column} {worst.value}, "
+        f"predicted {worst.predicted:.1%}, won {worst.won:.1%}. Above 3, look at it."
     )
 
 

@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from learning import EXPERIMENT, MODELS, UNTIL
 
 from training.card import write_card
 from training.card_curves import BAR_CELLS
-from training.card_tables import SEGMENT_ROWS_MIN
+from training.card_tables import ECE_ROWS_MIN, SEGMENT_ROWS_MIN
 from training.gates import decide_gates, verdict
 from training.guard import Suspicion
 
@@ -131,6 +132,25 @@ def test_the_card_says_where_it_is_off(card, run):
         name: count for name, count in expected.items() if count >= SEGMENT_ROWS_MIN
     }
     assert re.search(r"Furthest off, with \d+\.\d standard errors: \w+ .+, predicted", text)
+
+
+def test_the_card_says_how_calibrated_each_segment_is(card, run):
+    """Won, predicted and how far chance puts them apart are of the opportunities of the segment, as the one furthest off is."""
+    text = section(card, "By segment, age and stage")
+    rows = [row for row in cells(text)[1:] if row[0] == "stage"]
+    judged, off = run.judged, {}
+    for _, stage, count, won, predicted, error, ece, _ in rows:
+        inside = (run.judged_features["stage"] == stage).fill_null(value=False).to_numpy()
+        weight, gap = judged.weight[inside], (judged.won - judged.ours)[inside]
+        of_each = [sum((weight * gap)[judged.groups[inside] == group]) for group in set(judged.groups[inside])]
+        expected = math.sqrt(sum(one**2 for one in of_each)) / weight.sum()
+        assert error == f"{expected:.1%}"
+        assert predicted == f"{np.average(judged.ours[inside], weights=weight):.1%}"
+        assert won == f"{np.average(judged.won[inside], weights=weight):.1%}"
+        assert bool(ece) == (int(count) >= ECE_ROWS_MIN)
+        off[stage] = abs(weight @ gap / weight.sum()) / expected
+    assert rows
+    assert max(off.values()) <= float(re.search(r"with (\d+\.\d) standard errors", text)[1]) + 0.06
 
 
 def test_the_card_says_what_is_learnt_from(card, run):

@@ -177,8 +177,7 @@ def _weighted(scores: pl.DataFrame, now: datetime) -> pl.DataFrame:
 def _with_segments(judged: pl.DataFrame, history: History) -> pl.DataFrame:
     """Add what each record was at the moment of its score."""
     rows = take_snapshot(history, judged.select("opportunity_id", "as_of")).rows
-    team = pl.coalesce("team_id", "owner_team_id").alias("team_id")
-    segments = rows.with_columns(team).select("opportunity_id", "as_of", *SEGMENTS)
+    segments = rows.select("opportunity_id", "as_of", *SEGMENTS)
     return judged.join(segments.unique(["opportunity_id", "as_of"]), on=["opportunity_id", "as_of"], how="left")
 
 

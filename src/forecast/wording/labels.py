@@ -74,10 +74,13 @@ def feature_wording(feature: str, language: Language, custom: Mapping[str, Custo
 def _told_wording(told: re.Match[str], language: Language, custom: Mapping[str, CustomFeature]) -> Wording:
     """Say that a custom list has an entry, or a custom text a word."""
     column, kind, entry = told.groups()
-    label = phrase(kind, language, label=feature_label(column, language, custom), entry=entry)
-    phrases = word_list()["phrases"]
+    whole = feature_wording(column, language, custom)
+    missing = whole.missing.format(label=whole.label).replace("{", "{{").replace("}", "}}")
     return Wording(
-        label=label, sentence=phrases["value"][language], missing=phrases["missing"][language], unit="boolean"
+        label=phrase(kind, language, label=whole.label, entry=entry),
+        sentence=word_list()["phrases"]["value"][language],
+        missing=missing,
+        unit="boolean",
     )
 
 
