@@ -60,16 +60,26 @@ class WalkFiles:
 
 def prepare_walk(win_set: WinSet, folder: Path) -> WalkFiles:
     """Write the rows of a set whose outcomes are known from their creation on, and its test rows to be scored then."""
-    asked = win_set.rows.filter(pl.col("split") == "test")
+    rows = _spread_over_months(win_set.rows) if win_set.time == "row" else win_set.rows
+    asked = rows.filter(pl.col("split") == "test")
     pairs = asked.select(opportunity_id="id", as_of=moment("created_at").dt.to_string("%Y-%m-%dT%H:%M:%SZ"))
     created = asked.select(moment("created_at")).to_series().sort()
-    paths = _write(folder, {"opportunities": win_set.rows, "pairs": pairs})
+    paths = _write(folder, {"opportunities": rows, "pairs": pairs})
     return WalkFiles(
         opportunities=paths[0],
         pairs=paths[1],
         start=f"{created[0]:%Y-%m-%d}",
         end=f"{created[-1] + timedelta(days=1):%Y-%m-%d}",
     )
+
+
+def _spread_over_months(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give rows that are in date order, but whose dates tell the month only, moments evenly over their month, in their order."""
+    month, number = moment("created_at").dt.truncate("1mo"), pl.col("row").cast(pl.Int64)
+    share = (number.rank("ordinal").over(month) - 1) / pl.len().over(month)
+    length = (month.dt.offset_by("1mo") - month).dt.total_seconds()
+    spread = month + pl.duration(seconds=(share * length).floor().cast(pl.Int64))
+    return rows.with_columns(created_at=spread.dt.to_string("%Y-%m-%dT%H:%M:%S"))
 
 
 def without_later_outcomes(win_set: WinSet) -> pl.DataFrame:

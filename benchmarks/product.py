@@ -81,17 +81,21 @@ class Walked:
     probability: pl.Series
     windows: int
     promoted: int
+    recalibrated: int
     seconds: float
 
 
-def walk_forward(win_set: WinSet, files: WalkFiles, home: Path, *, every: str, trials: int) -> Walked:
-    """Replay training at the start of each window, and score what came up within it.
+def walk_forward(
+    win_set: WinSet, files: WalkFiles, home: Path, *, every: str, recalibrate_every: str, trials: int
+) -> Walked:
+    """Replay training at the start of each window and recalibration within it, and score what came up.
 
     Raises:
         CommandFailedError: a command ended with an error, or a test row has no score.
     """
     _import([files.opportunities], MAPPINGS / f"{win_set.name}.toml", home)
     period = ["--from", files.start, "--to", files.end, "--every", every, "--at", str(files.pairs)]
+    period += ["--recalibrate-every", recalibrate_every]
     out = home / "backtest"
     seconds = run_forecast(home, "backtest", "win_probability", *period, *_trials(trials), "--out", str(out))
     windows = pl.read_csv(out / "windows.csv")[:-1]
@@ -100,6 +104,7 @@ def walk_forward(win_set: WinSet, files: WalkFiles, home: Path, *, every: str, t
         probability=scores["probability"].cast(pl.Float64),
         windows=windows.height,
         promoted=windows.filter(verdict="promoted: every gate passed").height,
+        recalibrated=int(windows["recalibrated"].sum()),
         seconds=seconds,
     )
 

@@ -17,7 +17,17 @@ WIN_HEADINGS: Row = (
     "promoted", "basis", "seconds",
 )  # fmt: skip
 SHUFFLED_HEADINGS: Row = ("set", "promoted", "basis", "AUC", "log loss", "as it should be")
-WALK_HEADINGS: Row = ("set", "trained every", "AUC", "log loss", "ECE", "windows", "promoted", "seconds")
+WALK_HEADINGS: Row = (
+    "set",
+    "trained every",
+    "AUC",
+    "log loss",
+    "ECE",
+    "windows",
+    "promoted",
+    "recalibrated",
+    "seconds",
+)
 REVENUE_HEADINGS: Row = (
     "set", "series", "MASE", "seasonal naive", "last year × growth", "OWA", "within 80 %", "within 95 %",
     "quantile loss", "CPU s", "not met",
@@ -142,7 +152,10 @@ def _shuffled_row(entry: dict[str, Any]) -> Row:
 
 def _walk_row(entry: dict[str, Any]) -> Row:
     figures = (f"{entry[name]:.3f}" for name in ("auc", "log_loss", "ece"))
-    counts = (str(entry["windows"]), str(entry["promoted_windows"]), f"{entry['seconds']:.0f}")
+    counts = (
+        *(str(entry[name]) for name in ("windows", "promoted_windows", "recalibrated")),
+        f"{entry['seconds']:.0f}",
+    )
     return (entry["name"], entry["every"], *figures, *counts)
 
 

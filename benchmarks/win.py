@@ -19,6 +19,7 @@ from benchmarks.sets import WinSet
 PRODUCT = "Forecast"
 WALKED = {"uci_bank": "1q"}
 """Sets whose level drifts, and how often the product is trained again on them."""
+RECALIBRATED = "1w"
 WALK_TRIALS = 2
 SHUFFLED_ROWS = 4_000
 SHUFFLED_TRIALS = 5  # fewer would leave out a kind of trees
@@ -50,11 +51,18 @@ def judge_shuffled(win_set: WinSet) -> dict[str, Any]:
 
 
 def judge_walk(win_set: WinSet) -> dict[str, Any]:
-    """Give the result of training again through the test rows' time, outcomes of earlier test rows being known by then."""
+    """Give the result of training and recalibrating through the test rows' time, outcomes of earlier ones being known by then."""
     with tempfile.TemporaryDirectory(prefix="forecast-bench-") as folder:
         files = prepare_walk(win_set, Path(folder) / "files")
         try:
-            walked = walk_forward(win_set, files, Path(folder) / "home", every=WALKED[win_set.name], trials=WALK_TRIALS)
+            walked = walk_forward(
+                win_set,
+                files,
+                Path(folder) / "home",
+                every=WALKED[win_set.name],
+                recalibrate_every=RECALIBRATED,
+                trials=WALK_TRIALS,
+            )
         except CommandFailedError as error:
             return {"name": win_set.name, "failed": str(error)}
     figures = asdict(measure(_won(win_set.test), walked.probability.to_numpy()))
@@ -64,6 +72,7 @@ def judge_walk(win_set: WinSet) -> dict[str, Any]:
         **figures,
         "windows": walked.windows,
         "promoted_windows": walked.promoted,
+        "recalibrated": walked.recalibrated,
         "seconds": walked.seconds,
     }
 

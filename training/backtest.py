@@ -18,6 +18,7 @@ from forecast.subjects import opportunities_at_ages
 from training.config import Experiment
 from training.dataset import Dataset
 from training.pipeline import Listener, train_win_model
+from training.recalibration import recalibrate
 from training.tune import Budget
 
 _COLUMNS = pl.Schema(
@@ -39,11 +40,12 @@ class Window:
     """What was served from `start` to `end`, and how right it was; the figures are missing where nothing can be judged.
 
     Attributes:
-        version, basis: of what served: the version trained at `start` if it passed its gates, else the last one that had,
-            else the share won so far; missing before anything had closed.
+        version, basis: of what served in the end: the version trained at `start` if it passed its gates, else the last one
+            that had, else the share won so far, at its last level; missing before anything had closed.
         verdict: on the version trained at `start`.
         rows: that were scored in the window.
         judged: of them, those whose outcome was known at the end of the backtest and that were old enough by then.
+        recalibrated: how many times the level was set anew in the window.
         prior_log_loss: of the share won so far, as known at `start`.
     """
 
@@ -54,6 +56,7 @@ class Window:
     verdict: str
     rows: int = 0
     judged: int = 0
+    recalibrated: int = 0
     won_share: float | None = None
     predicted: float | None = None
     log_loss: float | None = None
@@ -71,11 +74,12 @@ class Replayed:
     rows: pl.DataFrame
 
 
-def window_bounds(start: datetime, end: datetime, every: str) -> list[datetime]:
+def window_bounds(start: datetime, end: datetime, every: str, *, option: str = "--every") -> list[datetime]:
     """Give the bounds of windows from `start` to `end`, the last one perhaps shorter.
 
     Args:
         every: length as Polars writes it: 30d, 2w, 1mo, 1q.
+        option: that the length was given by.
 
     Raises:
         InputError: it is no length, or there is no window.
@@ -83,7 +87,7 @@ def window_bounds(start: datetime, end: datetime, every: str) -> list[datetime]:
     try:
         starts = pl.datetime_range(start, end, every, closed="left", eager=True).to_list()
     except pl.exceptions.PolarsError as error:
-        raise InputError(f'--every is "{every}", which is no length of time; write 30d, 2w, 1mo or 1q') from error
+        raise InputError(f'{option} is "{every}", which is no length of time; write 30d, 2w, 1mo or 1q') from error
     if not starts:
         raise InputError(f"there is no time from {start.isoformat()} to {end.isoformat()}; give a later end")
     return [*starts, end]
@@ -95,6 +99,7 @@ def replay(
     bounds: list[datetime],
     *,
     subjects: pl.DataFrame | None,
+    recalibrate_every: str | None = None,
     budget: Budget,
     listener: Listener,
 ) -> Iterator[Replayed]:
@@ -106,6 +111,7 @@ def replay(
         bounds: as `window_bounds` gives them.
         subjects: `opportunity_id, as_of` to be scored and judged, all of them; where missing, every record at the ages of
             the experiment, judged as training judges: mature ones, weighted for those not known yet.
+        recalibrate_every: how often the level is set anew within a window; never where missing.
         budget: of each training.
         listener: hears of each.
     """
@@ -118,7 +124,7 @@ def replay(
                 cut_history(history, start),
                 experiment,
                 until=start,
-                version_id=start.strftime("%Y%m%dT%H%M%S.%fZ"),
+                version_id=_version_id(start),
                 live=serving,
                 budget=budget,
                 listener=listener,
@@ -131,9 +137,49 @@ def replay(
             serving = run.candidate
         elif serving is None or serving.basis == "prior":
             serving = run.prior
-        rows = _scored(history, within, serving, run.prior)
+        if recalibrate_every is None:
+            served = _Served(version=serving, rows=_scored(history, within, serving, run.prior))
+        else:
+            levels = window_bounds(start, end, recalibrate_every, option="--recalibrate-every")
+            served = _followed(history, experiment, within, serving, prior=run.prior, bounds=levels)
+        serving, rows = served.version, served.rows
         judged = _judged(rows, history, bounds[-1]) if subjects is None else _all_known(rows, history)
-        yield Replayed(window=_measured(judged, serving, run.verdict, start, end), rows=judged.drop("age_days"))
+        window = _measured(judged, serving, run.verdict, start, end)
+        yield Replayed(window=replace(window, recalibrated=served.recalibrated), rows=judged.drop("age_days"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Served:
+    """What was scored in a window, the version that served in the end, and how many times its level was set anew."""
+
+    version: Version
+    rows: pl.DataFrame
+    recalibrated: int = 0
+
+
+def _followed(
+    history: History,
+    experiment: Experiment,
+    subjects: pl.DataFrame,
+    version: Version,
+    *,
+    prior: Version,
+    bounds: list[datetime],
+) -> _Served:
+    """Set the level anew at each bound, and score what came up until the next one."""
+    parts, count = [], 0
+    for start, end in pairwise(bounds):
+        known = cut_history(history, start)
+        found = recalibrate(known, experiment, version, until=start, version_id=_version_id(start))
+        if found.candidate is not None and found.promotable:
+            version, count = found.candidate, count + 1
+        within = subjects.filter(pl.col("as_of") >= start, pl.col("as_of") < end)
+        parts.append(_scored(history, within, version, prior))
+    return _Served(version=version, rows=pl.concat(parts), recalibrated=count)
+
+
+def _version_id(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def _no_rows() -> pl.DataFrame:
@@ -207,5 +253,6 @@ def whole(replayed: list[Replayed]) -> Window:
         basis=", ".join(bases) or None,
         verdict=f"{len(replayed)} windows",
         rows=sum(part.window.rows for part in replayed),
+        recalibrated=sum(part.window.recalibrated for part in replayed),
     )
     return with_figures(window, rows)

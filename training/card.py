@@ -11,6 +11,7 @@ from training.card_curves import gain_table, reliability_table
 from training.card_tables import grades_table, limits_section, segments_table, themes_table
 from training.gates import Gate
 from training.pipeline import Run
+from training.recalibration import Recalibration, origin_of
 
 _METRICS = {
     "auc": "AUC (ranking)",
@@ -40,6 +41,33 @@ def write_card(run: Run, version: Version, models: Path) -> str:
         warnings_section(run.warnings),
     ]
     return compose_card(version, run.verdict, models, sections)
+
+
+def recalibration_card(found: Recalibration, models: Path) -> str:
+    """Give the card of a version whose level was set anew, as Markdown.
+
+    Raises:
+        ValueError: there is no such version, as nothing changed.
+    """
+    version = found.candidate
+    if version is None:
+        raise ValueError(found.verdict)
+    return compose_card(version, found.verdict, models, [_level_section(found, version), gates_section(found.gates)])
+
+
+def _level_section(found: Recalibration, version: Version) -> str:
+    origin, figures = origin_of(version), found.metrics
+    error = found.level.variance**0.5
+    raised = f"{found.level.shift:+.2f} (standard error {error:.2f}), {origin.raised:+.2f} since the training"
+    before, now = figures["live_log_loss"], figures["recalibrated_log_loss"]
+    rows = f"{figures['live_rows']:.0f} newest rows {figures['live_won_share']:.1%}"
+    lines = [
+        f"- Trained as version {origin.version} on what was known at {origin.until.isoformat()}; its card says all the rest.",
+        f"- Level set anew by what was known at {version.bundle['until']}.",
+        f"- Log-odds of version {found.live.version} are raised by {raised}.",
+        f"- Of the {rows} were won; log loss {now:.4f}, {before:.4f} at the level before.",
+    ]
+    return "## Level\n\n" + "\n".join(lines)
 
 
 def compose_card(version: Version[Any], verdict: str, models: Path, sections: Sequence[str]) -> str:

@@ -22,6 +22,10 @@ from forecast.metrics import (
 from training.config import GateRules
 
 LOSSES = ("log loss", "Brier score")
+NEGLIGIBLE = 0.001
+"""A loss that is higher by a smaller share is not worse, however sure the difference is."""
+LIVE_GATE = 11
+"""Number of the first of the gates that compare with the live version."""
 EXCUSE = (
     "; it is served all the same, as the share won has moved: what would be served instead is further from the truth, "
     "and so clearly (train again often)"
@@ -47,22 +51,31 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """Rows that no model has seen, with what each model says of them.
+class Outcomes:
+    """What became of rows that no model has seen.
 
     Attributes:
         won: 1 or 0.
         weight: of each row.
         groups: number of each row's opportunity.
+    """
+
+    won: Floats
+    weight: Floats
+    groups: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Outcomes):
+    """Rows that no model has seen, with what each model says of them.
+
+    Attributes:
         ours, prior, logistic: probabilities.
         clock: of the same recipe fitted on age and calendar alone.
         live: of the live version, where it was trained before these rows; else None.
         segments: which rows are in each large segment, by its name.
     """
 
-    won: Floats
-    weight: Floats
-    groups: NDArray[np.int64]
     ours: Floats
     prior: Floats
     clock: Floats
@@ -101,11 +114,19 @@ def decide_gates(judged: Judged, rules: GateRules, seed: int) -> list[Gate]:
     return [replace(gate, number=number) for number, gate in enumerate(gates, start=1)]
 
 
+def no_step_back(
+    outcomes: Outcomes, ours: Floats, theirs: Floats, rules: GateRules, *, who: str, seed: int
+) -> list[Gate]:
+    """Ask that rows don't clearly speak for what is served now, numbered as those that compare with a live version."""
+    gates = _not_worse(_Pair(outcomes, ours, theirs), rules, who=who, seed=seed)
+    return [replace(gate, number=number) for number, gate in enumerate(gates, start=LIVE_GATE)]
+
+
 @dataclass(frozen=True)
 class _Pair:
     """The judged rows with our probabilities and a yardstick's, and how they are compared."""
 
-    judged: Judged
+    judged: Outcomes
     ours: Floats
     theirs: Floats
     how: str = ""
@@ -153,7 +174,8 @@ def _not_worse(pair: _Pair, rules: GateRules, *, who: str, seed: int) -> list[Ga
             f"{loss}{pair.how} {mine:.4f} against {other:.4f} of {who}, worse in {chance:.1%} of bootstrap draws "
             f"(asked for: below {rules.confidence:.0%})"
         )
-        gates.append(Gate(name=f"no worse than {who} on {loss}", passed=chance < rules.confidence, sentence=sentence))
+        passed = chance < rules.confidence or mine - other < NEGLIGIBLE * other
+        gates.append(Gate(name=f"no worse than {who} on {loss}", passed=passed, sentence=sentence))
     return gates
 
 

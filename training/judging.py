@@ -19,6 +19,7 @@ from training.dataset import Dataset, Lesson
 from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_prior, fit_recipe, judge_models, only_logistic
 from training.folds import Fold
 from training.gates import Judged, is_worse_than_logistic
+from training.recalibration import as_trained, origin_of
 from training.tune import Search, with_newest, without_trees
 
 SEGMENTS = ("pipeline_id", "account_region", "team_id", "source", "product_id")
@@ -141,12 +142,13 @@ def _fit_clock(seen: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel | None
 def _predict_live(
     history: History, seen: Dataset, rows: np.ndarray, live: Version | None, plan: FeaturePlan
 ) -> Floats | None:
-    """Give the live version's probabilities, where it was trained before the held-out rows began."""
+    """Give the live version's probabilities at the level of its training, where that was before the held-out rows began."""
     if live is None or live.basis != "own" or not seen.dated:
         return None
     first = seen.keys.filter(rows)["as_of"].min()
-    if not isinstance(first, datetime) or datetime.fromisoformat(live.bundle["until"]) > first:
+    if not isinstance(first, datetime) or origin_of(live).until > first:
         return None
+    live = as_trained(live)
     if live.plan == plan:
         return live.estimator.predict(seen.features.filter(rows))
     snapshot = take_snapshot(history, seen.keys.filter(rows).select("opportunity_id", "as_of"))

@@ -27,10 +27,11 @@ from forecast.registry import (
 from forecast.settings import Settings
 from forecast.snapshot import History, known_opportunities, take_snapshot
 from forecast.store import unit_of_work
-from training.card import write_card
-from training.config import Experiment
+from training.card import recalibration_card, write_card
+from training.config import Experiment, parse_config
 from training.pipeline import Listener, Run, Stopwatch, train_win_model
 from training.plots import gain_figure, reliability_figure
+from training.recalibration import Recalibration, recalibrate
 from training.tracking import Report, log_run, move_champion
 from training.tune import Budget
 
@@ -107,6 +108,48 @@ def train_and_register(
     release = release_run(settings, run, report, now=now, promote=promote)
     _decide_usual_thresholds(engine, history, release.released or run.candidate or run.prior, until=until)
     return release
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levelled:
+    """A recalibration with the id of the version that serves now; `folder` is of the new version, if there is one."""
+
+    found: Recalibration
+    live: str
+    folder: Path | None
+
+
+def recalibrate_and_register(
+    engine: sa.Engine, settings: Settings, name: str, *, models: Path, until: datetime, now: datetime, promote: bool
+) -> Levelled:
+    """Set the level of the live version anew by what was known at `until`, and serve it if `promote` and it passed its gates.
+
+    Where the level has not moved nothing is registered.
+
+    Raises:
+        NotFoundError: no version is live.
+        InputError: the live version is not of win probability or lead conversion.
+    """
+    live = get_live_version(settings.models_folder, name)
+    experiment = parse_config(live.bundle["config"], Experiment, source=f"config.toml of version {live.version}")
+    with unit_of_work(engine) as session:
+        history = read_history(session, population=population_of(experiment.text), until=until)
+    version_id = now.strftime("%Y%m%dT%H%M%S.%fZ")
+    found = recalibrate(history, experiment, live, until=until, version_id=version_id)
+    if found.candidate is None:
+        return Levelled(found=found, live=live.version, folder=None)
+    report = Report(
+        card=recalibration_card(found, models),
+        verdict=found.verdict,
+        metrics={**found.metrics, "level_shift": found.level.shift},
+        sample=found.dataset.features.head(20),
+    )
+    folder = _register(settings, found.candidate, lambda _: report)
+    if not (promote and found.promotable):
+        return Levelled(found=found, live=live.version, folder=folder)
+    move_champion(settings, name, found.candidate.version)
+    make_live(settings.models_folder, name, found.candidate.version, since=now, why=found.verdict)
+    return Levelled(found=found, live=found.candidate.version, folder=folder)
 
 
 def win_report(run: Run, version: Version, models: Path, *, seconds: Mapping[str, float]) -> Report:

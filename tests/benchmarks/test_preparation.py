@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -88,6 +89,22 @@ def test_a_walk_tells_every_outcome_and_asks_for_the_test_rows(win_set, tmp_path
     asked = pl.read_csv(files.pairs, infer_schema=False)
     assert asked.rows() == [("asked", "2024-03-10T00:00:00Z"), ("new", "2024-03-11T00:00:00Z")]
     assert (files.start, files.end) == ("2024-03-10", "2024-03-12")
+
+
+def test_rows_dated_by_the_month_walk_in_their_order(win_set, tmp_path):
+    """Where only the order of the rows tells the day, they are spread evenly over their month, and none leaves it."""
+    created = ["2024-02-01"] * 29 + ["2024-03-01"] * 31
+    rows = pl.DataFrame({"id": [f"r{number:02d}" for number in range(60)], "created_at": created, "split": "test"})
+    rows = rows.with_columns(outcome=pl.lit("won"), row=pl.int_range(60).cast(pl.String)).sample(
+        60, shuffle=True, seed=3
+    )
+    files = prepare_walk(replace(win_set, rows=rows, time="row"), tmp_path)
+    asked = pl.read_csv(files.pairs, infer_schema=False).sort("opportunity_id")["as_of"].to_list()
+    assert asked[:2] == ["2024-02-01T00:00:00Z", "2024-02-02T00:00:00Z"]
+    assert asked[28:30] == ["2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"]
+    assert asked == sorted(asked)
+    assert asked[-1] == "2024-03-31T00:00:00Z"
+    assert (files.start, files.end) == ("2024-02-01", "2024-04-01")
 
 
 def test_shuffling_touches_training_outcomes_only(win_set):

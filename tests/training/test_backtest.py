@@ -19,10 +19,10 @@ BOUNDS = [START, MIDDLE, UNTIL - timedelta(days=60)]
 BUDGET = replace(BRIEF, trials=1)
 
 
-def replayed(history, experiment=LENIENT, bounds=BOUNDS, subjects=None):
+def replayed(history, experiment=LENIENT, bounds=BOUNDS, subjects=None, **options):
     """Replay with one trial a window."""
     cut = cut_history(history, bounds[-1])
-    return list(replay(cut, experiment, bounds, subjects=subjects, budget=BUDGET, listener=SILENT))
+    return list(replay(cut, experiment, bounds, subjects=subjects, budget=BUDGET, listener=SILENT, **options))
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,22 @@ def test_the_past_cannot_be_changed_by_what_came_later(history, parts):
     keys = ["opportunity_id", "as_of", "probability", "prior"]
     assert alone.rows.select(keys).equals(parts[0].rows.select(keys))
     assert alone.window.judged < parts[0].window.judged
+
+
+def test_the_level_follows_between_trainings(history):
+    """Where nothing is won any more, versions recalibrated since the training score lower; every row is scored once."""
+    lost = (pl.col("closed_at") >= START) & (pl.col("opportunity_id").str.slice(-1) != "7")
+    turned = history.closings.with_columns(status=pl.when(lost).then(pl.lit("lost")).otherwise("status"))
+    (part,) = replayed(replace(history, closings=turned), bounds=[BOUNDS[0], BOUNDS[-1]], recalibrate_every="4w")
+    rows, window = part.rows, part.window
+    assert rows.n_unique(["opportunity_id", "as_of"]) == rows.height == window.rows
+    assert window.recalibrated > 0
+    versions = rows.sort("as_of")["version"].unique(maintain_order=True).to_list()
+    assert len(versions) == window.recalibrated + 1
+    assert versions[0].removesuffix("-prior") == version_id(window)
+    assert versions[-1] == window.version
+    first, last = (rows.filter(version=version)["probability"].mean() for version in (versions[0], versions[-1]))
+    assert last < first - 0.1
 
 
 def test_figures_are_of_the_judged_rows(parts):

@@ -10,7 +10,13 @@ from forecast.errors import ConflictError, GateError, NotFoundError, TooLittleHi
 from forecast.policies import find_thresholds
 from forecast.registry import find_live, get_live_version, list_versions, make_live, write_version
 from forecast.store import unit_of_work
-from training.release import find_live_version, promote_version, roll_back_version, train_and_register
+from training.release import (
+    find_live_version,
+    promote_version,
+    recalibrate_and_register,
+    roll_back_version,
+    train_and_register,
+)
 
 NAME = "win_probability"
 pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
@@ -160,3 +166,41 @@ def test_the_first_training_proposes_grades(engine, train):
         assert find_thresholds(session) is None
     with pytest.raises(TooLittleHistoryError, match=r"no opportunity had closed before .*; import closed ones"):
         train(EXPERIMENT, engine=engine)
+
+
+@pytest.fixture
+def low(settings, train):
+    """A live version that a training a year earlier would have made, whose level is far too low now."""
+    trained = train(LENIENT).run.candidate
+    version = replace(
+        trained,
+        version="20251101T000000.000000Z",
+        estimator=trained.estimator.raised(-1.2),
+        bundle={**trained.bundle, "until": (UNTIL - timedelta(days=365)).isoformat()},
+    )
+    write_version(settings.models_folder, version, "# card")
+    make_live(settings.models_folder, NAME, version.version, since=NOW, why="tested")
+    return version.version
+
+
+def test_a_new_level_is_a_version_like_any_other(settings, company_engine, low, champion):
+    """It is registered, served and champion, and its card names the training; where nothing is off any more, nothing is made."""
+    now = NOW + timedelta(days=7)
+
+    def levelled(promote):
+        later = now if promote else now + timedelta(hours=1)
+        return recalibrate_and_register(
+            company_engine, settings, NAME, models=MODELS, until=UNTIL, now=later, promote=promote
+        )
+
+    tried = levelled(promote=False)
+    assert tried.folder.exists()
+    assert tried.live == live(settings) == low
+    made = levelled(promote=True)
+    assert made.live == live(settings) == champion() == made.found.candidate.version
+    card = (made.folder / "card.md").read_text(encoding="utf-8")
+    assert f"Trained as version {low}" in card
+    assert "no worse than the live version on log loss" in card
+    again = levelled(promote=True)
+    assert (again.folder, again.live) == (None, made.live)
+    assert list_versions(settings.models_folder, NAME)[-2:] == [made.live, tried.found.candidate.version]

@@ -15,7 +15,7 @@ from forecast.cli.desk import keys, serve
 from forecast.cli.duplicates import duplicates, merge, unmerge
 from forecast.cli.exporting import export
 from forecast.cli.importing import import_files
-from forecast.cli.models import list_models, promote, rollback, train
+from forecast.cli.models import list_models, promote, recalibrate, rollback, train
 from forecast.cli.outlook import outlook
 from forecast.cli.pipelines import pipelines
 from forecast.cli.policy import policy
@@ -46,6 +46,7 @@ app.command(rich_help_panel=RECORDS)(duplicates)
 app.command(rich_help_panel=RECORDS)(merge)
 app.command(rich_help_panel=RECORDS)(unmerge)
 app.command(rich_help_panel=MODELS)(train)
+app.command(rich_help_panel=MODELS)(recalibrate)
 app.command("models", rich_help_panel=MODELS)(list_models)
 app.command(rich_help_panel=MODELS)(promote)
 app.command(rich_help_panel=MODELS)(rollback)

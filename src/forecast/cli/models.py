@@ -118,11 +118,54 @@ def _print_release(release: "Release[Run]") -> None:
 
 def print_verdict(release: "Release[Any]", gates: "list[Gate]") -> None:
     """Print how a run of any model ended: its gates, the verdict and what is live."""
+    _print_gates(gates)
+    output.print(escape(release.run.verdict))
+    output.print(f"live: {release.live or 'none'}; written to {release.folder}")
+
+
+def _print_gates(gates: "list[Gate]") -> None:
     for gate in gates:
         mark = "[green]passed[/green]" if gate.passed else "[red]failed[/red]"
         console.print(f"gate {gate.number} {mark}: {escape(gate.name)}: {escape(gate.sentence)}")
-    output.print(escape(release.run.verdict))
-    output.print(f"live: {release.live or 'none'}; written to {release.folder}")
+
+
+def recalibrate(
+    model: ModelName = "win_probability",
+    as_of: AsOf = None,
+    promote_passed: Annotated[
+        bool, typer.Option("--promote/--no-promote", help="Serve the new level at once when it passes its gates.")
+    ] = True,
+    models: Models = Path("models"),
+) -> None:
+    """Between trainings: set the level of the live version anew from the outcomes known since, where it is off."""
+    if model in (TIER_MODEL, REVENUE_MODEL):
+        raise InputError(
+            f"{model} says no probabilities whose level could be set; train it again: forecast train {model}"
+        )
+
+    from training.release import recalibrate_and_register
+
+    settings = read_settings()
+    with opened(settings) as engine:
+        levelled = recalibrate_and_register(
+            engine,
+            settings,
+            model,
+            models=models,
+            until=moment_of(as_of, settings),
+            now=now(),
+            promote=promote_passed,
+        )
+    found = levelled.found
+    _print_gates(found.gates)
+    if found.candidate is not None:
+        output.print(
+            f"level: log-odds raised by {found.level.shift:+.2f} (standard error {found.level.variance**0.5:.2f}); the newest "
+            f"outcomes: {found.metrics['live_won_share']:.1%} won; log loss {found.metrics['recalibrated_log_loss']:.4f}, "
+            f"{found.metrics['live_log_loss']:.4f} at the level before"
+        )
+    output.print(escape(found.verdict))
+    output.print(f"live: {levelled.live}" + (f"; written to {levelled.folder}" if levelled.folder else ""))
 
 
 def list_models() -> None:

@@ -1,7 +1,7 @@
 """Probability of being won, and the share won that is served where nothing can be learnt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -56,6 +56,15 @@ class WinModel:
     own: Mapping[str, Mix] = field(default_factory=lambda: MappingProxyType({}))
     curve: WinCurve | None = None
     level_error: float = 0.0
+
+    def raised(self, by: float, *, error: float = 0.0) -> Self:
+        """Give the model with all log-odds raised; `error` is the standard error of that, if it is greater than `level_error`."""
+        return replace(
+            self,
+            mix=replace(self.mix, shift=self.mix.shift + by),
+            own={name: replace(mix, shift=mix.shift + by) for name, mix in self.own.items()},
+            level_error=max(self.level_error, error),
+        )
 
     def log_odds(self, features: pl.DataFrame) -> Floats:
         """Give the calibrated log-odds of each row."""
@@ -164,6 +173,13 @@ class PriorModel:
     ages_days: tuple[float, ...]
     shares: tuple[float, ...]
     rows: tuple[float, ...] = ()
+
+    def raised(self, by: float, *, error: float = 0.0) -> Self:
+        """Give the shares raised in log-odds; each rests on no more rows than would leave it that standard error."""
+        shares = expit(logit(np.array(self.shares)) + by)
+        most = np.full(len(shares), np.inf) if error == 0 else 1 / (error**2 * shares * (1 - shares))
+        rows = tuple(np.minimum(self.rows, most).tolist()) if self.rows else ()
+        return replace(self, shares=tuple(shares.tolist()), rows=rows)
 
     @property
     def encoding(self) -> Encoding:

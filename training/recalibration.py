@@ -1,0 +1,183 @@
+"""Set the level of a version anew between trainings, from the outcomes known since."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+
+import numpy as np
+from scipy.special import expit, logit
+
+from forecast.metrics import Floats
+from forecast.registry import PRIOR_SUFFIX, Version
+from forecast.snapshot import History
+from training.config import Experiment
+from training.dataset import Dataset, Lesson, build_dataset
+from training.fit import ROWS_ENOUGH
+from training.gates import LIVE_GATE, Gate, Outcomes, measure, no_step_back, verdict
+from training.levels import Level, follow_level, weeks_before
+
+OUTCOMES_MIN = 20
+SURELY = 2.5
+"""Standard errors by which a level must be off: it is looked at again and again."""
+SINCE = "recalibrated"
+"""In the bundle of a version whose level was set anew: what it was trained as, and by how much it was shifted since."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalibration:
+    """What looking for a new level found.
+
+    Attributes:
+        live: the version whose level was looked at.
+        verdict: a sentence: promoted, not promoted and why, or nothing changed and why.
+        dataset: rows that were looked at.
+        level: what the live version's log-odds lack.
+        candidate: the live version at its new level; None where nothing changes.
+        gates: of the candidate.
+        metrics: of both levels on the newest outcomes.
+    """
+
+    live: Version
+    verdict: str
+    dataset: Dataset
+    level: Level = field(default_factory=Level)
+    candidate: Version | None = None
+    gates: list[Gate] = field(default_factory=list)
+    metrics: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def promotable(self) -> bool:
+        """Whether there is a new level, and it passed every gate."""
+        return self.candidate is not None and all(gate.passed for gate in self.gates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The training that a live version comes from.
+
+    Attributes:
+        version: its id.
+        until: what it knew.
+        raised: by how much the level was raised since, in log-odds.
+    """
+
+    version: str
+    until: datetime
+    raised: float
+
+
+def origin_of(version: Version) -> Origin:
+    """Tell which training a version comes from; itself where its level was never set anew."""
+    found = version.bundle.get(SINCE, {"version": version.version, "until": version.bundle["until"], "raised": 0.0})
+    return Origin(version=found["version"], until=datetime.fromisoformat(found["until"]), raised=found["raised"])
+
+
+def as_trained(version: Version) -> Version:
+    """Give a version at the level that its training gave it."""
+    raised = origin_of(version).raised
+    return version if raised == 0 else replace(version, estimator=version.estimator.raised(-raised))
+
+
+def recalibrate(
+    history: History, experiment: Experiment, live: Version, *, until: datetime, version_id: str
+) -> Recalibration:
+    """Look whether the level is off, and give the live version at the level of now.
+
+    Args:
+        history: as known at `until`.
+        experiment: that the version was trained by.
+        live: the version that serves.
+        until: nothing that was not known then is used.
+        version_id: of the new version.
+    """
+    dataset = build_dataset(history, live.plan, experiment.ages_days, until)
+    dataset = dataset.part(dataset.thinned(dataset.lesson(until).used, ROWS_ENOUGH, experiment.seed))
+    nothing = Recalibration(live=live, verdict="", dataset=dataset)
+    if not dataset.dated:
+        return replace(
+            nothing, verdict="nothing changed: records without creation dates don't tell which outcomes are new"
+        )
+    origin, known = origin_of(live), dataset.lesson(until)
+    if short := _too_few(dataset, known.within(~dataset.lesson(origin.until).used), origin):
+        return replace(nothing, verdict=short)
+    log_odds = np.asarray(logit(live.estimator.predict(dataset.features)))
+    level = follow_level(dataset, known, log_odds, until)
+    if abs(level.shift) <= SURELY * np.sqrt(level.variance):
+        return replace(nothing, verdict=_right(level), level=level)
+    newest = newest_weeks(dataset, known, until)
+    asked = judge_level(dataset, newest, log_odds, level, experiment)
+    return replace(
+        nothing,
+        verdict=verdict(asked),
+        level=level,
+        gates=asked,
+        metrics=_metrics(newest, log_odds, level),
+        candidate=_raised(live, origin, level, asked, until=until, version_id=version_id),
+    )
+
+
+def _too_few(dataset: Dataset, new: Lesson, origin: Origin) -> str:
+    """Say that too little came since the training; empty where enough did."""
+    count = _count(dataset, new)
+    if count >= OUTCOMES_MIN:
+        return ""
+    return f"nothing changed: {count} outcomes are known that {origin.version} had not learnt from, {OUTCOMES_MIN} are needed"
+
+
+def _count(dataset: Dataset, lesson: Lesson) -> int:
+    return len(np.unique(dataset.groups[lesson.used]))
+
+
+def _right(level: Level) -> str:
+    return (
+        f"nothing changed: in log-odds, outcomes lie {level.shift:+.2f} from what is said of them, "
+        f"which is within {SURELY} standard errors of {np.sqrt(level.variance):.2f}"
+    )
+
+
+def newest_weeks(dataset: Dataset, known: Lesson, until: datetime) -> Lesson:
+    """Give the newest weeks of a lesson that hold OUTCOMES_MIN opportunities; all where there are fewer."""
+    age = weeks_before(dataset, until)
+    for week in np.unique(age[known.used]):
+        newest = known.within(age <= week)
+        if _count(dataset, newest) >= OUTCOMES_MIN:
+            return newest
+    return known
+
+
+def judge_level(dataset: Dataset, newest: Lesson, log_odds: Floats, level: Level, experiment: Experiment) -> list[Gate]:
+    """Ask that the newest outcomes don't speak for the level that is served now."""
+    rows = newest.used
+    outcomes = Outcomes(won=newest.won[rows], weight=newest.weight[rows], groups=dataset.groups[rows])
+    ours, theirs = expit(log_odds[rows] + level.shift), expit(log_odds[rows])
+    return no_step_back(outcomes, ours, theirs, experiment.gates, who="the live version", seed=experiment.seed)
+
+
+def _metrics(newest: Lesson, log_odds: Floats, level: Level) -> dict[str, float]:
+    """Measure the new level and that of the live version on the newest outcomes, as `<who>_<metric>`."""
+    rows = newest.used
+    return {
+        f"{who}_{metric}": value
+        for who, said in (("recalibrated", log_odds[rows] + level.shift), ("live", log_odds[rows]))
+        for metric, value in measure(newest.won[rows], np.asarray(expit(said)), newest.weight[rows]).items()
+    }
+
+
+def _raised(
+    live: Version, origin: Origin, level: Level, gates: list[Gate], *, until: datetime, version_id: str
+) -> Version:
+    """Give a version at its new level, with the gates that its training passed and those asked now."""
+    passed = [gate for gate in live.bundle.get("gates", []) if gate["number"] < LIVE_GATE]
+    since = {"version": origin.version, "until": origin.until.isoformat(), "raised": origin.raised + level.shift}
+    return replace(
+        live,
+        version=f"{version_id}{PRIOR_SUFFIX}" if live.basis == "prior" else version_id,
+        estimator=live.estimator.raised(level.shift, error=float(np.sqrt(level.variance))),
+        bundle={
+            **live.bundle,
+            "until": until.isoformat(),
+            "gates": [*passed, *(gate.to_json() for gate in gates)],
+            SINCE: since,
+        },
+    )
