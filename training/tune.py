@@ -33,8 +33,8 @@ ENSEMBLES_MIN, ENSEMBLES_MAX = 3, 5
 ROWS_FOR_ONE_ENSEMBLE = 60_000
 ROWS_FOR_SYMMETRIC, TRIALS_FOR_SYMMETRIC = 20_000, 5
 """Of more rows they were not measured to be better, and they take long; who has no time for so many trials has none for them."""
-RARER_FOR_SYMMETRIC = 200
-"""With fewer won, or fewer lost, opportunities probabilities are rough, and those of trees fitted to the end are rougher."""
+RARER_FOR_SYMMETRIC = 75
+"""With fewer won, or fewer lost, opportunities in every fold the newest part has hardly enough of them to tell that a version is good."""
 SYMMETRIC_ROUNDS = (40, 80, 120, 160, 200, 240)
 
 
@@ -43,7 +43,7 @@ class Budget:
     """How long a search may take; no trial begins after the time is up, apart from the first.
 
     Raises:
-        InputError: there is not even one trial.
+        InputError: there is not even one trial, or a time below zero.
     """
 
     trials: int
@@ -52,6 +52,8 @@ class Budget:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise InputError(f"{self.trials} trials find nothing; give at least 1")
+        if not self.timeout_seconds >= 0:
+            raise InputError(f"a search of {self.timeout_seconds:g} seconds is none; give 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

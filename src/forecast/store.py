@@ -46,10 +46,10 @@ def open_engine(settings: Settings) -> sa.Engine:
     """Open the database of the settings; the embedded server is started where none is named.
 
     Raises:
-        StoreError: the server can't be started or reached.
+        StoreError: the server can't be started or reached, or its address is none.
     """
     if settings.database_url:
-        url = sa.make_url(settings.database_url).set(drivername="postgresql+psycopg")
+        url = _read_url(settings.database_url)
     else:
         url = sa.make_url(_start_embedded_server(settings.home / "postgres")).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, connect_args={"options": "-c timezone=UTC"}, pool_pre_ping=True)
@@ -60,6 +60,19 @@ def open_engine(settings: Settings) -> sa.Engine:
             f"no PostgreSQL answers at {url.render_as_string()}: {error.orig}; start it or mend FORECAST_DATABASE_URL"
         ) from error
     return engine
+
+
+def _read_url(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or not url.drivername.startswith("postgres"):
+        # The text may hold a password, so it is not repeated.
+        raise StoreError(
+            "FORECAST_DATABASE_URL is no address of PostgreSQL; give postgresql://user:password@host:5432/name"
+        )
+    return url.set(drivername="postgresql+psycopg")
 
 
 def _start_embedded_server(folder: Path) -> str:

@@ -38,6 +38,7 @@ MODELS = "Models"
 SCORES = "Scores and what follows from them"
 COMPANY = "How the company works"
 SERVICE = "Service"
+_INTERRUPTED = 128 + signal.SIGINT
 app.command("import", rich_help_panel=RECORDS)(import_files)
 app.command(rich_help_panel=RECORDS)(export)
 app.command(rich_help_panel=RECORDS)(check)
@@ -67,15 +68,35 @@ app.command(rich_help_panel=SERVICE)(demo)
 
 
 def main() -> None:
-    """Run a command; errors raised on purpose end it with a sentence and status 1."""
+    """Run a command; errors raised on purpose, and those of the machine, end it with a sentence and status 1."""
     # An orderly exit, on which the embedded PostgreSQL stops too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app()
-    except ForecastError as error:
-        _fail(str(error))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        _fail(f"{error}; give a file in a folder that is there and that you may use")
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            console.print("stopped; what was finished is kept")
+        raise
+    except Exception as error:
+        sentence = _sentence_of(error)
+        if sentence is None:
+            raise
+        _fail(sentence)
+
+
+def _sentence_of(error: Exception) -> str | None:
+    """Say what ended a command; nothing of an error that nobody foresaw, which is shown whole."""
+    if "No space left on device" in str(error):  # PostgreSQL and Polars have errors of their own for it
+        return "the disk is full; free some space, then run the command again"
+    if isinstance(error, ForecastError):
+        return str(error)
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError):
+        return f"{error}; give a file in a folder that is there and that you may use"
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, OperationalError):
+        return f"the database broke off: {str(error.orig).strip()}; see that it runs, then run the command again"
+    return None
 
 
 def _fail(sentence: str) -> NoReturn:

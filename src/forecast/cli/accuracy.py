@@ -94,7 +94,7 @@ def backtest(
         bounds,
         subjects=subjects,
         recalibrate_every=recalibrate_every,
-        budget=Budget(trials=trials or rules.trials, timeout_seconds=rules.timeout_seconds),
+        budget=Budget(trials=rules.trials if trials is None else trials, timeout_seconds=rules.timeout_seconds),
         listener=Listener(step=lambda _: None, trial=lambda *_: None),
     ):
         parts.append(part)

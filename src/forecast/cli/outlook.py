@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def outlook(
     horizon: Annotated[
-        int | None, typer.Option(min=1, help="Periods to forecast; of records months, the current one included.")
+        int | None,
+        typer.Option(min=1, max=1000, help="Periods to forecast; of records months, the current one included."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="CSV or Parquet of means and ranges to write.")] = None,
     series: Annotated[
