@@ -1,6 +1,6 @@
 """Past scores beside what happened."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from forecast.errors import TooLittleHistoryError
 from forecast.insight.accuracy import GROUP_ROWS_MIN, accuracy_frame, measure_accuracy
 from forecast.population import OPPORTUNITIES
-from forecast.records import Opportunity, Score
+from forecast.records import Change, Opportunity, Score
 from forecast.store import unit_of_work
 
 MODEL = "win_probability"
@@ -25,7 +25,7 @@ def opportunity(name, status="open", closed_day=None, **values):
     return Opportunity(id=name, external_id=name, created_at=START, status=status, closed_at=closed_at, **values)
 
 
-def score(record, day, probability, *, version="v1", grade="low", model=MODEL):
+def score(record, day, probability, *, version="v1", grade="low", model=MODEL, closing=None):
     """Make a score of a record at a day."""
     return Score(
         model=model,
@@ -37,7 +37,33 @@ def score(record, day, probability, *, version="v1", grade="low", model=MODEL):
         basis="own",
         grade=grade,
         latest=False,
+        closing=closing,
     )
+
+
+def close_date_replaced(record, day):
+    """Make the change by which a CRM replaces a close date of the fifth of March on closing."""
+    return Change(
+        kind="opportunity",
+        record_id=record,
+        field="expected_close_on",
+        old_value="2026-03-05",
+        new_value=f"{START + day * DAY:%Y-%m-%d}",
+        origin="import",
+        changed_at=START + day * DAY,
+    )
+
+
+def closing(won_by, low, middle, high, slips):
+    """Make what a score says of days; its days are of March, its month ends of January and so on."""
+    ends = ("2026-01-31", "2026-02-28", "2026-03-31")
+    return {
+        "expected_close_on": f"2026-03-{middle:02d}",
+        "low": f"2026-03-{low:02d}",
+        "high": f"2026-03-{high:02d}",
+        "probability_of_slipping": slips,
+        "won_by": [{"month_end": end, "probability": share} for end, share in zip(ends, won_by, strict=True)],
+    }
 
 
 @pytest.fixture
@@ -142,3 +168,65 @@ def test_nothing_to_judge_is_said(measured):
         TooLittleHistoryError, match=r"of 2 scores .*, 1 are by versions that knew .*, 1 of records still open"
     ):
         measured(opportunity("a"), score("a", 1, 0.8), score("a", 2, 0.8, version="v2"))
+
+
+def test_days_that_are_over_are_held_against_what_happened(measured):
+    """Month ends, close dates, expected days and ranges count once they are over, those of open records too."""
+    due = {"expected_close_on": date(2026, 3, 5)}
+    found = measured(
+        opportunity("a", "won", 45, **due),
+        opportunity("b", "lost", 64, **due),
+        opportunity("c", **due),
+        close_date_replaced("a", 45),
+        close_date_replaced("b", 64),
+        score("a", 1, 0.8, closing=closing((0.1, 0.4, 0.7), 2, 10, 20, 0.6)),
+        score("b", 1, 0.3, closing=closing((0.1, 0.2, 0.3), 2, 10, 20, 0.4)),
+        score("c", 1, 0.3, closing=closing((0.1, 0.3, 0.5), 2, 10, 20, 0.2)),
+        now=datetime(2026, 3, 20, tzinfo=UTC),
+    )
+    said = {promise.what: (promise.rows, promise.predicted, promise.came) for promise in found.dates}
+    assert said == {
+        "won by month end 1": (3, pytest.approx(0.1), 0.0),
+        "won by month end 2": (3, pytest.approx(0.3), pytest.approx(1 / 3)),
+        "open after its close date": (3, pytest.approx(0.4), pytest.approx(2 / 3)),
+        "ended by the expected day": (3, 0.5, pytest.approx(2 / 3)),
+        "ended before the range": (3, 0.1, pytest.approx(1 / 3)),
+    }
+    brier = {promise.what: promise.brier for promise in found.dates}
+    assert brier["won by month end 2"] == pytest.approx(np.mean([0.36, 0.04, 0.09]))
+    assert brier["ended by the expected day"] is None
+    table = accuracy_frame(found).filter(column="dates")
+    assert table["value"].to_list() == list(said)
+    assert table["came"].to_list() == [came for _, _, came in said.values()]
+
+
+def test_a_range_holds_what_ended_on_its_days(measured):
+    """The first and the last day belong to the range; a close date that was over at the score says nothing of slipping."""
+    days = {"a": 60, "b": 79.9, "c": 80.1, "d": 59.9}
+    found = measured(
+        *(opportunity(name, "lost", day, expected_close_on=date(2025, 12, 31)) for name, day in days.items()),
+        *(score(name, 1, 0.3, closing=closing((0.1, 0.2, 0.3), 2, 10, 21, 1.0)) for name in days),
+    )
+    said = {promise.what: promise.came for promise in found.dates}
+    assert said["ended within the range"] == pytest.approx(0.5)
+    assert said["ended before the range"] == pytest.approx(0.25)
+    assert "open after its close date" not in said
+
+
+def test_close_dates_of_open_records_alone_say_nothing_of_slipping(measured):
+    """Where the dates of closed records were replaced without a trace, slipping is not judged."""
+    due = {"expected_close_on": date(2026, 3, 5)}
+    said = closing((0.1, 0.4, 0.7), 2, 10, 20, 0.6)
+    found = measured(
+        opportunity("a", "won", 45, **due),
+        opportunity("b", **due),
+        score("a", 1, 0.8, closing=said),
+        score("b", 1, 0.8, closing=said),
+    )
+    assert found.dates
+    assert "open after its close date" not in {promise.what for promise in found.dates}
+
+
+def test_scores_that_name_no_days_are_silent_about_them(measured):
+    """A version without a win curve, and leads, say nothing that could be held against days."""
+    assert measured(opportunity("a", "won", 60), score("a", 1, 0.8)).dates == ()

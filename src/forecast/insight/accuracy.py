@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from forecast.errors import TooLittleHistoryError
 from forecast.history import read_history
+from forecast.insight.date_accuracy import Promise, judge_dates
 from forecast.metrics import Floats, brier_losses, expected_calibration_error, log_losses, reliability
 from forecast.outcomes import censoring_weights, maturity, opportunity_outcomes
 from forecast.population import Population
@@ -75,6 +76,7 @@ class Accuracy:
         calibration: of the rest, by probability.
         groups: by month, grade, version and segment, in that order: the GROUPS_MAX largest of each, of segments those of
             GROUP_ROWS_MIN scores or more.
+        dates: what the scores that count said of days, as `judge_dates` has it.
     """
 
     model: str
@@ -85,6 +87,7 @@ class Accuracy:
     overall: Measures
     calibration: tuple[CalibrationBin, ...]
     groups: tuple[Group, ...]
+    dates: tuple[Promise, ...] = ()
 
 
 def measure_accuracy(
@@ -130,12 +133,14 @@ def measure_accuracy(
             for part in reliability(won, probability, CALIBRATION_BINS)
         ),
         groups=tuple(_groups(_with_segments(judged, history))),
+        dates=judge_dates(_with_due_dates(scores, history), now),
     )
 
 
 def _read_scores(session: Session, model: str, now: datetime) -> pl.DataFrame:
     names = ("as_of", "probability", "grade", "version")
-    statement = sa.select(Score.record_id.label("opportunity_id"), *(getattr(Score, name) for name in names), Score.id)
+    columns = (*(getattr(Score, name) for name in names), Score.closing, Score.id)
+    statement = sa.select(Score.record_id.label("opportunity_id"), *columns)
     return read_frame(session, statement.where(Score.model == model, Score.as_of < now)).sort("as_of", "id").drop("id")
 
 
@@ -181,6 +186,14 @@ def _with_segments(judged: pl.DataFrame, history: History) -> pl.DataFrame:
     return judged.join(segments.unique(["opportunity_id", "as_of"]), on=["opportunity_id", "as_of"], how="left")
 
 
+def _with_due_dates(scores: pl.DataFrame, history: History) -> pl.DataFrame:
+    """Add `due_on`, the expected close date that each record had at the moment of its score."""
+    said = scores.filter(pl.col("closing").is_not_null())
+    rows = take_snapshot(history, said.select("opportunity_id", "as_of")).rows
+    due = rows.select("opportunity_id", "as_of", pl.col("expected_close_on").cast(pl.Date).alias("due_on"))
+    return said.join(due.unique(["opportunity_id", "as_of"]), on=["opportunity_id", "as_of"], how="left")
+
+
 def _groups(judged: pl.DataFrame) -> Iterator[Group]:
     for column, least in {"month": 1, "grade": 1, "version": 1, **dict.fromkeys(SEGMENTS, GROUP_ROWS_MIN)}.items():
         parts = [part for part in judged.drop_nulls(column).partition_by(column) if part.height >= least]
@@ -209,9 +222,19 @@ def _measure(judged: pl.DataFrame) -> Measures:
 
 
 def accuracy_frame(accuracy: Accuracy) -> pl.DataFrame:
-    """Give all measures as a table: `column, value` (both `all` for the whole) and one column a measure."""
+    """Give all measures as a table: `column, value` (both `all` for the whole) and one column a measure.
+
+    Rows of the column `dates` have what was said as their value; of them only `rows, predicted, came, brier` are filled.
+    """
     whole = Group(column="all", value="all", measures=accuracy.overall)
     rows: list[Mapping[str, object]] = [
         {"column": group.column, "value": group.value, **vars(group.measures)} for group in (whole, *accuracy.groups)
     ]
-    return pl.DataFrame(rows)
+    dates = pl.DataFrame([vars(promise) for promise in accuracy.dates], schema=_DATES)
+    return pl.concat(
+        [pl.DataFrame(rows), dates.select(pl.lit("dates").alias("column"), pl.all().name.replace("what", "value"))],
+        how="diagonal",
+    )
+
+
+_DATES = {"what": pl.String, "rows": pl.Int64, "predicted": pl.Float64, "came": pl.Float64, "brier": pl.Float64}

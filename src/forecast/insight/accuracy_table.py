@@ -18,7 +18,8 @@ def render_accuracy(accuracy: Accuracy) -> Lines:
         f"open, {accuracy.young} of records too young to be judged; {accuracy.hindsight} more were made in hindsight, by versions "
         "that knew what came after, and say nothing"
     )
-    return Lines(told, _groups_table(accuracy), _calibration_table(accuracy))
+    dates = [_dates_table(accuracy)] if accuracy.dates else []
+    return Lines(told, _groups_table(accuracy), _calibration_table(accuracy), *dates)
 
 
 def _groups_table(accuracy: Accuracy) -> Table:
@@ -51,4 +52,14 @@ def _calibration_table(accuracy: Accuracy) -> Table:
     table = Table("scores", "predicted", "won", title="Calibration, from the least to the most probable", box=SIMPLE)
     for part in accuracy.calibration:
         table.add_row(f"{part.rows:,}", f"{part.predicted:.1%}", f"{part.observed:.1%}")
+    return table
+
+
+def _dates_table(accuracy: Accuracy) -> Table:
+    table = Table(
+        "of what was said", "scores", "predicted", "came", "Brier", title="Dates, of days that are over", box=SIMPLE
+    )
+    for promise in accuracy.dates:
+        brier = "" if promise.brier is None else f"{promise.brier:.4f}"
+        table.add_row(promise.what, f"{promise.rows:,}", f"{promise.predicted:.1%}", f"{promise.came:.1%}", brier)
     return table
