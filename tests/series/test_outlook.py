@@ -206,13 +206,15 @@ def test_the_same_history_gives_the_same_outlook(hierarchy_and_panel, outlook):
 
 
 def test_of_very_many_series_some_are_learnt_from_and_all_are_forecast(monkeypatch):
-    """What is learnt from stays of one size; each series has its forecast."""
+    """What is learnt from stays of one size; each series has its forecast, whatever block it is forecast in."""
     monkeypatch.setattr(boosting, "ROWS_MAX", 400)
     generator = np.random.default_rng(5)
     panel = panel_of(*[10.0**place * seasonal(generator, count=40) for place in range(6) for _ in range(4)])
     found = boosting.boosted(panel, 3, seed=1)["boosted"]
     assert np.isfinite(found).all()
     assert np.allclose(found.mean(axis=1) / [values[-12:].mean() for values in panel.history], 1, atol=0.4)
+    monkeypatch.setattr(boosting, "SERIES_AT_ONCE", 5)
+    assert np.array_equal(boosting.boosted(panel, 3, seed=1)["boosted"], found)
 
 
 def test_origins_leave_enough_to_learn_from():

@@ -1,6 +1,7 @@
 """One LightGBM for all series of a panel: what series have in common, learnt from their own past."""
 
 import warnings
+from collections.abc import Iterable, Iterator
 from math import ceil
 from typing import Any
 
@@ -17,6 +18,7 @@ from forecast.series.panel import Floats, Panel, bounded, has_ended, may_be_nega
 ROWS_MIN = 200
 # More rows than these teach little more; of very many series some are learnt from, and all are forecast.
 ROWS_MAX = 120_000
+SERIES_AT_ONCE = 1000
 TREES = 300
 # Of a series' mean: keeps the logarithm of nothing sold within reach.
 OFFSET = 0.05
@@ -60,13 +62,24 @@ def _forecast(panel: Panel, chosen: list[int], horizon: int, *, difference: int,
         warnings.simplefilter("ignore")
         taught = chosen[:: max(1, ceil(panel.lengths[chosen].sum() / ROWS_MAX))]
         model.fit(_long(panel, taught, means), dropna=False)
-        others = None if len(taught) == len(chosen) else _long(panel, chosen, means)
-        predicted = model.predict(horizon, new_df=others).sort_values(["unique_id", "ds"])["mean"].to_numpy()
+        predicted = _predicted(model, horizon, [None] if len(taught) == len(chosen) else _blocks(panel, chosen, means))
     forecast = np.full((len(panel.ids), horizon), np.nan)
     for row, index in enumerate(chosen):
         part = predicted[row * horizon : (row + 1) * horizon] * means[index]
         forecast[index] = bounded(part, panel.history[index])
     return forecast
+
+
+def _blocks(panel: Panel, chosen: list[int], means: dict[int, float]) -> Iterator[pd.DataFrame]:
+    """Lay series out some at a time, so that memory does not grow with their number."""
+    for begin in range(0, len(chosen), SERIES_AT_ONCE):
+        yield _long(panel, chosen[begin : begin + SERIES_AT_ONCE], means)
+
+
+def _predicted(model: MLForecast, horizon: int, blocks: Iterable[pd.DataFrame | None]) -> Floats:
+    """Forecast the series of each block, or those the model was fitted to; in order of series and period."""
+    parts = [model.predict(horizon, new_df=block).sort_values(["unique_id", "ds"])["mean"] for block in blocks]
+    return np.concatenate(parts)
 
 
 def _long(panel: Panel, chosen: list[int], means: dict[int, float]) -> pd.DataFrame:
