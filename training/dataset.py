@@ -1,7 +1,7 @@
 """Rows to learn from: every opportunity at several moments of its life, with what became of it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from forecast.metrics import Floats
 from forecast.outcomes import censoring_weights, maturity, opportunity_outcomes
 from forecast.snapshot import History, take_snapshot
 from forecast.subjects import opportunities_at_ages, opportunities_entering_stages
+from training.young import find_young
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,19 @@ class Dataset:
         Weights let known outcomes stand for all that existed; rows after the first moment together weigh at most
         as much as those at it, however many moments there are.
         """
+        weight = self._balanced(self._weights(until))
+        return Lesson(won=np.where(weight > 0, self.won, np.nan), weight=weight)
+
+    def taught(self, until: datetime) -> "Lesson":
+        """Give what is learnt from at `until`: the lesson and, where losses come by silence, what is too young for it."""
+        young = find_young(self.keys, until) if self.timed else None
+        if young is None:
+            return self.lesson(until)
+        weight = self._balanced(np.where(young.rows, young.weight, self._weights(until)))
+        won = np.where(young.rows, young.won, self.won)
+        return Lesson(won=np.where(weight > 0, won, np.nan), weight=weight, young=young.rows)
+
+    def _weights(self, until: datetime) -> Floats:
         rows = self.keys.with_row_index("row").filter(pl.col("as_of").is_null() | (pl.col("as_of") < until))
         opportunities = rows.unique("opportunity_id", keep="first", maintain_order=True)
         known = opportunities.filter(
@@ -71,8 +85,7 @@ class Dataset:
         weighted = rows.join(weights, on="opportunity_id", maintain_order="left").filter(pl.col("won").is_not_null())
         weight = np.zeros(self.keys.height)
         weight[weighted["row"].to_numpy()] = weighted["weight"].to_numpy()
-        weight = self._balanced(weight)
-        return Lesson(won=np.where(weight > 0, self.won, np.nan), weight=weight)
+        return weight
 
     def _balanced(self, weight: Floats) -> Floats:
         """Reduce weights so that neither later days nor the moments of entering a stage outweigh the first moments."""
@@ -106,23 +119,34 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """Rows of a data set that are learnt from or judged on: `won` is 1 or 0 and `weight` above 0; NaN and 0 elsewhere."""
+    """Rows of a data set that are learnt from or judged on: `won` is 1 or 0 and `weight` above 0; NaN and 0 elsewhere.
+
+    Attributes:
+        young: rows that are learnt from, but not judged on: open ones among them count as partly lost; none where missing.
+    """
 
     won: Floats
     weight: Floats
+    young: NDArray[np.bool_] | None = None
 
     @property
     def used(self) -> NDArray[np.bool_]:
         """Which rows are in the lesson."""
         return self.weight > 0
 
+    @property
+    def settled(self) -> "Lesson":
+        """The same lesson without what is young, to judge on."""
+        return self if self.young is None else replace(self.within(~self.young), young=None)
+
     def within(self, rows: NDArray[np.bool_]) -> "Lesson":
         """Give the same lesson from these rows only."""
-        return Lesson(won=np.where(rows, self.won, np.nan), weight=np.where(rows, self.weight, 0.0))
+        return replace(self, won=np.where(rows, self.won, np.nan), weight=np.where(rows, self.weight, 0.0))
 
     def part(self, rows: NDArray[np.bool_]) -> "Lesson":
         """Give the lesson of the data set of these rows only."""
-        return Lesson(won=self.won[rows], weight=self.weight[rows])
+        young = None if self.young is None else self.young[rows]
+        return Lesson(won=self.won[rows], weight=self.weight[rows], young=young)
 
 
 def thinned(groups: NDArray[np.int64], rows: int, rows_max: int, seed: int) -> NDArray[np.bool_]:

@@ -46,7 +46,7 @@ def newest_part(dataset: Dataset, share: float, seed: int) -> Folds:
         held = _tenths(dataset, seed) < round(10 * share)
         return Folds(folds=[Fold(fit=lesson.within(~held), judged=lesson.within(held))], order="random")
     (start,) = _moments(dataset, lesson, (1 - share,), "as_of")
-    newest = Fold(fit=dataset.lesson(start), judged=lesson.within(_between(dataset, start, None)))
+    newest = Fold(fit=dataset.taught(start), judged=lesson.within(_between(dataset, start, None)))
     if _has_both(dataset, newest, OPPORTUNITIES_MIN):
         return Folds(folds=[newest], order="known")
     (start,) = _moments(dataset, lesson, (1 - share,), "created_at")
@@ -56,7 +56,7 @@ def newest_part(dataset: Dataset, share: float, seed: int) -> Folds:
 
 
 def choosing_folds(dataset: Dataset, lesson: Lesson, count: int, *, gap_days: float, seed: int) -> Folds:
-    """Cut a lesson into folds, each judged on a later part than it learns from.
+    """Cut a lesson into folds, each judged on a later part than it learns from; what is young is only learnt from.
 
     Where too few outcomes were known early enough, folds are in the order of creation; where even that leaves none,
     or there are no dates, they are of random opportunities.
@@ -65,6 +65,8 @@ def choosing_folds(dataset: Dataset, lesson: Lesson, count: int, *, gap_days: fl
         ordered = _ordered_folds(dataset, lesson, count, timedelta(days=gap_days))
         if len(ordered) > 1:
             return Folds(folds=ordered, order="known")
+    lesson = lesson.settled
+    if dataset.dated:
         for parts in range(count, 0, -1):
             if created := _created_folds(dataset, lesson, parts):
                 return Folds(folds=created, order="created")
@@ -74,12 +76,13 @@ def choosing_folds(dataset: Dataset, lesson: Lesson, count: int, *, gap_days: fl
 
 
 def _ordered_folds(dataset: Dataset, lesson: Lesson, count: int, gap: timedelta) -> list[Fold]:
+    settled = lesson.settled
     folds = [
         Fold(
-            fit=dataset.lesson(start).within(lesson.used & ~_between(dataset, start - gap, None)),
-            judged=lesson.within(_between(dataset, start, end)),
+            fit=dataset.taught(start).within(lesson.used & ~_between(dataset, start - gap, None)),
+            judged=settled.within(_between(dataset, start, end)),
         )
-        for start, end in _parts(dataset, lesson, count, "as_of")
+        for start, end in _parts(dataset, settled, count, "as_of")
     ]
     return [fold for fold in folds if _has_both(dataset, fold, OPPORTUNITIES_MIN)]
 

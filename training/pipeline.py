@@ -228,7 +228,7 @@ def _metrics(judged: Judged) -> dict[str, float]:
 def _fit_on_everything(dataset: Dataset, search: Search, evidence: Evidence, *, curve_days: float) -> WinModel:
     """Fit the recipe on all rows; calibrate it on the rows judged in the folds and on those held out."""
     recipe = search.recipe
-    lesson = dataset.lesson(dataset.until)
+    lesson = dataset.taught(dataset.until)
     model = calibrate(fit_recipe(dataset, lesson, recipe), dataset, lesson, evidence, recipe)
     curve = fit_curve(dataset, model.encoding, dataset.until, horizon_days=curve_days, seed=recipe.seed)
     return replace(model, curve=curve, level_error=search.level_error)
@@ -245,7 +245,7 @@ def _prior_version(
         name=experiment.name,
         version=f"{version_id}{PRIOR_SUFFIX}",
         basis="prior",
-        estimator=fit_prior(dataset, dataset.lesson(dataset.until), experiment.ages_days, half_life_days),
+        estimator=fit_prior(dataset, dataset.taught(dataset.until), experiment.ages_days, half_life_days),
         plan=FeaturePlan(),
         usual={},
         bundle=_bundle(experiment, dataset, closed),
