@@ -162,7 +162,15 @@ def test_a_plan_takes_words_of_next_steps_that_did_not_come_with_the_end():
     ]
     for row in world.opportunities[:2]:
         add_change(world, "opportunity", row, "next_step", APRIL - STEP, new="回访客户")
-    assert plan_features(history_of(world), ()).words == {"next_step": ("offer", "回访", "客户", "访客")}
+    assert plan_features(history_of(world), ()).words == {"next_step": ("offer", "回访")}
+
+
+def test_words_that_always_come_together_are_one_feature():
+    """Of pairs of signs and words that the same texts have, the first is kept: pairs across words say nothing of their own."""
+    world = one_opportunity(next_step="等待客户审批")
+    for number, step in enumerate(("等待客户审批", "Send offer, 客户", "send offer")):
+        world.opportunities.append(world.opportunities[0] | {"id": f"o{number}", "next_step": step})
+    assert plan_features(history_of(world), ()).words == {"next_step": ("send", "客户", "等待")}
 
 
 def test_windows_count_by_type_and_direction():

@@ -1,7 +1,6 @@
 """What stands in lists and short texts: entries and words that many opportunities have."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import polars as pl
@@ -17,19 +16,24 @@ _HAN = re.compile(r"[\u4e00-\u9fff]{2,}")
 def frequent_entries(column: pl.Series) -> tuple[str, ...]:
     """Give the entries that most lists have, at least ENTRY_SHARE_MIN of them, by name."""
     lists = column.drop_nulls().head(TEXTS_READ).str.json_decode(pl.List(pl.String))
-    return _frequent((set(entries) for entries in lists.drop_nulls().to_list()), len(column))
+    return _frequent(lists.drop_nulls().to_list(), len(column))
 
 
 def frequent_words(column: pl.Series) -> tuple[str, ...]:
     """Give the words that most texts have, at least ENTRY_SHARE_MIN of them, in small letters; of Chinese, pairs of signs."""
-    return _frequent((set(_words(text.lower())) for text in column.drop_nulls().head(TEXTS_READ)), len(column))
+    return _frequent((_words(text.lower()) for text in column.drop_nulls().head(TEXTS_READ)), len(column))
 
 
-def _frequent(found: Iterable[set[str]], rows: int) -> tuple[str, ...]:
-    counts = Counter(entry for entries in found for entry in entries)
+def _frequent(found: Iterable[Iterable[str]], rows: int) -> tuple[str, ...]:
+    """Give what most have; of what always comes together the first: the rest says the same, as pairs across words do."""
+    places: dict[str, list[int]] = {}
+    for number, entries in enumerate(found):
+        for entry in dict.fromkeys(entries):
+            places.setdefault(entry, []).append(number)
     needed = max(2.0, ENTRY_SHARE_MIN * min(rows, TEXTS_READ))
-    frequent = [entry for entry, count in counts.items() if needed <= count]
-    return tuple(sorted(sorted(frequent, key=lambda entry: (-counts[entry], entry))[:MOST_ENTRIES]))
+    first = {tuple(own): entry for entry, own in reversed(places.items()) if needed <= len(own)}
+    ordered = sorted(first, key=lambda own: (-len(own), first[own]))
+    return tuple(sorted(first[own] for own in ordered[:MOST_ENTRIES]))
 
 
 def _words(text: str) -> list[str]:
