@@ -29,4 +29,4 @@ def print_notes(*remarks: str) -> None:
     """Print remarks beside what was asked for, a line each, in the language of FORECAST_LANGUAGE."""
     for remark in remarks:
         said = say_remark(remark, "zh" if read_settings().language == "zh" else "en")
-        console.print(f"[yellow]{say('note:')}[/yellow] {escape(said)}")
+        console.print(f"[yellow]{say('note: ')}[/yellow]{escape(said)}")
