@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from forecast.estimators.win import occasions
 from training.dataset import Dataset
 
 STAGE_RECORDS_MIN = 20
@@ -24,7 +25,9 @@ def usual_by_stage(dataset: Dataset, numbers: Sequence[str]) -> dict[str, dict[s
 
 
 def _won(dataset: Dataset) -> pl.DataFrame:
-    return dataset.features.filter(dataset.won == 1)
+    """Give the rows of won records but those that look the moment a stage is entered: on any day it has lasted a while."""
+    entered = occasions(dataset.features)["entry"]
+    return dataset.features.filter((dataset.won == 1) & ~entered)
 
 
 def _medians(rows: pl.DataFrame, numbers: Sequence[str]) -> dict[str, float]:
