@@ -50,7 +50,7 @@ def judge(
     Where the logistic regression alone is clearly better, it takes the recipe's place.
     """
     folds, rows = cut.folds.folds, cut.test.judged.used
-    live_says = _predict_live(history, cut.seen, rows, live, plan)
+    live_says = predict_live(history, cut.seen, rows, live, plan)
     recipe, lesson = _brief(cut, search.recipe) if live_says is None else (search.recipe, cut.test.fit)
     model = fit_recipe(cut.seen, lesson, recipe)
     lines = _lines_of(model, cut.seen, lesson, recipe)
@@ -139,7 +139,7 @@ def _fit_clock(seen: Dataset, lesson: Lesson, recipe: Recipe) -> WinModel | None
     return fit_recipe(seen, lesson, replace(recipe, left_out=recipe.left_out | others, own_shares={}))
 
 
-def _predict_live(
+def predict_live(
     history: History, seen: Dataset, rows: np.ndarray, live: Version | None, plan: FeaturePlan
 ) -> Floats | None:
     """Give the live version's probabilities at the level of its training, where that was before the held-out rows began."""

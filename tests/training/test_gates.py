@@ -89,6 +89,13 @@ def test_being_equal_is_enough_only_where_no_worse_is_asked(good, yardstick, exp
     assert failed(replace(good, **{yardstick: good.ours})) == expected
 
 
+@pytest.mark.parametrize(("worse", "expected"), [(1e-4, []), (3e-2, ["no worse than the live version on log loss"])])
+def test_what_is_surely_but_hardly_worse_is_not_worse(good, worse, expected):
+    """Where every row's loss is a little higher, the difference is sure; below a thousandth of the loss it refuses nothing."""
+    ours = np.where(good.won == 1, good.ours * np.exp(-worse), 1 - (1 - good.ours) * np.exp(-worse))
+    assert failed(replace(good, ours=ours, live=good.ours, logistic=good.prior))[:1] == expected
+
+
 @pytest.mark.parametrize(("confidence", "passed"), [(0.6, True), (0.95, False)])
 def test_a_gain_that_may_be_chance_is_not_enough(good, log_odds, confidence, passed):
     """A version a little better than its yardstick beats it only where no more confidence is asked for than there is."""

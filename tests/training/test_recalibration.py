@@ -13,6 +13,7 @@ from worlds import MOMENT
 from forecast.metrics import log_losses
 from forecast.snapshot import cut_history
 from training.dataset import Dataset
+from training.judging import predict_live
 from training.levels import Level, follow_level
 from training.recalibration import as_trained, judge_level, newest_weeks, origin_of, recalibrate
 
@@ -195,6 +196,15 @@ def test_nothing_later_is_used(history, early):
     )
     assert cut == whole
     assert cut != moved(history, early).level
+
+
+def test_a_candidate_is_compared_with_the_training_of_what_is_live(history, found, early):
+    """What was recalibrated after the judged rows is compared at the level of its training, if that came before them."""
+    dataset, made = found.dataset, found.candidate
+    rows = dataset.lesson(UNTIL).used & (dataset.keys["as_of"] >= origin_of(made).until).to_numpy()
+    said = predict_live(history, dataset, rows, made, made.plan)
+    assert said == pytest.approx(early.estimator.predict(dataset.features.filter(rows)))
+    assert predict_live(history, dataset, dataset.lesson(UNTIL).used, made, made.plan) is None
 
 
 def test_a_prior_is_set_right_too(history, run):
