@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from forecast.estimators.deal_clock import DealClock, fit_clock
 from forecast.estimators.encoding import Encoding
+from forecast.estimators.win import occasions
 from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, cut_time, fit_win_curve
 from forecast.metrics import Floats
 from training.dataset import Dataset
@@ -55,12 +56,13 @@ def fit_curve(
 ) -> WinCurve | None:
     """Fit the curve on what was known at a moment; None where ends have no dates.
 
-    Of more than SUBJECTS_MAX rows a random part is enough. Large opportunities count for more.
+    Moments at which a stage is entered are left out: what has just moved ends sooner than what stands, and is most of the
+    rows where stages are many. Of more than SUBJECTS_MAX rows a random part is enough. Large opportunities count for more.
     """
     if not dataset.timed:
         return None
     ends = ends_seen(dataset, until)
-    rows = np.flatnonzero(ends.seen)
+    rows = np.flatnonzero(ends.seen & ~occasions(dataset.features)["entry"])
     if len(rows) > SUBJECTS_MAX:
         rows = np.sort(np.random.default_rng(seed).choice(rows, SUBJECTS_MAX, replace=False))
     return fit_win_curve(

@@ -7,7 +7,9 @@ from learning import UNTIL
 
 from forecast.closings import expected_closings, won_by_days, won_by_month_ends
 from forecast.errors import TooLittleHistoryError
+from forecast.estimators.win import occasions
 from forecast.snapshot import known_opportunities
+from training.curve import fit_curve
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,17 @@ def test_an_expected_closing_has_an_interval_and_a_chance_to_slip(history, run, 
     assert found["slip_probability"].is_null().equals(dates.is_null(), check_names=False)
     ahead = found.filter((dates > UNTIL.date()).fill_null(value=False))["slip_probability"]
     assert ((ahead >= 0) & (ahead < 1)).all()
+
+
+def test_the_moments_of_entering_a_stage_do_not_speak_of_any_day(run):
+    """The curve is the one learnt without them."""
+    dataset, encoding = run.dataset, run.candidate.estimator.encoding
+    entered = occasions(dataset.features)["entry"]
+    with_them, without = (
+        fit_curve(part, encoding, UNTIL, horizon_days=365.0, seed=1) for part in (dataset, dataset.part(~entered))
+    )
+    assert entered.any()
+    assert with_them == without
 
 
 def test_a_version_without_a_curve_says_so(history, run, subjects):
