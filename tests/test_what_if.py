@@ -102,3 +102,10 @@ def test_supposing_nothing_is_refused():
     """A question without a difference has no answer."""
     with pytest.raises(InputError, match="nothing is supposed"):
         Supposition()
+
+
+@pytest.mark.parametrize("amount", [-5.0, float("nan"), float("inf")])
+def test_an_amount_that_is_none_is_refused(amount):
+    """What can't be the amount of an opportunity is not supposed."""
+    with pytest.raises(InputError, match="the supposed amount is"):
+        Supposition(amount=amount)

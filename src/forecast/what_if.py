@@ -1,5 +1,6 @@
 """What the model would say of an opportunity if something about it were different: association, not cause."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -27,7 +28,7 @@ class Supposition:
         meeting_at: a meeting entered then; planned where it lies ahead, held where it lies behind.
 
     Raises:
-        InputError: nothing is supposed.
+        InputError: nothing is supposed, or an amount that is none.
     """
 
     amount: float | None = None
@@ -38,6 +39,8 @@ class Supposition:
     def __post_init__(self) -> None:
         if all(value is None for value in vars(self).values()):
             raise InputError("nothing is supposed; give an amount, an expected close date, a stage or a meeting")
+        if self.amount is not None and not 0 <= self.amount < math.inf:
+            raise InputError(f"the supposed amount is {self.amount:g}; give a number from 0 on")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,9 @@ def revoke_api_key(name: Annotated[str, typer.Argument(help="Name of the key.")]
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default FORECAST_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; default FORECAST_PORT.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port to listen on; default FORECAST_PORT.")
+    ] = None,
 ) -> None:
     """Serve the API and its docs."""
     import uvicorn
