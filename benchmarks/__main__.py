@@ -31,12 +31,13 @@ from benchmarks.revenue import judge_cost, judge_series
 from benchmarks.series_sets import SERIES_SETS, find_series_set
 from benchmarks.sets import WIN_SETS, find_win_set
 from benchmarks.speed import QUICK_ROWS, ROWS, SPEED
-from benchmarks.win import WALKED, judge, judge_shuffled, judge_walk
+from benchmarks.win import AS_KNOWN, WALKED, judge, judge_as_known, judge_shuffled, judge_walk
 from benchmarks.win_speed import WIN_SPEED
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = (
     *WIN_SETS,
+    "as_known",
     "shuffled",
     "walk_forward",
     *SERIES_SETS,
@@ -139,6 +140,8 @@ def _win_parts(asked: AbstractSet[str], folder: Path, peers: dict[str, Peer]) ->
     for name in WIN_SETS:
         if name in asked:
             yield "sets", name, partial(_judged, find_win_set, name, folder, partial(judge, peers=peers))
+    for name in AS_KNOWN if "as_known" in asked else ():
+        yield "sets", f"{name}, as known at the split", partial(_judged, find_win_set, name, folder, judge_as_known)
     for name in WIN_SETS if "shuffled" in asked else ():
         yield "shuffled", f"{name}, shuffled", partial(_judged, find_win_set, name, folder, judge_shuffled)
     for name, every in WALKED.items() if "walk_forward" in asked else ():

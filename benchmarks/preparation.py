@@ -99,6 +99,13 @@ def without_later_outcomes(win_set: WinSet) -> pl.DataFrame:
     return rows.with_columns(pl.when(~unknown.fill_null(value=False)).then(pl.col(name)) for name in told)
 
 
+def as_known(win_set: WinSet) -> WinSet:
+    """Teach the purged rows that had closed before the split too, as the CRM of that moment would have told them."""
+    known = (pl.col("split") == "purged") & (moment("closed_at") < win_set.split_at)
+    split = pl.when(known.fill_null(value=False)).then(pl.lit("train")).otherwise("split")
+    return replace(win_set, rows=win_set.rows.with_columns(split=split))
+
+
 def split_history(win_set: WinSet, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Divide events at the split moment; outcomes, and what follows a test row's own as_of, are in neither part."""
     at = "changed_at" if "changed_at" in events.columns else "occurred_at"

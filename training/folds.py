@@ -105,8 +105,8 @@ def _parts(dataset: Dataset, lesson: Lesson, count: int, column: str) -> list[tu
 
 
 def _has_both(dataset: Dataset, fold: Fold, least: int) -> bool:
-    """Whether at least so many opportunities are won, and as many lost, on both sides."""
-    return all(count_rarer(dataset, lesson) >= least for lesson in (fold.fit, fold.judged))
+    """Whether at least so many opportunities are won, and as many lost, on both sides; what is young doesn't count."""
+    return all(count_rarer(dataset, lesson.settled) >= least for lesson in (fold.fit, fold.judged))
 
 
 def count_rarer(dataset: Dataset, lesson: Lesson) -> int:

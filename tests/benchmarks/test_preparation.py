@@ -4,7 +4,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from benchmarks.preparation import prepare, prepare_walk, shuffled
+from benchmarks.preparation import as_known, prepare, prepare_walk, shuffled
 from benchmarks.sets import WinSet
 
 SPLIT_AT = datetime(2024, 3, 1)  # noqa: DTZ001 the sets name no zone
@@ -56,6 +56,15 @@ def test_outcomes_are_known_only_of_what_closed_before_the_split(prepared):
     assert before.drop_nulls("outcome")["id"].to_list() == ["early"]
     assert before.drop_nulls("closed_at")["id"].to_list() == ["early"]
     assert after.select("id", "outcome", "closed_at").rows() == [("asked", None, None), ("new", None, None)]
+
+
+def test_as_known_teaches_what_had_closed_before_the_split(win_set, tmp_path):
+    """A purged row that had closed by then is told with its outcome; one that had not stays open."""
+    quick = win_set.rows.filter(pl.col("id") == "slow").with_columns(id=pl.lit("quick"), closed_at=pl.lit("2024-02-20"))
+    known = as_known(replace(win_set, rows=pl.concat([win_set.rows, quick])))
+    before = pl.read_csv(prepare(known, tmp_path).before[0])
+    assert before.drop_nulls("outcome")["id"].to_list() == ["early", "quick"]
+    assert "slow" in before["id"].to_list()
 
 
 def test_history_is_cut_at_the_split_and_at_each_score(prepared):

@@ -137,3 +137,12 @@ def test_a_history_without_a_loss_has_no_young():
     """Before the first silence is over nothing is known of losses."""
     until = UNTIL - 250 * DAY
     assert find_young(draw_leads(until=until).keys, until) is None
+
+
+@pytest.mark.parametrize("days", [188, 190, 192])
+def test_a_history_hardly_longer_than_silence_is_judged_by_creation(days):
+    """What is young counts for nothing where a fold is asked whether it has both outcomes, so that something is left to choose on."""
+    dataset = draw_leads(count=1000, days=days)
+    held_out = newest_part(dataset, 0.2, seed=1)
+    folds = choosing_folds(dataset, held_out.folds[0].fit, 3, gap_days=0, seed=1)
+    assert (held_out.order, folds.order, len(folds.folds)) == ("created", "created", 3)
