@@ -70,6 +70,6 @@ def drift_warnings(dataset: Dataset, recipe: Recipe) -> list[str]:
     return [
         (
             f"the share won drifts: {whole:.1%} over all, {now:.1%} where it counts half as much every {days:.0f} days; "
-            "probabilities follow the latter, so train again often"
+            "probabilities follow the latter, so train again often, and recalibrate in between"
         )
     ]
