@@ -1,12 +1,13 @@
 """Learn from records that silence has had no time to end: their wins show already, and one still open counts as partly lost."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from forecast.features.durations import days
 from forecast.metrics import Floats
 from forecast.outcomes import maturity
 
@@ -15,8 +16,6 @@ SHOWN_MORE = 0.5
 
 WINS_MIN = 0.5
 """So much of the wins that older records had at their ages young ones must have: else wins are entered late, or not told."""
-
-DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class Incidence:
     @property
     def total(self) -> float:
         """The share that comes to this end."""
-        return float(self.share[-1])
+        return float(self.share.max(initial=0.0))
 
     def come(self, days: Floats) -> Floats:
         """Give how much of all that come to this end has by then, 0-1."""
@@ -68,7 +67,7 @@ def find_young(keys: pl.DataFrame, until: datetime) -> Young | None:
     rows = _ages(keys, until)
     records = rows.filter("seen").unique("opportunity_id", keep="first", maintain_order=True)
     known = records.filter("known")
-    fair = maturity(known["created_at"], known["known_at"], known["won"]).total_seconds() / DAY_SECONDS
+    fair = maturity(known["created_at"], known["known_at"], known["won"]) / timedelta(days=1)
     wins, losses = (_incidence(records, end) for end in (1, 0))
     if not (wins.total and losses.total):
         return None
@@ -100,10 +99,10 @@ def _ages(keys: pl.DataFrame, until: datetime) -> pl.DataFrame:
         .fill_null(value=False)
         .alias("seen"),
         *(
-            ((moment - pl.col("created_at")).dt.total_seconds() / DAY_SECONDS).fill_null(0.0).alias(name)
+            days(moment - pl.col("created_at")).fill_null(0.0).alias(name)
             for name, moment in (("at", pl.col("as_of")), ("age", limit))
         ),
-        ((pl.min_horizontal("known_at", limit) - pl.col("created_at")).dt.total_seconds() / DAY_SECONDS).alias("took"),
+        days(pl.min_horizontal("known_at", limit) - pl.col("created_at")).alias("took"),
     )
 
 

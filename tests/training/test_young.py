@@ -139,6 +139,12 @@ def test_a_history_without_a_loss_has_no_young():
     assert find_young(draw_leads(until=until).keys, until) is None
 
 
+def test_before_the_first_lead_there_are_no_young():
+    """A moment at which no lead existed yet, as where all were created at once, teaches nothing."""
+    keys = draw_leads(count=100).keys
+    assert find_young(keys, keys["as_of"].min()) is None
+
+
 @pytest.mark.parametrize("days", [188, 190, 192])
 def test_a_history_hardly_longer_than_silence_is_judged_by_creation(days):
     """What is young counts for nothing where a fold is asked whether it has both outcomes, so that something is left to choose on."""
