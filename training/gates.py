@@ -170,12 +170,14 @@ def _not_worse(pair: _Pair, rules: GateRules, *, who: str, seed: int) -> list[Ga
     swapped = replace(pair, ours=pair.theirs, theirs=pair.ours)
     for loss in LOSSES:
         other, mine, chance = _gain(swapped, loss, seed)
+        sure, little = chance >= rules.confidence, mine - other < NEGLIGIBLE * other
         sentence = (
             f"{loss}{pair.how} {mine:.4f} against {other:.4f} of {who}, worse in {chance:.1%} of bootstrap draws "
             f"(asked for: below {rules.confidence:.0%})"
         )
-        passed = chance < rules.confidence or mine - other < NEGLIGIBLE * other
-        gates.append(Gate(name=f"no worse than {who} on {loss}", passed=passed, sentence=sentence))
+        if sure and little:
+            sentence += "; by too little to count"
+        gates.append(Gate(name=f"no worse than {who} on {loss}", passed=little or not sure, sentence=sentence))
     return gates
 
 

@@ -56,11 +56,10 @@ def find_alerts(
     days, probability = pl.col("recency_days"), pl.col("probability_active")
     usual, longest, latest = pl.lit(yardsticks.usual_lately), pl.col("gap_max_days"), pl.col("latest_gap_days")
     unlikely = probability < policy.churn_below * usual
-    news = horizon_days
     found = {
         "churn_risk": (unlikely & pl.col("tier").is_in(["A", "B"]), probability, usual),
-        "dormant_again": ((pl.col("potential") == "dormant") & (days <= longest + news), days, longest),
-        "overdue": (pl.col("overdue") & (days <= latest + news), days, latest),
+        "dormant_again": ((pl.col("potential") == "dormant") & (days <= longest + horizon_days), days, longest),
+        "overdue": (pl.col("overdue") & (days <= latest + horizon_days), days, latest),
     }
     given = [
         pl.when(alert_population(kind, horizon_days=horizon_days) & when).then(

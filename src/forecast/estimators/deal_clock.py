@@ -11,8 +11,9 @@ from forecast.metrics import Floats
 
 ENDS_MIN = 60
 EXPONENT_BOUND = 1.0
-RANGE = (0.005, 0.995)
-STEPS = 25
+BOUND_SHARES = (0.005, 0.995)
+"""Of opportunities: a mistyped amount beyond them neither bends the exponent nor lives at a pace that nobody has seen."""
+NEWTON_ROUNDS = 25
 CLEARLY = 2.0
 
 
@@ -44,7 +45,7 @@ class DealClock:
 
     @property
     def fastest(self) -> float:
-        """The smallest pace of all."""
+        """The pace of those that live fastest: the smallest of all."""
         return float(min(self._pace(np.array([self.low, self.high]))))
 
     def _pace(self, amounts: Floats) -> Floats:
@@ -85,7 +86,7 @@ def fit_clock(
     if "amount" not in columns or (known & ended).sum() < ENDS_MIN:
         return None
     logs = np.log(amounts[known])
-    low, middle, high = np.quantile(logs, (RANGE[0], 0.5, RANGE[1]))
+    low, middle, high = np.quantile(logs, (BOUND_SHARES[0], 0.5, BOUND_SHARES[1]))
     exponent = _slowing(np.clip(logs, low, high) - middle, lasted_days[known], ended[known].astype(np.float64))
     if exponent == 0:
         return None
@@ -103,7 +104,7 @@ def _slowing(size: Floats, lasted_days: Floats, ended: Floats) -> float:
     """Fit rate = exp(a - exponent * size) by Newton's method, and shrink the exponent."""
     design = np.column_stack([np.ones(len(size)), -size])
     found = np.array([np.log(ended.sum() / lasted_days.sum()), 0.0])
-    for _ in range(STEPS):
+    for _ in range(NEWTON_ROUNDS):
         expected = lasted_days * np.exp(np.clip(design @ found, -50, 50))
         bread = np.linalg.pinv((design * expected[:, None]).T @ design)
         found = found + np.clip(bread @ design.T @ (ended - expected), -1, 1)
