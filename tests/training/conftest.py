@@ -36,10 +36,19 @@ def run(history):
     return found
 
 
+@pytest.fixture(scope="session")
+def new_host(tmp_path_factory, empty_mlflow, company_engine):
+    """Make settings of a host on which nothing was trained yet."""
+
+    def made():
+        home = tmp_path_factory.mktemp("home")
+        shutil.copy(empty_mlflow, home / "mlflow.db")
+        return Settings(home=home, database_url=company_engine.url.render_as_string(hide_password=False))
+
+    return made
+
+
 @pytest.fixture
-def settings(tmp_path, empty_mlflow, company_engine):
+def settings(new_host):
     """Settings of a host on which nothing was trained yet."""
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.copy(empty_mlflow, home / "mlflow.db")
-    return Settings(home=home, database_url=company_engine.url.render_as_string(hide_password=False))
+    return new_host()

@@ -1,6 +1,9 @@
-import itertools
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 
 import pytest
 from learning import BRIEF, EXPERIMENT, LENIENT, MODELS, SILENT, STRICT, UNTIL
@@ -23,25 +26,61 @@ pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 NOW = UNTIL + timedelta(days=1)
 
 
+TRAININGS = {"passes": (LENIENT, True), "fails": (STRICT, True), "passes unpromoted": (LENIENT, False)}
+
+
+def train(engine, settings, experiment, *, promote=True, hours=0):
+    """Train and register on a host, so many hours after now."""
+    return train_and_register(
+        engine,
+        settings,
+        experiment,
+        models=MODELS,
+        until=UNTIL,
+        now=NOW + timedelta(hours=hours),
+        budget=replace(BRIEF, trials=1),
+        promote=promote,
+        listener=SILENT,
+    )
+
+
+def copy_host(source, target):
+    """Copy the state of a host, its artifacts from now on in a folder of its own."""
+    shutil.copytree(source.home, target.home, dirs_exist_ok=True)
+    with closing(sqlite3.connect(target.home / "mlflow.db")) as database, database:
+        places = (str(source.home), str(target.home))
+        database.execute("UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)", places)
+
+
+@pytest.fixture(scope="module")
+def host_after(new_host, company_engine):
+    """Make a host on which these trainings were, and tell what they released; the same ones are never trained twice."""
+
+    @cache
+    def made(*trainings):
+        settings = new_host()
+        if not trainings:
+            return settings, ()
+        *before, last = trainings
+        host, releases = made(*before)
+        copy_host(host, settings)
+        experiment, promote = TRAININGS[last]
+        release = train(company_engine, settings, experiment, promote=promote, hours=len(releases))
+        return settings, (*releases, release)
+
+    return made
+
+
 @pytest.fixture
-def train(settings, company_engine):
-    """Train and register on this host; each time an hour later."""
-    hours = itertools.count()
+def trained(settings, host_after):
+    """Bring this host to where trainings, each an hour after the other, bring one; give what they released."""
 
-    def trained(experiment, *, engine=company_engine, promote=True):
-        return train_and_register(
-            engine,
-            settings,
-            experiment,
-            models=MODELS,
-            until=UNTIL,
-            now=NOW + timedelta(hours=next(hours)),
-            budget=replace(BRIEF, trials=1),
-            promote=promote,
-            listener=SILENT,
-        )
+    def brought(*trainings):
+        host, releases = host_after(*trainings)
+        copy_host(host, settings)
+        return releases
 
-    return trained
+    return brought
 
 
 @pytest.fixture
@@ -60,9 +99,9 @@ def live(settings):
     return find_live(settings.models_folder, NAME)["version"]
 
 
-def test_a_candidate_that_passes_is_served(settings, train, champion):
+def test_a_candidate_that_passes_is_served(settings, trained, champion):
     """It goes live with its verdict, is champion in the register, and its folder holds version and card."""
-    release = train(LENIENT)
+    (release,) = trained("passes")
     assert release.run.promotable
     assert release.live == live(settings) == champion() == release.run.candidate.version
     assert find_live(settings.models_folder, NAME)["why"] == "promoted: every gate passed"
@@ -72,9 +111,9 @@ def test_a_candidate_that_passes_is_served(settings, train, champion):
     assert (release.folder / "card.md").read_text(encoding="utf-8").startswith(f"# {NAME}, version {release.live}")
 
 
-def test_where_the_first_candidate_fails_the_share_won_is_served(settings, train, champion):
+def test_where_the_first_candidate_fails_the_share_won_is_served(settings, trained, champion):
     """The candidate is kept with its failed gate, the prior goes live with the reason, and nobody is misled."""
-    release = train(STRICT)
+    (release,) = trained("fails")
     assert release.run.verdict.startswith("not promoted: gate 9 (not too good to be true): AUC ")
     assert release.live == live(settings) == champion() == release.run.prior.version
     assert get_live_version(settings.models_folder, NAME).basis == "prior"
@@ -84,19 +123,17 @@ def test_where_the_first_candidate_fails_the_share_won_is_served(settings, train
     assert "**failed**: not too good to be true" in card
 
 
-def test_a_version_of_our_own_stays_when_a_later_candidate_fails(settings, train, champion):
+def test_a_version_of_our_own_stays_when_a_later_candidate_fails(settings, trained, champion):
     """A failed candidate replaces nothing that is better than the share won."""
-    first = train(LENIENT)
-    second = train(STRICT)
+    first, second = trained("passes", "fails")
     assert not second.run.promotable
     assert second.live == live(settings) == champion() == first.run.candidate.version
     assert second.run.candidate.version in list_versions(settings.models_folder, NAME)
 
 
-def test_a_passing_candidate_replaces_a_prior(settings, train, champion):
+def test_a_passing_candidate_replaces_a_prior(settings, trained, champion):
     """Once something is learnt it is served in place of the share won."""
-    train(STRICT)
-    second = train(LENIENT)
+    _, second = trained("fails", "passes")
     assert live(settings) == champion() == second.run.candidate.version
 
 
@@ -110,17 +147,17 @@ def test_a_live_version_of_an_old_format_is_as_good_as_none(settings, run):
     assert find_live_version(settings, NAME) is None
 
 
-def test_without_promotion_nothing_goes_live(settings, train):
+def test_without_promotion_nothing_goes_live(settings, trained):
     """A version may be trained and registered only."""
-    release = train(LENIENT, promote=False)
+    (release,) = trained("passes unpromoted")
     assert release.live is None
     assert find_live(settings.models_folder, NAME) is None
     assert list_versions(settings.models_folder, NAME) == [release.run.candidate.version]
 
 
-def test_a_version_that_failed_is_served_only_for_a_reason(settings, train, champion):
+def test_a_version_that_failed_is_served_only_for_a_reason(settings, trained, champion):
     """Promoting it by hand is refused with the gate's sentence; a reason is kept where it is served all the same."""
-    release = train(STRICT)
+    (release,) = trained("fails")
     failed = release.run.candidate.version
     with pytest.raises(GateError, match=f"version {failed} failed gates: AUC .*--despite-gates"):
         promote_version(settings, NAME, failed, now=NOW, despite_gates=None)
@@ -131,25 +168,26 @@ def test_a_version_that_failed_is_served_only_for_a_reason(settings, train, cham
     assert why == "despite failed gates: the board wants to see it"
 
 
-def test_a_version_that_passed_needs_no_reason(settings, train, champion):
+def test_a_version_that_passed_needs_no_reason(settings, trained, champion):
     """What was trained without promotion can be promoted by hand later."""
-    version = train(LENIENT, promote=False).run.candidate.version
+    (release,) = trained("passes unpromoted")
+    version = release.run.candidate.version
     promote_version(settings, NAME, version, now=NOW, despite_gates=None)
     assert live(settings) == champion() == version
     assert find_live(settings.models_folder, NAME)["why"] == "promoted by hand"
 
 
-def test_a_version_that_is_not_there_is_not_promoted(settings, train, champion):
+def test_a_version_that_is_not_there_is_not_promoted(settings, trained, champion):
     """The sentence lists the versions there are, and what is live stays."""
-    release = train(LENIENT)
+    (release,) = trained("passes")
     with pytest.raises(NotFoundError, match=f'has no version "missing" on this host; there are: {release.live}'):
         promote_version(settings, NAME, "missing", now=NOW, despite_gates=None)
     assert live(settings) == champion() == release.live
 
 
-def test_rolling_back_goes_through_what_was_live(settings, train, champion):
+def test_rolling_back_goes_through_what_was_live(settings, trained, champion):
     """Each step back serves the version before, here and in the register, until there is none."""
-    first, second = train(STRICT), train(LENIENT)
+    first, second = trained("fails", "passes")
     failed = first.run.candidate.version
     promote_version(settings, NAME, failed, now=NOW, despite_gates="to try")
     for expected in (second.run.candidate.version, first.run.prior.version):
@@ -160,23 +198,24 @@ def test_rolling_back_goes_through_what_was_live(settings, train, champion):
     assert live(settings) == champion() == first.run.prior.version
 
 
-def test_the_first_training_proposes_grades(engine, train):
+def test_the_first_training_proposes_grades(engine, settings):
     """Where no grades were decided they are proposed; later trainings leave them."""
     with unit_of_work(engine) as session:
         assert find_thresholds(session) is None
     with pytest.raises(TooLittleHistoryError, match=r"no opportunity had closed before .*; import closed ones"):
-        train(EXPERIMENT, engine=engine)
+        train(engine, settings, EXPERIMENT)
 
 
 @pytest.fixture
-def low(settings, train):
+def low(settings, trained):
     """A live version that a training a year earlier would have made, whose level is far too low now."""
-    trained = train(LENIENT).run.candidate
+    (release,) = trained("passes")
+    candidate = release.run.candidate
     version = replace(
-        trained,
+        candidate,
         version="20251101T000000.000000Z",
-        estimator=trained.estimator.raised(-1.2),
-        bundle={**trained.bundle, "until": (UNTIL - timedelta(days=365)).isoformat()},
+        estimator=candidate.estimator.raised(-1.2),
+        bundle={**candidate.bundle, "until": (UNTIL - timedelta(days=365)).isoformat()},
     )
     write_version(settings.models_folder, version, "# card")
     make_live(settings.models_folder, NAME, version.version, since=NOW, why="tested")
