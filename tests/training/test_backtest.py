@@ -61,7 +61,7 @@ def test_the_level_follows_between_trainings(history):
     """Where nothing is won any more, versions recalibrated since the training score lower; every row is scored once."""
     lost = (pl.col("closed_at") >= START) & (pl.col("opportunity_id").str.slice(-1) != "7")
     turned = history.closings.with_columns(status=pl.when(lost).then(pl.lit("lost")).otherwise("status"))
-    (part,) = replayed(replace(history, closings=turned), bounds=[BOUNDS[0], BOUNDS[-1]], recalibrate_every="4w")
+    (part,) = replayed(replace(history, closings=turned), bounds=[BOUNDS[0], BOUNDS[-1]], recalibrate_every="12w")
     rows, window = part.rows, part.window
     assert rows.n_unique(["opportunity_id", "as_of"]) == rows.height == window.rows
     assert window.recalibrated > 0
