@@ -14,6 +14,7 @@ from forecast.snapshot import History
 from training.config import Experiment
 from training.dataset import Dataset, Lesson, build_dataset
 from training.fit import ROWS_ENOUGH
+from training.folds import count_rarer
 from training.gates import LIVE_GATE, Gate, Outcomes, measure, no_step_back, verdict
 from training.levels import Level, follow_level, weeks_before
 
@@ -137,11 +138,14 @@ def _right(level: Level) -> str:
 
 
 def newest_weeks(dataset: Dataset, known: Lesson, until: datetime) -> Lesson:
-    """Give the newest weeks of a lesson that hold OUTCOMES_MIN opportunities; all where there are fewer."""
+    """Give the newest weeks of a lesson that hold OUTCOMES_MIN opportunities, won and lost ones; all where there are fewer.
+
+    Losses alone, as of rare wins or of leads that silence is about to end, would speak against every rise.
+    """
     age = weeks_before(dataset, until)
     for week in np.unique(age[known.used]):
         newest = known.within(age <= week)
-        if _count(dataset, newest) >= OUTCOMES_MIN:
+        if _count(dataset, newest) >= OUTCOMES_MIN and count_rarer(dataset, newest) > 0:
             return newest
     return known
 

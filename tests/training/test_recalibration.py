@@ -187,6 +187,13 @@ def test_as_many_weeks_judge_as_hold_enough_outcomes():
     assert rows.tolist() == [False] * 159 + [True] * 21
 
 
+def test_weeks_of_one_outcome_judge_nothing():
+    """Weeks are added until something was won and something lost: losses alone would refuse any level that is higher."""
+    dataset, _ = drawn([0.0] * 10 + [-20.0] * 3, weekly=30)
+    rows = newest_weeks(dataset, dataset.lesson(UNTIL), UNTIL).used
+    assert rows.tolist() == [False] * 270 + [True] * 120
+
+
 def test_nothing_later_is_used(history, early):
     """The level at a moment is the same whether or not what came later is in the history, and another than that of now."""
     moment = UNTIL - 90 * DAYS
