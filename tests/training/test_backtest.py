@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from learning import BRIEF, LENIENT, SILENT, UNTIL
+from learning import BRIEF, SHORT, SILENT, UNTIL
 
 from forecast.errors import InputError
 from forecast.metrics import log_losses
@@ -19,7 +19,7 @@ BOUNDS = [START, MIDDLE, UNTIL - timedelta(days=60)]
 BUDGET = replace(BRIEF, trials=1)
 
 
-def replayed(history, experiment=LENIENT, bounds=BOUNDS, subjects=None, **options):
+def replayed(history, experiment=SHORT, bounds=BOUNDS, subjects=None, **options):
     """Replay with one trial a window."""
     cut = cut_history(history, bounds[-1])
     return list(replay(cut, experiment, bounds, subjects=subjects, budget=BUDGET, listener=SILENT, **options))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cache
 
 import pytest
-from learning import BRIEF, EXPERIMENT, LENIENT, MODELS, SILENT, STRICT, UNTIL
+from learning import BRIEF, EXPERIMENT, MODELS, SHORT, SILENT, STRICT, UNTIL
 from mlflow import MlflowClient
 
 from forecast.errors import ConflictError, GateError, NotFoundError, TooLittleHistoryError
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::mlflow")
 NOW = UNTIL + timedelta(days=1)
 
 
-TRAININGS = {"passes": (LENIENT, True), "fails": (STRICT, True), "passes unpromoted": (LENIENT, False)}
+TRAININGS = {"passes": (SHORT, True), "fails": (STRICT, True), "passes unpromoted": (SHORT, False)}
 
 
 def train(engine, settings, experiment, *, promote=True, hours=0):
