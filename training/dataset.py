@@ -17,6 +17,9 @@ from forecast.snapshot import History, take_snapshot
 from forecast.subjects import opportunities_at_ages, opportunities_entering_stages
 from training.young import find_young
 
+OPEN_ONLY = 0.1
+"""A feature that so much a larger share of the open rows has than of the newest ended ones is gone with the end."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -44,6 +47,19 @@ class Dataset:
         return self.dated and closed["closed_at"].null_count() * 2 < closed.height
 
     @cached_property
+    def shows_open(self) -> bool:
+        """Whether open records have what ended ones lack, as closing overwrote it and no change tells of it."""
+        ended = self.keys["won"].is_not_null()
+        still_open = self.features.filter(~ended)
+        newest = self.features.filter(ended).tail(still_open.height)
+        if newest.is_empty():
+            return False
+        lacking, open_lacking = (
+            [count / rows.height for count in rows.null_count().row(0)] for rows in (newest, still_open)
+        )
+        return any(one - other > OPEN_ONLY for one, other in zip(lacking, open_lacking, strict=True))
+
+    @cached_property
     def won(self) -> Floats:
         """1, 0 or NaN while unknown."""
         return self.keys["won"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
@@ -63,8 +79,11 @@ class Dataset:
         return Lesson(won=np.where(weight > 0, self.won, np.nan), weight=weight)
 
     def taught(self, until: datetime) -> "Lesson":
-        """Give what is learnt from at `until`: the lesson and, where losses come by silence, what is too young for it."""
-        young = find_young(self.keys, until) if self.timed else None
+        """Give what is learnt from at `until`: the lesson and, where losses come by silence, what is too young for it.
+
+        The young are left out where features show which records are still open: to be so would pass for a loss.
+        """
+        young = find_young(self.keys, until) if self.timed and not self.shows_open else None
         if young is None:
             return self.lesson(until)
         weight = self._balanced(np.where(young.rows, young.weight, self._weights(until)))

@@ -1,5 +1,7 @@
 """Leads that silence ends after ninety days: what the young ones teach already."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -137,6 +139,14 @@ def test_a_history_without_a_loss_has_no_young():
     """Before the first silence is over nothing is known of losses."""
     until = UNTIL - 250 * DAY
     assert find_young(draw_leads(until=until).keys, until) is None
+
+
+def test_the_young_are_left_out_where_features_show_who_is_open(leads):
+    """What closing overwrote is missing of ended leads; open ones would be told by having it, and all be taken for lost."""
+    dataset, _ = leads
+    stage = pl.when(dataset.keys["won"].is_null() & (pl.int_range(pl.len()) % 5 == 0)).then(pl.lit("Offer"))
+    showing = replace(dataset, features=dataset.features.with_columns(stage=stage))
+    np.testing.assert_array_equal(showing.taught(UNTIL).weight, dataset.lesson(UNTIL).weight)
 
 
 def test_before_the_first_lead_there_are_no_young():
