@@ -1,12 +1,15 @@
 """Past scores beside what happened."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from forecast.errors import TooLittleHistoryError
 from forecast.insight.accuracy import GROUP_ROWS_MIN, accuracy_frame, measure_accuracy
+from forecast.insight.accuracy_table import render_accuracy
 from forecast.population import OPPORTUNITIES
 from forecast.records import Change, Opportunity, Score
 from forecast.store import unit_of_work
@@ -168,6 +171,17 @@ def test_nothing_to_judge_is_said(measured):
         TooLittleHistoryError, match=r"of 2 scores .*, 1 are by versions that knew .*, 1 of records still open"
     ):
         measured(opportunity("a"), score("a", 1, 0.8), score("a", 2, 0.8, version="v2"))
+
+
+def test_figures_are_whole_on_a_narrow_terminal(measured):
+    """In 80 columns long names are folded, and no figure is cut."""
+    found = measured(opportunity("a", "won", 60), opportunity("b", "lost", 60), score("a", 1, 0.8), score("b", 1, 0.3))
+    group = replace(found.groups[0], column="account_region", value="20261122T114554.632793Z")
+    narrow = Console(width=80)
+    with narrow.capture() as told:
+        narrow.print(render_accuracy(replace(found, groups=(group,))))
+    assert "…" not in told.get()
+    assert f"{found.overall.constant_log_loss:.4f}" in told.get()
 
 
 def test_days_that_are_over_are_held_against_what_happened(measured):

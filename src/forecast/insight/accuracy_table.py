@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from forecast.insight.accuracy import Accuracy, Group
 
-_HEADINGS = ("scores", "won", "predicted", "log loss", "if constant", "Brier", "ECE")
+_HEADINGS = ("scores", "won", "predicted", "log\nloss", "if\nconstant", "Brier", "ECE")
 
 
 def render_accuracy(accuracy: Accuracy) -> Lines:
@@ -23,9 +23,11 @@ def render_accuracy(accuracy: Accuracy) -> Lines:
 
 
 def _groups_table(accuracy: Accuracy) -> Table:
-    table = Table(
-        *(Column(no_wrap=True) for _ in range(2)), *_HEADINGS, title=f"Past scores of {accuracy.model}", box=SIMPLE
-    )
+    figures = (Column(heading, no_wrap=True) for heading in _HEADINGS)
+    title = f"Past scores of {accuracy.model}"
+    # Of what doesn't fit into a terminal's 80 columns the names are folded, so that figures are whole.
+    kinds = (Column(overflow="fold") for _ in range(2))
+    table = Table(*kinds, *figures, title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     before = "all"
     for group in (Group(column="all", value="", measures=accuracy.overall), *accuracy.groups):
         if group.column != before:
