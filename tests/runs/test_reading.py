@@ -22,7 +22,7 @@ BEFORE, AFTER = START + 30 * STEP, START + 60 * STEP
 def test_what_changed_is_the_same_from_what_is_read_for_it(engine, seed, first):
     """Fields that nobody asks for, and changes of what had closed long before, add nothing to any bar."""
     with unit_of_work(engine) as session:
-        write_world(session, make_world(seed, size=40))
+        write_world(session, make_world(seed, size=60))
     scope = Scope(level="company", unit_id="", starts_on=first, ends_on=date(2024, 4, 30))
     since = min(BEFORE, datetime.combine(first, time.min, ZoneInfo(ZONE)))
     with unit_of_work(engine) as session:
