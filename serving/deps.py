@@ -85,7 +85,7 @@ def choose_language(
 ) -> Language:
     """Choose the language: as asked, as the caller prefers, or as the settings say."""
     preferred = preferred_language(request.headers.get("accept-language", ""))
-    chosen = language or preferred or ("zh" if desk.settings.language == "zh" else "en")
+    chosen = language or preferred or desk.settings.language
     response.headers["Content-Language"] = chosen
     response.headers["Vary"] = "Accept-Language"
     return chosen

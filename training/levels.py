@@ -29,7 +29,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Rows:
+class _Rows:
     """Rows with what is said of them and what became of them."""
 
     log_odds: Floats
@@ -52,12 +52,12 @@ def follow_level(dataset: Dataset, lesson: Lesson, log_odds: Floats, until: date
     taught = taught[np.argsort(number, kind="stable")]
     level = Level()
     for gap, rows in zip(np.diff(weeks, append=1), np.split(taught, np.cumsum(np.bincount(number))[:-1]), strict=True):
-        level = _drawn(level, Rows(log_odds[rows], lesson.won[rows], lesson.weight[rows] * once))
+        level = _drawn(level, _Rows(log_odds[rows], lesson.won[rows], lesson.weight[rows] * once))
         level = Level(level.shift, level.variance + STEP**2 * float(gap))
     return level
 
 
-def _drawn(level: Level, rows: Rows) -> Level:
+def _drawn(level: Level, rows: _Rows) -> Level:
     """Draw a level towards the share won of some rows, as much as it may have jumped by what they say."""
     usual, likelihood = _posterior(level, rows)
     jumped, other = _posterior(Level(level.shift, level.variance + JUMP**2), rows)
@@ -67,7 +67,7 @@ def _drawn(level: Level, rows: Rows) -> Level:
     return Level(shift, sum(share * (part.variance + (part.shift - shift) ** 2) for share, part in parts))
 
 
-def _posterior(level: Level, rows: Rows) -> tuple[Level, float]:
+def _posterior(level: Level, rows: _Rows) -> tuple[Level, float]:
     """Give the level after some outcomes, and the log of how likely they were before (Laplace's approximation)."""
     shift, curvature = level.shift, 1 / level.variance
     for _ in range(NEWTON_ROUNDS):

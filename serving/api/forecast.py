@@ -26,7 +26,7 @@ from forecast.runs.changes import Scope
 from forecast.runs.deals import read_kept_deals
 from forecast.runs.moments import Comparison, Sight, compare_moments, find_sight, quarter_of, read_period
 from forecast.runs.units import find_unit
-from forecast.wording import Language, say_remark
+from forecast.wording import Language, say_remarks
 from serving.deps import DeskDep, LanguageDep, SessionDep
 from serving.posted import utc
 from serving.schemas import Moment, Schema, Share
@@ -275,7 +275,7 @@ def _run(run: Run, language: Language) -> RunOut:
         as_of=run.as_of,
         kept_at=run.kept_at,
         currency=run.currency,
-        remarks=[say_remark(remark, language) for remark in run.remarks],
+        remarks=say_remarks(run.remarks, language),
     )
 
 
@@ -326,7 +326,7 @@ def _changes(found: Comparison, limit: int, language: Language) -> ChangesAnswer
         bars=[BarOut(name=bar.name, count=bar.count, amount=bar.amount) for bar in changed.bars],
         records=[ChangedDeal(**record) for record in records],
         total_records=changed.records.height,
-        remarks=[say_remark(remark, language) for remark in changed.remarks],
+        remarks=say_remarks(changed.remarks, language),
     )
 
 

@@ -12,7 +12,7 @@ from forecast.registry import versions_until
 from forecast.revenue_records import read_deal_records
 from forecast.runs.accuracy import measure_forecasts
 from forecast.runs.habits import ANNOUNCING, Verdict, habits_since, judge_habits
-from forecast.wording import say_remark
+from forecast.wording import say_remark, say_remarks
 from serving.deps import DeskDep, LanguageDep, SessionDep
 from serving.schemas import Schema, Share
 
@@ -81,7 +81,7 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep, language: Languag
     habits = judge_habits(said, now)
     until = versions_until(desk.settings.models_folder, REVENUE_MODEL)
     people = [HabitOut(**asdict(habit)) for habit in habits.people]
-    remarks = [say_remark(remark, language) for remark in habits.remarks]
+    remarks = say_remarks(habits.remarks, language)
     try:
         found = measure_forecasts(session, now=now, timezone=timezone, known_until=until)
     except TooLittleHistoryError as error:
@@ -95,5 +95,5 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep, language: Languag
         horizons=[HorizonOut(**asdict(row)) for row in found.horizons],
         since=habits.since,
         people=people,
-        remarks=[*(say_remark(remark, language) for remark in found.remarks), *remarks],
+        remarks=[*say_remarks(found.remarks, language), *remarks],
     )

@@ -15,7 +15,7 @@ from forecast.targets.attainment import Attainment
 from forecast.targets.proposal import Edit, Proposal, propose
 from forecast.targets.reading import Adviser, judge_proposal, quota_records, read_adviser, read_attainments
 from forecast.targets.smart import check_target
-from forecast.wording import Language, say_remark
+from forecast.wording import Language, say_remarks
 from serving.deps import DeskDep, LanguageDep, SessionDep
 from serving.posted import utc
 from serving.schemas import Amount, Day, Moment, Posted, Schema, Share
@@ -170,7 +170,7 @@ def read_targets(
         as_of=moment,
         run_id=found.run.id if found.run else None,
         targets=[_target(one, language) for one in found.attainments if wanted in {None, one.target.unit_id}],
-        remarks=[say_remark(remark, language) for remark in found.remarks],
+        remarks=say_remarks(found.remarks, language),
     )
 
 
@@ -188,7 +188,7 @@ def propose_targets(call: ProposalRequest, session: SessionDep, desk: DeskDep, l
     return ProposalAnswer(
         units=list(_shares(found, adviser, language)),
         quotas=[QuotaRecord(**record) for record in quota_records(found, currency=adviser.currency)],
-        remarks=[say_remark(remark, language) for remark in found.remarks],
+        remarks=say_remarks(found.remarks, language),
     )
 
 

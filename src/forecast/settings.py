@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from forecast.errors import InputError
@@ -27,7 +28,7 @@ class Settings:
     database_url: str = ""
     mlflow_tracking_uri: str = ""
     timezone: str = "UTC"
-    language: str = "en"
+    language: Literal["en", "zh"] = "en"
     host: str = "127.0.0.1"
     port: int = 8000
 
@@ -65,7 +66,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         database_url=given.get("FORECAST_DATABASE_URL", ""),
         mlflow_tracking_uri=given.get("FORECAST_MLFLOW_TRACKING_URI", ""),
         timezone=timezone,
-        language=language,
+        language="zh" if language == "zh" else "en",
         host=given.get("FORECAST_HOST", "127.0.0.1"),
         port=int(port),
     )

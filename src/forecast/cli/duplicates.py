@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from forecast.cli.phrases import say
 from forecast.cli.screen import console, now, output, transaction
-from forecast.settings import Settings, read_settings
+from forecast.settings import read_settings
 from forecast.wording import Language
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def duplicates(
     settings = read_settings()
     with transaction(settings) as session:
         found = find_duplicates(session, kind.removesuffix("s"), confidence_min=confidence_min)
-    language = _language(settings)
+    language = settings.language
     if out is not None:
         _write_pairs(found, out, language)
     else:
@@ -45,10 +45,6 @@ def duplicates(
     count = found["group_id"].n_unique()
     told = say("{pairs} pairs in {groups} groups", pairs=found.height, groups=count)
     console.print(told + (say(" are in {path}", path=out) if out else ""), markup=False)
-
-
-def _language(settings: Settings) -> Language:
-    return "zh" if settings.language == "zh" else "en"
 
 
 def _write_pairs(found: "pl.DataFrame", out: Path, language: Language) -> None:

@@ -28,5 +28,5 @@ def say(english: str, /, **values: object) -> str:
 def print_notes(*remarks: str) -> None:
     """Print remarks beside what was asked for, a line each, in the language of FORECAST_LANGUAGE."""
     for remark in remarks:
-        said = say_remark(remark, "zh" if read_settings().language == "zh" else "en")
+        said = say_remark(remark, read_settings().language)
         console.print(f"[yellow]{say('note: ')}[/yellow]{escape(said)}")

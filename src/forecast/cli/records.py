@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from forecast.cli.screen import AsOf, Models, moment_of, now, output, transaction
-from forecast.settings import Settings, read_settings
-from forecast.wording import Language
+from forecast.settings import read_settings
 
 
 def show(
@@ -23,7 +22,7 @@ def show(
     settings = read_settings()
     with transaction(settings) as session:
         record = record_as_known(session, kind, record_id=record_id, as_of=moment_of(as_of, settings))
-    output.print(render_known(record, _language(settings)))
+    output.print(render_known(record, settings.language))
 
 
 def check(models: Models = Path("models")) -> None:
@@ -37,8 +36,4 @@ def check(models: Models = Path("models")) -> None:
     }
     with transaction(settings) as session:
         health = check_health(session, now=now(), experiments=experiments)
-    output.print(render_health(health, _language(settings)))
-
-
-def _language(settings: Settings) -> Language:
-    return "zh" if settings.language == "zh" else "en"
+    output.print(render_health(health, settings.language))

@@ -167,7 +167,7 @@ def _print_failed_checks(attainments: Iterable["Attainment"], settings: Settings
     for found in attainments:
         target = found.target
         name = f"{_unit(target.level, target.unit_id, target.unit_name)} {_period(target.starts_on, target.ends_on)}"
-        for check in check_target(found, "zh" if settings.language == "zh" else "en"):
+        for check in check_target(found, settings.language):
             if check.passed is False:
                 output.print(escape(f"{name}: {check.label}: {check.sentence}"))
 

@@ -12,7 +12,6 @@ from forecast.cli.screen import AsOf, moment_of, output, transaction
 from forecast.errors import InputError
 from forecast.moments import read_moment
 from forecast.settings import read_settings
-from forecast.wording import Language
 
 
 def what_if(
@@ -32,7 +31,7 @@ def what_if(
     from forecast.wording import moved_sentence, warning_sentence
 
     settings = read_settings()
-    language: Language = "zh" if settings.language == "zh" else "en"
+    language = settings.language
     moment = moment_of(as_of, settings)
     supposition = supposing.Supposition(
         amount=amount,

@@ -1,7 +1,7 @@
 """Features, reasons and remarks in words, English and Chinese."""
 
 from forecast.wording.labels import CustomFeature, Language, feature_label, theme_label, warning_sentence
-from forecast.wording.remarks import say_remark
+from forecast.wording.remarks import say_remark, say_remarks
 from forecast.wording.sentences import moved_sentence, reason_sentence
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "moved_sentence",
     "reason_sentence",
     "say_remark",
+    "say_remarks",
     "theme_label",
     "warning_sentence",
 ]

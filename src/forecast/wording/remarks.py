@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -27,6 +27,11 @@ def say_remark(remark: str, language: Language) -> str:
     if match is None:
         return remark
     return chinese.format(**{name: _say_values(text, language) for name, text in match.groupdict().items()})
+
+
+def say_remarks(remarks: Iterable[str], language: Language) -> list[str]:
+    """Say each of some remarks in a language."""
+    return [say_remark(remark, language) for remark in remarks]
 
 
 def _say_values(text: str, language: Language) -> str:
