@@ -11,6 +11,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
+SECONDS_A_DAY = 86_400
+
 
 def ids(prefix: str, numbers: Ints, *, digits: int) -> pl.Series:
     """Write ids such as O000001 for number 0."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from forecast.demo.activities import export_activities
-from forecast.demo.columns import ids, moments
+from forecast.demo.columns import SECONDS_A_DAY, ids, moments
 from forecast.demo.course import draw_courses, draw_opportunity_activities
 from forecast.demo.customers import ORDER_COLUMNS, draw_orders, draw_sales
 from forecast.demo.export import (
@@ -28,8 +28,6 @@ from forecast.demo.service import draw_cases, draw_feedback
 from forecast.demo.targets import set_quotas
 from forecast.demo.workdays import Workdays, lay_out_workdays
 from forecast.errors import InputError
-
-_SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +109,7 @@ def _market_frames(
     rng: np.random.Generator, market: Market, *, known: pl.DataFrame, leads: pl.DataFrame, workdays: Workdays
 ) -> dict[str, pl.DataFrame]:
     old = market.accounts.filter("old_customer").select(
-        "account", seen_at=pl.lit(workdays.start_day * _SECONDS_A_DAY, dtype=pl.Int64)
+        "account", seen_at=pl.lit(workdays.start_day * SECONDS_A_DAY, dtype=pl.Int64)
     )
     seen = [known.select("account", seen_at="created_seconds"), leads.select("account", seen_at="begun_seconds"), old]
     accounts = date_accounts(rng, market.accounts, first_seen=pl.concat(seen))

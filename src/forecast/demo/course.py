@@ -6,7 +6,7 @@ All of it follows the opportunity's `course`; positions are in working time.
 import numpy as np
 import polars as pl
 
-from forecast.demo.columns import Floats, Ints, choose, spread_rows
+from forecast.demo.columns import SECONDS_A_DAY, Floats, Ints, choose, spread_rows
 from forecast.demo.market import SELLERS_A_TEAM
 from forecast.demo.workdays import Workdays
 
@@ -28,7 +28,6 @@ QUOTED, CONTRACT, WON, LOST = 4, 6, 7, 8
 _LOST_STAGE_WEIGHTS = (0.06, 0.13, 0.18, 0.2, 0.18, 0.15, 0.1)
 _WORKDAYS_A_DAY = 5 / 7
 _LONGEST_WORKDAYS = 300.0
-_SECONDS_A_DAY = 86_400
 
 
 def draw_courses(rng: np.random.Generator, drawn: pl.DataFrame, workdays: Workdays) -> pl.DataFrame:
@@ -123,7 +122,7 @@ def draw_first_close_days(rng: np.random.Generator, drawn: pl.DataFrame) -> Ints
     typical = (
         typical_workdays(drawn["amount"].to_numpy()) / _WORKDAYS_A_DAY * np.exp(rng.normal(-0.1, 0.3, drawn.height))
     )
-    day = drawn["created_seconds"].to_numpy() // _SECONDS_A_DAY + np.round(typical).astype(np.int64)
+    day = drawn["created_seconds"].to_numpy() // SECONDS_A_DAY + np.round(typical).astype(np.int64)
     next_month = day.astype("datetime64[D]").astype("datetime64[M]") + 1
     month_end = next_month.astype("datetime64[D]").astype(np.int64) - 1
     return np.where(rng.random(drawn.height) < 0.5, month_end, day)
@@ -138,7 +137,7 @@ def draw_close_day_changes(rng: np.random.Generator, drawn: pl.DataFrame, *, wor
     events = _draw_over_life(rng, drawn, np.where(drawn["course"].to_numpy(), 0.6, 1.0))
     rows = events["opportunity"].to_numpy()
     region = drawn["region"].to_numpy()
-    day = workdays.seconds(region[rows], events["at"].to_numpy()) // _SECONDS_A_DAY
+    day = workdays.seconds(region[rows], events["at"].to_numpy()) // SECONDS_A_DAY
     first = drawn["first_close_day"].to_numpy()
     moved = events.with_columns(
         day=pl.Series(day), step=pl.Series(rng.integers(7, 43, len(rows))), first=pl.Series(first[rows])
@@ -147,7 +146,7 @@ def draw_close_day_changes(rng: np.random.Generator, drawn: pl.DataFrame, *, wor
     # new[i] = max(new[i-1], day[i]) + step[i] in closed form, because a loop over opportunities would be slow
     reached = (pl.col("day") - steps + pl.col("step")).cum_max().over("opportunity")
     postponed = moved.select("opportunity", "at", new=steps + pl.max_horizontal("first", reached))
-    closing = drawn.select("opportunity", pl.col("closed").alias("at"), new=pl.col("closed_seconds") // _SECONDS_A_DAY)
+    closing = drawn.select("opportunity", pl.col("closed").alias("at"), new=pl.col("closed_seconds") // SECONDS_A_DAY)
     changes = pl.concat([postponed, closing]).sort("opportunity", "at", maintain_order=True)
     return (
         changes.with_columns(first=pl.Series(first[changes["opportunity"].to_numpy()]))

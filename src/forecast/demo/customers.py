@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from forecast.demo.columns import Ints, ids, spread_rows, with_gaps, words
+from forecast.demo.columns import SECONDS_A_DAY, Ints, ids, spread_rows, with_gaps, words
 from forecast.demo.market import CURRENCY, Market, moments_of
 from forecast.demo.products import MAIN_PRODUCTS
 from forecast.demo.workdays import Workdays
@@ -16,7 +16,6 @@ ORDER_COLUMNS = (
 _REPEAT_ORDERS = 5.0
 _OLD_SALES_SHARE = 0.1
 _STAYS_SHARE = 0.35
-_SECONDS_A_DAY = 86_400
 
 
 def draw_sales(
@@ -71,7 +70,7 @@ def describe_orders(
     owner = market.accounts["owner"].to_numpy()[codes]
     cost_share = (market.products["unit_cost"] / market.products["list_price"]).to_numpy()[products]
     cost = orders["amount"].to_numpy() * cost_share * np.exp(rng.normal(0.05, 0.08, orders.height))
-    age_days = (workdays.until_seconds - orders["seconds"].to_numpy()) // _SECONDS_A_DAY
+    age_days = (workdays.until_seconds - orders["seconds"].to_numpy()) // SECONDS_A_DAY
     price = market.products["list_price"].to_numpy()[products]
     return orders.with_columns(
         ids("R", first + np.arange(orders.height), digits=6),

@@ -4,15 +4,13 @@ import numpy as np
 import polars as pl
 
 from forecast.demo import words as w
-from forecast.demo.columns import Bools, choose, days, ids, local_words, moments, with_gaps, words
+from forecast.demo.columns import SECONDS_A_DAY, Bools, choose, days, ids, local_words, moments, with_gaps, words
 from forecast.demo.course import CONTRACT, STAGE_DAYS, STAGE_QUIET_DAYS, STAGES
 from forecast.demo.leads import campaign_ids
 from forecast.demo.market import CURRENCY, SPEAKS_CHINESE, Market
 from forecast.demo.opportunities import BUYING_PROCESSES, SOURCES
 from forecast.demo.workdays import Workdays
 from forecast.process import default_pipeline
-
-_SECONDS_A_DAY = 86_400
 
 
 def export_stages(created_at: pl.Series) -> pl.DataFrame:
@@ -159,7 +157,7 @@ def export_quotes(rng: np.random.Generator, quotes: pl.DataFrame, drawn: pl.Data
             "amount": np.round(drawn["amount"].to_numpy()[rows] * (1 - discount), 2),
             "discount_share": discount,
             "currency": pl.repeat(CURRENCY, count, eager=True),
-            "valid_until": days(quotes["seconds"].to_numpy() // _SECONDS_A_DAY + 30),
+            "valid_until": days(quotes["seconds"].to_numpy() // SECONDS_A_DAY + 30),
             "status": words(("sent", "accepted", "rejected", "replaced"), status),
         }
     )

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from forecast.demo import words as w
-from forecast.demo.columns import Bools, Ints, choose, days, ids, moments, with_gaps, words
+from forecast.demo.columns import SECONDS_A_DAY, Bools, Ints, choose, days, ids, moments, with_gaps, words
 from forecast.demo.products import price_list
 from forecast.demo.workdays import HISTORY_DAYS, Region, Workdays
 
@@ -70,7 +70,6 @@ SIZES = ("small", "medium", "large", "enterprise")
 _SIZE_WEIGHTS = (0.4, 0.35, 0.18, 0.07)
 _SIZE_EMPLOYEES = np.array([40, 250, 1500, 8000])
 _CAMPAIGNS = (("官网推广", "Website"), ("Industry fair 行业展会", "Trade show"), ("Search ads 搜索广告", "Search ad"))
-_SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ class Market:
 
 def draw_market(rng: np.random.Generator, workdays: Workdays, *, accounts: int) -> Market:
     """Draw the company and its market."""
-    founded = moments(np.array([(workdays.start_day - 90) * _SECONDS_A_DAY]))
+    founded = moments(np.array([(workdays.start_day - 90) * SECONDS_A_DAY]))
     teams = pl.DataFrame(
         {
             "id": [f"T{number + 1}" for number in range(len(REGIONS))],
@@ -143,7 +142,7 @@ def draw_accounts(rng: np.random.Generator, count: int, *, opened_year: int, fir
 def date_accounts(rng: np.random.Generator, accounts: pl.DataFrame, *, first_seen: pl.DataFrame) -> pl.DataFrame:
     """Enter each account some weeks before it is first seen in `account, seen_at`."""
     earliest = first_seen.group_by("account").agg(pl.col("seen_at").min())
-    lead_time = (rng.exponential(40, accounts.height) + 1) * _SECONDS_A_DAY
+    lead_time = (rng.exponential(40, accounts.height) + 1) * SECONDS_A_DAY
     return (
         accounts.join(earliest, on="account", how="left", maintain_order="left")
         .with_columns(pl.col("seen_at").fill_null(pl.col("seen_at").min()) - pl.Series(lead_time).cast(pl.Int64))
@@ -185,7 +184,7 @@ def company_names(rng: np.random.Generator, *, region: Ints, towns: Ints, indust
 
 def campaign_at(seconds: Ints, workdays: Workdays) -> Ints:
     """Give the campaign that runs at each moment; negative before the first."""
-    return (seconds // _SECONDS_A_DAY - workdays.start_day) // CAMPAIGN_EVERY_DAYS
+    return (seconds // SECONDS_A_DAY - workdays.start_day) // CAMPAIGN_EVERY_DAYS
 
 
 def _people(rng: np.random.Generator, founded: pl.Series) -> pl.DataFrame:
@@ -213,7 +212,7 @@ def _campaigns(rng: np.random.Generator, workdays: Workdays) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "id": ids("K", np.arange(count), digits=2),
-            "created_at": moments((starts - 14) * _SECONDS_A_DAY),
+            "created_at": moments((starts - 14) * SECONDS_A_DAY),
             "name": words([name for name, _ in _CAMPAIGNS], kind) + " " + days(starts).dt.strftime("%Y-%m"),
             "channel": words([channel for _, channel in _CAMPAIGNS], kind),
             "starts_on": days(starts),

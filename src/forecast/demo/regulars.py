@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from forecast.demo.columns import Floats, Ints
+from forecast.demo.columns import SECONDS_A_DAY, Floats, Ints
 from forecast.demo.customers import describe_orders
 from forecast.demo.market import Market, draw_accounts, moments_of
 from forecast.demo.workdays import Workdays
@@ -23,7 +23,6 @@ _NEVER = 9.0
 _PRODUCTS = (7, 9, 17, 18)
 """Codes of spare sensors, float probes, reference gauges and spare parts."""
 _UNITS_BY_SIZE = (2, 4, 10, 40)
-_SECONDS_A_DAY = 86_400
 
 
 def draw_regulars(
@@ -42,7 +41,7 @@ def draw_regulars(
         rng, count, opened_year=int(market.teams["created_at"].dt.year()[0]), first=market.accounts.height
     )
     placed = _place_orders(rng, replace(market, accounts=accounts), workdays)
-    entered = placed.group_by("account").agg(pl.col("seconds").min() - 3 * _SECONDS_A_DAY)
+    entered = placed.group_by("account").agg(pl.col("seconds").min() - 3 * SECONDS_A_DAY)
     dated = accounts.join(entered, on="account", how="left", maintain_order="left").with_columns(
         moments_of("seconds").alias("created_at")
     )

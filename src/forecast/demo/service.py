@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from forecast.demo import words as w
-from forecast.demo.columns import choose, ids, local_words, moments, spread_rows, with_gaps, words
+from forecast.demo.columns import SECONDS_A_DAY, choose, ids, local_words, moments, spread_rows, with_gaps, words
 from forecast.demo.customers import seconds_after_sale
 from forecast.demo.market import SPEAKS_CHINESE, Market
 from forecast.demo.products import MAIN_PRODUCTS
@@ -12,7 +12,6 @@ from forecast.demo.workdays import Workdays
 
 _CASES = 2.0
 _SURVEYS = 1.0
-_SECONDS_A_DAY = 86_400
 
 
 def draw_cases(rng: np.random.Generator, sales: pl.DataFrame, *, market: Market, workdays: Workdays) -> pl.DataFrame:
@@ -22,7 +21,7 @@ def draw_cases(rng: np.random.Generator, sales: pl.DataFrame, *, market: Market,
     order = np.argsort(opened, kind="stable")
     rows, opened = rows[order], opened[order]
     kind = choose(rng, (0.5, 0.3, 0.2), len(rows))
-    closed = opened + (rng.lognormal(1.0, 0.8, len(rows)) * _SECONDS_A_DAY).astype(np.int64)
+    closed = opened + (rng.lognormal(1.0, 0.8, len(rows)) * SECONDS_A_DAY).astype(np.int64)
     still_open = closed >= workdays.until_seconds
     chinese = SPEAKS_CHINESE[sales["region"].to_numpy()[rows]]
     return pl.DataFrame(

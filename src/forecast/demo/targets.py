@@ -3,12 +3,11 @@
 import numpy as np
 import polars as pl
 
-from forecast.demo.columns import Floats, Ints, days, ids, moments
+from forecast.demo.columns import SECONDS_A_DAY, Floats, Ints, days, ids, moments
 from forecast.demo.market import CURRENCY, SELLERS_A_TEAM, Market
 from forecast.demo.workdays import GROWTH_A_YEAR, Workdays
 
 _AMBITION = 1.05
-_SECONDS_A_DAY = 86_400
 _QUARTERS_A_YEAR, _YEAR_DAYS = 4, 365
 _SET_BEFORE_DAYS = 14
 
@@ -21,7 +20,7 @@ def set_quotas(orders: pl.DataFrame, *, market: Market, workdays: Workdays) -> p
     """
     starts = np.arange(
         _quarter(workdays.start_day + _YEAR_DAYS + _SET_BEFORE_DAYS) + 1,
-        _quarter((workdays.until_seconds - 1) // _SECONDS_A_DAY) + 1,
+        _quarter((workdays.until_seconds - 1) // SECONDS_A_DAY) + 1,
     )
     yearly = [
         _sold_in_year(orders, market.people["id"], first_day - _SET_BEFORE_DAYS) for first_day in _first_days(starts)
@@ -50,7 +49,7 @@ def set_quotas(orders: pl.DataFrame, *, market: Market, workdays: Workdays) -> p
 
 def _sold_in_year(orders: pl.DataFrame, sellers: pl.Series, end_day: int) -> Floats:
     """Give what each seller sold in the year before a day."""
-    until = moments(np.array([end_day - _YEAR_DAYS, end_day]) * _SECONDS_A_DAY)
+    until = moments(np.array([end_day - _YEAR_DAYS, end_day]) * SECONDS_A_DAY)
     sold = (
         orders.filter(pl.col("ordered_at").is_between(until[0], until[1], closed="left"))
         .group_by(pl.col("owner_id").alias("id"))
@@ -73,7 +72,7 @@ def _quota_rows(holders: pl.Series, quarters: Ints, amounts: Floats) -> pl.DataF
     return pl.DataFrame(
         {
             "holder": holders.gather(np.repeat(np.arange(len(holders)), len(quarters))),
-            "created_at": moments((starts - _SET_BEFORE_DAYS) * _SECONDS_A_DAY),
+            "created_at": moments((starts - _SET_BEFORE_DAYS) * SECONDS_A_DAY),
             "starts_on": days(starts),
             "ends_on": days(ends - 1),
             "amount": amounts.ravel(),

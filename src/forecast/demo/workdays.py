@@ -6,14 +6,13 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from forecast.demo.columns import Bools, Floats, Ints
+from forecast.demo.columns import SECONDS_A_DAY, Bools, Floats, Ints
 
 HISTORY_DAYS = 1096
 GROWTH_A_YEAR = 1.2
 
 _MARGIN_BEFORE_DAYS, _MARGIN_AFTER_DAYS = 500, 1000
 _MONTH_FACTORS = np.array([0.9, 0.9, 1.25, 0.9, 0.95, 1.2, 0.9, 0.9, 1.2, 0.95, 1.0, 1.3])
-_SECONDS_A_DAY = 86_400
 _OPENS_SECONDS, _OPEN_SECONDS = 9 * 3600, 9 * 3600
 _EPOCH = date(1970, 1, 1)
 _NEW_MOON_DAYS, _LUNAR_MONTH_DAYS = 10_963.093, 29.530588853
@@ -60,7 +59,7 @@ class Workdays:
         """Give the moments of points in working time, in seconds since 1970."""
         day = np.floor(worked).astype(np.int64)
         into_day = ((worked - day) * _OPEN_SECONDS).astype(np.int64)
-        opened: Ints = self.days[region, day] * _SECONDS_A_DAY + _OPENS_SECONDS - self.offsets_seconds[region]
+        opened: Ints = self.days[region, day] * SECONDS_A_DAY + _OPENS_SECONDS - self.offsets_seconds[region]
         return opened + into_day
 
     def business_before(self, region: Ints, worked: Floats) -> Floats:
@@ -95,7 +94,7 @@ def lay_out_workdays(until: datetime, regions: Sequence[Region]) -> Workdays:
     days = np.stack([row[: min(map(len, rows))] for row in rows])
     offsets = np.array([region.utc_offset_hours * 3600 for region in regions])
     until_seconds = int(until.timestamp())
-    closes = days * _SECONDS_A_DAY + _OPENS_SECONDS + _OPEN_SECONDS - offsets[:, None]
+    closes = days * SECONDS_A_DAY + _OPENS_SECONDS + _OPEN_SECONDS - offsets[:, None]
     weights = _day_weights(days, start_day) * ((days >= start_day) & (closes <= until_seconds))
     chinese = np.array([region.chinese for region in regions])
     weights = np.where(chinese[:, None] & _near_new_year(days, new_years), weights * 0.4, weights)
