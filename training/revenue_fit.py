@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from forecast.estimators.revenue import COMPANY, PERSISTENCE, PERSON, USUAL, RevenueModel, carried_on
+from forecast.estimators.revenue import COMPANY, PERSON, USUAL, RevenueModel, carried_on
 from forecast.metrics import Floats
 from forecast.revenue.blending import blend_factors
 from forecast.revenue.cells import BOUNDS
@@ -140,8 +140,8 @@ def blended(origin: Origin, model: RevenueModel, *, seed: int) -> Blended:
 def _struck(origin: Origin, factors: Floats, model: RevenueModel, *, seed: int) -> Floats:
     persons, months, count = origin.drawn.shape
     rng = np.random.default_rng(seed)
-    every = shocks(model.spread(COMPANY, months), PERSISTENCE, shape=(1, months, count), rng=rng)
-    own = shocks(model.spread(PERSON, months), PERSISTENCE, shape=(persons, months, count), rng=rng)
+    every = shocks(model.spread(COMPANY, months), shape=(1, months, count), rng=rng)
+    own = shocks(model.spread(PERSON, months), shape=(persons, months, count), rng=rng)
     return np.asarray(origin.drawn * factors[:, :, None] * every * own)
 
 

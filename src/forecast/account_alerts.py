@@ -18,10 +18,10 @@ def scored_accounts() -> sa.Select[AccountScore, Account]:
 def list_alerts(
     session: Session,
     *,
-    kind: AlertKind | None = None,
-    tier: Tier | None = None,
-    owner_id: str | None = None,
-    limit: int = 50,
+    kind: AlertKind | None,
+    tier: Tier | None,
+    owner_id: str | None,
+    limit: int,
 ) -> list[tuple[AccountScore, Account | None]]:
     """List the newest scores that have an alert of a kind, of any where none is given."""
     statement = (

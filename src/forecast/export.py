@@ -51,7 +51,7 @@ def write_csv(session: Session, kind: str, path: Path, *, include_deleted: bool 
         file.writelines(csv_blocks(session, kind, include_deleted=include_deleted))
 
 
-def csv_blocks(session: Session, kind: str, *, include_deleted: bool = False) -> Iterator[bytes]:
+def csv_blocks(session: Session, kind: str, *, include_deleted: bool) -> Iterator[bytes]:
     """Give all records of a kind, or all changes, as CSV in UTF-8, by id, some at a time.
 
     Columns are `id`, the fields of the kind, `deleted_at` where deleted records are included, and `custom.<name>`.

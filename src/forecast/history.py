@@ -80,7 +80,7 @@ def read_sample(session: Session, size: int) -> History:
     return _with_dealings(session, _opportunity_history(session, among=chosen, active=_NONE))
 
 
-def read_pipeline(session: Session, fields: Collection[str], *, since: datetime | None = None) -> History:
+def read_pipeline(session: Session, fields: Collection[str], *, since: datetime | None) -> History:
     """Read what tells how much all opportunities are worth, whose they are and when they close, as it was at past moments.
 
     Custom fields, activities and all that surrounds opportunities are left out, but for regions of accounts.

@@ -26,7 +26,7 @@ _COLUMNS = (
 
 
 def read_past_scores(
-    session: Session, subjects: pl.DataFrame, *, model: str, decided_at: datetime | None = None
+    session: Session, subjects: pl.DataFrame, *, model: str, decided_at: datetime | None
 ) -> pl.DataFrame:
     """Read what was said of each subject before its moment, for `scoring.score_opportunities`.
 

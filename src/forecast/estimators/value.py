@@ -278,7 +278,7 @@ def shape_matrix(
     features: pl.DataFrame,
     baseline: Baseline,
     horizon_days: int,
-    levels: Sequence[tuple[str, str]] = (),
+    levels: Sequence[tuple[str, str]],
 ) -> Floats:
     """Give the SHAPES of each customer, free of unit and horizon as far as can be, then indicators of attributes."""
     shapes = _shapes(features, baseline, horizon_days)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,9 +29,7 @@ JUDGED_MAX = 20_000
 _SEVEREST_FIRST = ("error", "warning", "note")
 
 
-def check_health(
-    session: Session, *, now: datetime, experiments: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
-) -> Health:
+def check_health(session: Session, *, now: datetime, experiments: Mapping[str, Mapping[str, Any]]) -> Health:
     """Check the stored records.
 
     Args:

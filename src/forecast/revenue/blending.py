@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from forecast.estimators.revenue import PERSISTENCE, RevenueModel
+from forecast.estimators.revenue import RevenueModel
 from forecast.metrics import Floats
 from forecast.revenue.cells import COMPANY, PERSON
 from forecast.revenue.futures import Drawn, add_up, draw_arrivals, draw_open, shocks, struck
@@ -59,9 +59,9 @@ def strike(views: Views, drawn: list[Drawn], model: RevenueModel, *, count: int,
     """Let what strikes the company, and what strikes each person, fall upon drawn sales."""
     rng = np.random.default_rng(seed + 1)
     months = len(views.months.starts)
-    every = shocks(model.spread(COMPANY, months), PERSISTENCE, shape=(1, months, count), rng=rng)
+    every = shocks(model.spread(COMPANY, months), shape=(1, months, count), rng=rng)
     persons = len(views.units.ids[PERSON])
-    own = shocks(model.spread(PERSON, months), PERSISTENCE, shape=(persons, months, count), rng=rng)
+    own = shocks(model.spread(PERSON, months), shape=(persons, months, count), rng=rng)
     return [struck(sales, every * own) for sales in drawn]
 
 

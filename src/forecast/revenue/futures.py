@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from forecast.estimators.revenue import PERSISTENCE
 from forecast.metrics import Floats
 from forecast.revenue.arrivals import Arrivals
 from forecast.revenue.cells import COMPANY, PERSON
@@ -110,19 +111,18 @@ def add_up(drawn: list[Drawn], units: Units, level: str, *, months: int, count: 
     return sums.reshape(size, months, count)
 
 
-def shocks(spreads: Floats, persistence: float, *, shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
+def shocks(spreads: Floats, *, shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
     """Draw what strikes all sales of a unit together: factors of mean 1, units × months × futures.
 
     Args:
         spreads: standard deviation of their logarithm in each month.
-        persistence: correlation of one month's with the next.
     """
     state = rng.standard_normal((shape[0], shape[2]))
     found = np.empty(shape)
     for month, spread in enumerate(spreads):
         if month:
             fresh = rng.standard_normal(state.shape)
-            state = persistence * state + np.sqrt(1 - persistence**2) * fresh
+            state = PERSISTENCE * state + np.sqrt(1 - PERSISTENCE**2) * fresh
         found[:, month] = np.exp(spread * state - spread**2 / 2)
     return found
 

@@ -140,7 +140,7 @@ def list_runs(session: Session, *, until: datetime | None = None) -> list[Run]:
     return [_run(row) for row in session.scalars(statement)]
 
 
-def find_run(session: Session, *, until: datetime | None = None) -> Run | None:
+def find_run(session: Session, *, until: datetime | None) -> Run | None:
     """Find the newest run as of a moment up to one; None where none was kept."""
     return next(iter(list_runs(session, until=until)), None)
 

@@ -13,7 +13,7 @@ from forecast.series.ranges import LEVELS
 BOUNDS = [f"{side}-{level}" for level in LEVELS for side in ("lo", "hi")]
 
 
-def outlook_frame(outlook: Outlook, hierarchy: Hierarchy | None = None) -> pl.DataFrame:
+def outlook_frame(outlook: Outlook, hierarchy: Hierarchy | None) -> pl.DataFrame:
     """Give `unique_id, ds, level`, the level columns, `mean` and the bounds; one row a node and period, in order."""
     return _framed(own_periods(outlook), outlook, hierarchy)
 

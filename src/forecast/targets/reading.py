@@ -48,7 +48,7 @@ class Adviser:
 
 
 def read_attainments(
-    session: Session, starts_on: date, ends_on: date, *, as_of: datetime, timezone: str, currency: str | None = None
+    session: Session, starts_on: date, ends_on: date, *, as_of: datetime, timezone: str, currency: str | None
 ) -> Targets:
     """Read the targets that have a day from one day to another, both inclusive, and say where they stood at a moment.
 
