@@ -18,7 +18,7 @@ from forecast.subjects import opportunities_at_ages
 from training.config import Experiment
 from training.dataset import Dataset
 from training.pipeline import Listener, train_win_model
-from training.recalibration import recalibrate
+from training.recalibration import known_until, recalibrate
 from training.tune import Budget
 
 _COLUMNS = pl.Schema(
@@ -169,10 +169,11 @@ def _followed(
     """Set the level anew at each bound, and score what came up until the next one."""
     parts, count = [], 0
     for start, end in pairwise(bounds):
-        known = cut_history(history, start)
-        found = recalibrate(known, experiment, version, until=start, version_id=_version_id(start))
-        if found.candidate is not None and found.promotable:
-            version, count = found.candidate, count + 1
+        if start > known_until(version):
+            known = cut_history(history, start)
+            found = recalibrate(known, experiment, version, until=start, version_id=_version_id(start))
+            if found.candidate is not None and found.promotable:
+                version, count = found.candidate, count + 1
         within = subjects.filter(pl.col("as_of") >= start, pl.col("as_of") < end)
         parts.append(_scored(history, within, version, prior))
     return _Served(version=version, rows=pl.concat(parts), recalibrated=count)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy.special import expit, logit
 
+from forecast.errors import InputError
 from forecast.metrics import Floats
 from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.snapshot import History
@@ -80,6 +81,11 @@ def as_trained(version: Version) -> Version:
     return version if raised == 0 else replace(version, estimator=version.estimator.raised(-raised))
 
 
+def known_until(version: Version) -> datetime:
+    """Give the moment before which a version knows everything: that of its training, or of its newest level."""
+    return datetime.fromisoformat(version.bundle["until"])
+
+
 def recalibrate(
     history: History, experiment: Experiment, live: Version, *, until: datetime, version_id: str
 ) -> Recalibration:
@@ -91,7 +97,15 @@ def recalibrate(
         live: the version that serves.
         until: nothing that was not known then is used.
         version_id: of the new version.
+
+    Raises:
+        InputError: the version knows all that was known at `until` already.
     """
+    if until <= known_until(live):
+        raise InputError(
+            f"version {live.version} knows all that came before {known_until(live).isoformat()}, so that nothing is newer at "
+            f"{until.isoformat()}; name a later moment, or none for now"
+        )
     dataset = build_dataset(history, live.plan, experiment.ages_days, until)
     dataset = dataset.part(dataset.thinned(dataset.lesson(until).used, ROWS_ENOUGH, experiment.seed))
     nothing = Recalibration(live=live, verdict="", dataset=dataset)

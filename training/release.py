@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from forecast.errors import ConflictError, GateError
+from forecast.errors import ConflictError, GateError, InputError
 from forecast.grades import usual_thresholds
 from forecast.history import read_history
 from forecast.policies import decide_thresholds, find_thresholds
@@ -18,6 +18,7 @@ from forecast.registry import (
     Version,
     find_live,
     get_live_version,
+    hold_live,
     make_live,
     read_version,
     roll_back,
@@ -128,8 +129,15 @@ def recalibrate_and_register(
 
     Raises:
         NotFoundError: no version is live.
-        InputError: the live version is not of win probability or lead conversion.
+        InputError: the live version is not of win probability or lead conversion, it knows all that was known at `until`
+            already, or `until` is after `now`.
+        ConflictError: another version went live meanwhile, such as of a training.
     """
+    if until > now:
+        raise InputError(
+            f"{until.isoformat()} is in the future (it is {now.isoformat()}), and its outcomes are not known; name a moment that "
+            "is over, or none for now"
+        )
     live = get_live_version(settings.models_folder, name)
     experiment = parse_config(live.bundle["config"], Experiment, source=f"config.toml of version {live.version}")
     with unit_of_work(engine) as session:
@@ -147,8 +155,7 @@ def recalibrate_and_register(
     folder = _register(settings, found.candidate, lambda _: report)
     if not (promote and found.promotable):
         return Levelled(found=found, live=live.version, folder=folder)
-    move_champion(settings, name, found.candidate.version)
-    make_live(settings.models_folder, name, found.candidate.version, since=now, why=found.verdict)
+    _serve(settings, found.candidate, since=now, why=found.verdict, instead_of=live.version)
     return Levelled(found=found, live=found.candidate.version, folder=folder)
 
 
@@ -221,9 +228,23 @@ def _release(
             _register(settings, released, report)
     else:
         return None
-    move_champion(settings, released.name, released.version)
-    make_live(settings.models_folder, released.name, released.version, since=now, why=run.verdict)
+    _serve(settings, released, since=now, why=run.verdict)
     return released
+
+
+def _serve(
+    settings: Settings, version: Version[Any], *, since: datetime, why: str, instead_of: str | None = None
+) -> None:
+    """Serve a version from now on; where one is named that it is to replace, only if that is still live."""
+    with hold_live(settings.models_folder, version.name):
+        live = find_live(settings.models_folder, version.name)
+        if instead_of is not None and live is not None and live["version"] != instead_of:
+            raise ConflictError(
+                f"version {live['version']} went live while {version.version} was made of {instead_of}, and stays; "
+                "run the command again if it is still needed"
+            )
+        move_champion(settings, version.name, version.version)
+        make_live(settings.models_folder, version.name, version.version, since=since, why=why)
 
 
 def _decide_usual_thresholds(engine: sa.Engine, history: History, version: Version, *, until: datetime) -> None:
@@ -251,13 +272,13 @@ def promote_version(settings: Settings, name: str, version: str, *, now: datetim
         raise GateError(
             f'version {version} failed gates: {"; ".join(failed)}. To serve it all the same, say --despite-gates "why"'
         )
-    move_champion(settings, name, version)
     why = f"despite failed gates: {despite_gates}" if failed else "promoted by hand"
-    make_live(settings.models_folder, name, version, since=now, why=why)
+    _serve(settings, candidate, since=now, why=why)
 
 
 def roll_back_version(settings: Settings, name: str, *, now: datetime) -> str:
     """Serve the version that was live before; give its id."""
-    version = roll_back(settings.models_folder, name, since=now)
-    move_champion(settings, name, version)
+    with hold_live(settings.models_folder, name):
+        version = roll_back(settings.models_folder, name, since=now)
+        move_champion(settings, name, version)
     return version

@@ -1,10 +1,12 @@
 """Model versions on this host: folders of text and JSON, and which one is live."""
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -186,6 +188,15 @@ def get_live_version(models_folder: Path, name: str) -> Version[Any]:
     if live is None:
         raise NotFoundError(f"no version of {name} is live; run `forecast train {name}` first")
     return read_version(version_folder(models_folder, name, live["version"]))
+
+
+@contextmanager
+def hold_live(models_folder: Path, name: str) -> Iterator[None]:
+    """Let no other process change which version of a model is live meanwhile; one that wants to waits."""
+    (models_folder / name).mkdir(parents=True, exist_ok=True)
+    with (models_folder / name / ".live.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go as the file is closed, also by a process that dies
+        yield
 
 
 def make_live(models_folder: Path, name: str, version: str, *, since: datetime, why: str) -> None:

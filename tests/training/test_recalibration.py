@@ -10,6 +10,7 @@ from learning import LENIENT, UNTIL, draw_dataset
 from scipy.special import expit, logit
 from worlds import MOMENT
 
+from forecast.errors import InputError
 from forecast.metrics import log_losses
 from forecast.snapshot import cut_history
 from training.dataset import Dataset
@@ -142,23 +143,37 @@ def test_its_gates_are_those_of_its_training_and_its_own(found, early):
     assert found.candidate.bundle["gates"][:10] == early.bundle["gates"][:10]
 
 
-def test_a_level_that_is_right_stays(history, found):
-    """Recalibrated once more at the same moment, nothing changes, and it says so."""
-    again = moved(history, found.candidate)
+def test_a_level_that_is_right_stays(history, early, found):
+    """Had the training left the level where it is now, nothing changes, and it says so."""
+    again = moved(history, replace(early, estimator=found.candidate.estimator))
     assert again.candidate is None
     assert not again.promotable
     assert again.verdict.startswith("nothing changed: in log-odds, outcomes lie ")
 
 
-def test_a_training_that_knew_all_leaves_nothing_to_follow(history, run):
-    """Straight after a training there is no newer outcome."""
-    fresh = moved(history, run.candidate)
-    assert fresh.verdict == "nothing changed: 0 outcomes are known that first had not learnt from, 20 are needed"
+def test_few_new_outcomes_leave_nothing_to_follow(history, run):
+    """Within a day of a training there is hardly an outcome that it did not know, and the sentence counts them."""
+    day_before = replace(run.candidate, bundle={**run.candidate.bundle, "until": (UNTIL - DAYS).isoformat()})
+    new = history.closings.filter(pl.col("status") != "open", pl.col("closed_at") >= UNTIL - DAYS).height
+    fresh = moved(history, day_before)
+    assert new < 20
+    assert fresh.verdict == f"nothing changed: {new} outcomes are known that first had not learnt from, 20 are needed"
+
+
+def test_a_moment_before_what_the_version_knows_is_refused(history, run, found):
+    """Neither a training nor a new level is moved by what it knew already, even at the very moment of it."""
+    for version, moment in ((run.candidate, UNTIL), (run.candidate, UNTIL - 40 * DAYS), (found.candidate, UNTIL)):
+        sentence = (
+            f"version {version.version} knows all that came before 2026-11-01.* at {moment:%Y-%m-%d}.*name a later"
+        )
+        with pytest.raises(InputError, match=sentence):
+            recalibrate(history, LENIENT, version, until=moment, version_id="x")
 
 
 def test_the_training_it_comes_from_is_remembered(history, found, early):
     """However often the level was set anew, the version at the level of its training can be had again."""
-    higher = replace(found.candidate, estimator=found.candidate.estimator.raised(2.0))
+    day_before = {**found.candidate.bundle, "until": (UNTIL - DAYS).isoformat()}
+    higher = replace(found.candidate, estimator=found.candidate.estimator.raised(2.0), bundle=day_before)
     second = moved(history, higher).candidate
     for made in (found.candidate, second):
         origin = origin_of(made)
@@ -231,4 +246,5 @@ def test_a_prior_is_set_right_too(history, run):
 def test_without_dates_there_is_no_newer_outcome(history, run):
     """Records without creation dates are left alone, with the reason."""
     undated = replace(history, opportunities=history.opportunities.with_columns(created_at=pl.lit(None, MOMENT)))
-    assert "without creation dates" in moved(undated, run.candidate).verdict
+    day_before = replace(run.candidate, bundle={**run.candidate.bundle, "until": (UNTIL - DAYS).isoformat()})
+    assert "without creation dates" in moved(undated, day_before).verdict

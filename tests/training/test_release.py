@@ -1,5 +1,7 @@
 import shutil
 import sqlite3
+import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -9,9 +11,9 @@ import pytest
 from learning import BRIEF, EXPERIMENT, MODELS, SHORT, SILENT, STRICT, UNTIL
 from mlflow import MlflowClient
 
-from forecast.errors import ConflictError, GateError, NotFoundError, TooLittleHistoryError
+from forecast.errors import ConflictError, GateError, InputError, NotFoundError, TooLittleHistoryError
 from forecast.policies import find_thresholds
-from forecast.registry import find_live, get_live_version, list_versions, make_live, write_version
+from forecast.registry import find_live, get_live_version, hold_live, list_versions, make_live, write_version
 from forecast.store import unit_of_work
 from training.release import (
     find_live_version,
@@ -240,6 +242,54 @@ def test_a_new_level_is_a_version_like_any_other(settings, company_engine, low, 
     card = (made.folder / "card.md").read_text(encoding="utf-8")
     assert f"Trained as version {low}" in card
     assert "no worse than the live version on log loss" in card
-    again = levelled(promote=True)
-    assert (again.folder, again.live) == (None, made.live)
+    with pytest.raises(InputError, match=f"version {made.live} knows all that came before"):
+        levelled(promote=True)
     assert list_versions(settings.models_folder, NAME)[-2:] == [made.live, tried.found.candidate.version]
+
+
+def recalibrated(engine, settings, *, until=UNTIL, hours=0):
+    """Recalibrate and promote, so many hours after now."""
+    now = NOW + timedelta(hours=hours)
+    return recalibrate_and_register(engine, settings, NAME, models=MODELS, until=until, now=now, promote=True)
+
+
+def test_the_future_sets_no_level(settings, company_engine, low):
+    """Outcomes of a moment that is not over are not known, and nothing is made."""
+    with pytest.raises(
+        InputError, match=r"2026-11-03.* is in the future \(it is 2026-11-02.*name a moment that is over"
+    ):
+        recalibrated(company_engine, settings, until=NOW + timedelta(days=1))
+    assert list_versions(settings.models_folder, NAME)[0] == low == live(settings)
+
+
+def test_a_training_that_goes_live_meanwhile_stays(settings, company_engine, low):
+    """A new level of what was live before replaces no training; it stays registered, and the sentence names both."""
+    outcome = []
+
+    def recalibrate_meanwhile():
+        with pytest.raises(ConflictError) as caught:
+            recalibrated(company_engine, settings, hours=1)
+        outcome.append(str(caught.value))
+
+    newest = list_versions(settings.models_folder, NAME)[-1]
+    with hold_live(settings.models_folder, NAME):
+        waiting = threading.Thread(target=recalibrate_meanwhile)
+        waiting.start()
+        while waiting.is_alive() and len(list_versions(settings.models_folder, NAME)) < 3:
+            time.sleep(0.05)
+        make_live(settings.models_folder, NAME, newest, since=NOW, why="tested")
+    waiting.join()
+    assert newest != low == list_versions(settings.models_folder, NAME)[0]
+    assert live(settings) == newest
+    assert outcome[0].startswith(f"version {newest} went live while ")
+
+
+def test_a_register_that_is_gone_leaves_what_is_live(settings, company_engine, low, tmp_path):
+    """Broken off between the folder of the new level and its promotion, the old version serves on."""
+    (tmp_path / "file").touch()
+    gone = replace(settings, mlflow_tracking_uri=f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}")
+    before = find_live(settings.models_folder, NAME)
+    with pytest.raises(Exception, match="unable to open database|Not a directory|File exists"):
+        recalibrated(company_engine, gone, hours=1)
+    assert find_live(settings.models_folder, NAME) == before
+    assert get_live_version(settings.models_folder, NAME).version == low
