@@ -13,11 +13,13 @@ from forecast.customer_records import read_customers
 from forecast.customers import (
     LINE_TYPES,
     PIPELINE_TYPES,
+    PLACE_TYPES,
     RATING_TYPES,
     WIN_SCORE_TYPES,
     cut_customers,
     margin_shares,
     open_pipeline,
+    unusual_silence,
 )
 from forecast.features.customers import customer_features
 from forecast.records import Feedback, Order, OrderLine, Product
@@ -139,3 +141,82 @@ def test_costs_and_satisfaction_are_read_from_records(engine):
     assert sorted(found.lines.select("account_id", "product_id").rows()) == [
         ("lines", "p"), ("lines", "q"), ("partly", "p"), ("partly", "unknown"),
     ]  # fmt: skip
+
+
+def test_cancelled_orders_are_no_purchases(engine):
+    """What was cancelled counts as given back, by the moment of the order, and is neither bought nor a product bought."""
+    statuses = {"kept": None, "done": "Completed", "gone": " Cancelled", "zh": "已取消"}
+    with unit_of_work(engine) as session:
+        session.execute(
+            insert(Order),
+            [
+                {
+                    "id": name,
+                    "external_id": name,
+                    "account_id": "a",
+                    "ordered_at": day(place),
+                    "amount": 10,
+                    "status": status,
+                }
+                for place, (name, status) in enumerate(statuses.items())
+            ],
+        )
+        lines = [{"id": name, "external_id": name, "order_id": name, "product_id": name} for name in statuses]
+        session.execute(insert(OrderLine), lines)
+    with unit_of_work(engine) as session:
+        found = read_customers(session)
+    assert found.orders["ordered_at"].to_list() == [day(0), day(1)]
+    assert sorted(found.lines["product_id"]) == ["done", "kept"]
+    features = customer_features(found, AS_OF, horizon_days=90).row(0, named=True)
+    assert (features["purchase_days"], features["spent"], features["returned_amount"]) == (2, 20, 20)
+    assert customer_features(found, day(3), horizon_days=90)["returned_amount"].to_list() == [10]
+    assert_frame_equal(cut_customers(found, day(3)).cancelled, found.cancelled.head(1))
+
+
+def test_an_order_without_an_amount_is_worth_its_lines(engine):
+    """Amounts of lines, else quantity times price less discount, are added up; an amount of its own comes first."""
+    lines = [
+        {"order_id": "lines", "quantity": 2, "unit_price": 10, "discount_share": 0.25},
+        {"order_id": "lines", "quantity": 3, "unit_price": 10, "amount": 20},
+        {"order_id": "lines", "quantity": 4},
+        {"order_id": "own", "quantity": 2, "unit_price": 10},
+        {"order_id": "unknown", "quantity": 2},
+    ]
+    amounts = {"lines": None, "own": 7, "unknown": None}
+    with unit_of_work(engine) as session:
+        for place, line in enumerate(lines):
+            session.execute(insert(OrderLine), [{"id": str(place), "external_id": str(place), **line}])
+        session.execute(
+            insert(Order),
+            [
+                {"id": name, "external_id": name, "account_id": name, "ordered_at": day(1), "amount": amount}
+                for name, amount in amounts.items()
+            ],
+        )
+    with unit_of_work(engine) as session:
+        found = read_customers(session)
+    assert dict(found.orders.select("account_id", "amount").iter_rows()) == {"lines": 35, "own": 7, "unknown": None}
+
+
+def test_a_silence_of_all_customers_is_unusual_where_none_was_so_long():
+    """Nobody ordered for a month, and longer than ever before: orders are probably not imported."""
+    often = history_of([("a", day(0), 1.0), ("b", day(40), 1.0), ("a", day(45), 1.0)])
+    assert unusual_silence(often, day(85)) is None
+    assert unusual_silence(often, day(86)) == day(45)
+    assert unusual_silence(often, day(41)) is None
+    assert unusual_silence(history_of([("a", day(0), 1.0)]), day(30)) is None
+    assert unusual_silence(history_of([]), day(30)) is None
+
+
+def test_region_and_channel_are_those_of_the_first_order_where_the_account_names_none(world):
+    """What the first order named is known from its moment on; an account's own word comes first."""
+    placed = replace(
+        world,
+        accounts=history_of([], accounts=[("a", "A", None, None, None, "Rep")]).accounts,
+        places=frame([("a", day(10), "North", "Web")], PLACE_TYPES),
+    )
+    found = customer_features(placed, AS_OF, horizon_days=90)
+    assert found.select("region", "channel", "industry").row(0) == ("North", "Rep", None)
+    earlier = replace(placed, places=frame([("a", AS_OF, "North", "Web")], PLACE_TYPES))
+    assert customer_features(earlier, AS_OF, horizon_days=90)["region"].to_list() == [None]
+    assert cut_customers(earlier, AS_OF).places.is_empty()

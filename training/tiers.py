@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from forecast.customer_records import read_customers
 from forecast.customer_scoring import MEASURED, season_seen, value_customers
-from forecast.customers import CustomerHistory, cut_customers
+from forecast.customers import CustomerHistory, cut_customers, unusual_silence
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.value import BANDED, Bands, Target, ValueModel
 from forecast.features.customers import customer_features
@@ -140,7 +140,7 @@ def _prior_run(
     """Fit buying rate and purchase value alone, and say what a reader must know of the history."""
     horizon, warnings = _horizon(past, experiment, until, horizon_days)
     features = customer_features(past, until, horizon_days=horizon)
-    warnings = [*past.warnings, *warnings]
+    warnings = [*past.warnings, *warnings, *_silence(past, until)]
     if not season_seen(past, until):
         warnings.append("level not learnable: less than a year is stored, so the season ahead was never seen")
     prior = ValueModel(baseline=fit_baseline(features), horizon_days=horizon)
@@ -204,13 +204,25 @@ def _horizon(
             f"none of the {past.orders.height} orders before {until.isoformat()} has an amount above 0, so there is no value "
             "to learn; import them with their amounts"
         )
-    if asked is not None:
-        return asked, []
     stored = (until - first) // DAY
+    if asked is not None:
+        told = f"the horizon of {asked} days is longer than the {stored} days that are stored: what lies beyond is extrapolated"
+        return asked, [told] if asked > stored else []
     if stored >= 2 * experiment.horizon_days:
         return experiment.horizon_days, []
     shorter = max(HORIZON_DAYS_MIN, stored // 2)
     return shorter, [f"only {stored} days are stored: the horizon is {shorter} days, not {experiment.horizon_days}"]
+
+
+def _silence(past: CustomerHistory, until: datetime) -> list[str]:
+    newest = unusual_silence(past, until)
+    if newest is None:
+        return []
+    told = (
+        f"the newest order is of {newest:%Y-%m-%d}, {(until - newest) // DAY} days before: all customers count as silent since "
+        f"then; if later orders are not imported, train and score with --as-of {newest + DAY:%Y-%m-%d}"
+    )
+    return [told]
 
 
 def _held_out(past: CustomerHistory, experiment: TierExperiment, until: datetime, horizon: int) -> Lesson | None:

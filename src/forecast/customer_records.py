@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from forecast.customers import ATTRIBUTES, CustomerHistory, cut_customers
 from forecast.dealings import read_ratings
+from forecast.frames import CANCELLED
 from forecast.records import Account, Activity, Case, Opportunity, Order, OrderLine, Product, Score
 from forecast.store import read_frame
 
@@ -29,6 +31,8 @@ def read_customers(session: Session, *, until: datetime | None = None) -> Custom
         accounts=read_frame(session, accounts).sort("account_id"),
         events=read_frame(session, _events()),
         lines=read_frame(session, _lines()),
+        places=read_frame(session, first_places()),
+        cancelled=_cancelled(session),
         ratings=read_ratings(session),
         pipeline=read_frame(session, _pipeline()),
         win_scores=read_frame(session, _win_scores()),
@@ -38,29 +42,61 @@ def read_customers(session: Session, *, until: datetime | None = None) -> Custom
 
 
 _KNOWN_ORDER = (Order.account_id.is_not(None), Order.ordered_at.is_not(None), Order.deleted_at.is_(None))
+_IS_CANCELLED = sa.func.lower(sa.func.trim(sa.func.coalesce(Order.status, ""))).in_(CANCELLED)
+IS_PURCHASE = (*_KNOWN_ORDER, ~_IS_CANCELLED)
 
 
 def _orders(session: Session) -> pl.DataFrame:
-    """Read orders by account and moment; an order without a cost of its own has that of its lines, if all are known."""
-    piece = OrderLine.quantity * Product.unit_cost
-    of_lines = (
+    """Read orders by account and moment."""
+    orders = read_frame(session, worth_of_orders().where(*IS_PURCHASE)).sort("account_id", "ordered_at")
+    return orders.drop("cost") if orders["cost"].is_null().all() else orders
+
+
+def worth_of_orders() -> sa.Select[str | None, datetime | None, Decimal, Decimal]:
+    """Select `account_id, ordered_at, amount, cost` of orders; without an amount, one is worth its lines of known prices.
+
+    An order without a cost of its own has that of its lines, if all are known.
+    """
+    lines = _sums_of_lines()
+    return sa.select(
+        Order.account_id,
+        Order.ordered_at,
+        sa.func.coalesce(Order.amount, lines.c.worth).label("amount"),
+        sa.func.coalesce(Order.cost, lines.c.cost).label("cost"),
+    ).outerjoin(lines, lines.c.order_id == Order.id)
+
+
+def _sums_of_lines() -> sa.Subquery:
+    """Select `order_id, worth, cost` of orders with lines; the cost is missing unless that of every line is known."""
+    price = OrderLine.unit_price * (1 - sa.func.coalesce(sa.cast(OrderLine.discount_share, sa.Numeric), 0))
+    worth = sa.func.coalesce(OrderLine.amount, sa.cast(OrderLine.quantity, sa.Numeric) * price)
+    cost = OrderLine.quantity * Product.unit_cost
+    return (
         sa.select(
-            OrderLine.order_id, sa.case((sa.func.count() == sa.func.count(piece), sa.func.sum(piece))).label("cost")
+            OrderLine.order_id,
+            sa.cast(sa.func.sum(worth), Order.amount.type).label("worth"),
+            sa.case((sa.func.count() == sa.func.count(cost), sa.func.sum(cost))).label("cost"),
         )
         .join(Product, sa.and_(Product.id == OrderLine.product_id, Product.deleted_at.is_(None)), isouter=True)
         .where(OrderLine.deleted_at.is_(None))
         .group_by(OrderLine.order_id)
         .subquery()
     )
-    columns = (
-        Order.account_id,
-        Order.ordered_at,
-        Order.amount,
-        sa.func.coalesce(Order.cost, of_lines.c.cost).label("cost"),
+
+
+def first_places() -> sa.Select[str | None, datetime | None, str | None, str | None]:
+    """Select `account_id, happened_at, region, channel` of each account's first order that names a region or a channel."""
+    return (
+        sa.select(Order.account_id, Order.ordered_at.label("happened_at"), Order.region, Order.channel)
+        .where(*IS_PURCHASE, sa.or_(Order.region.is_not(None), Order.channel.is_not(None)))
+        .ext(distinct_on(Order.account_id))
+        .order_by(Order.account_id, Order.ordered_at, Order.id)
     )
-    statement = sa.select(*columns).outerjoin(of_lines, of_lines.c.order_id == Order.id).where(*_KNOWN_ORDER)
-    orders = read_frame(session, statement).sort("account_id", "ordered_at")
-    return orders.drop("cost") if orders["cost"].is_null().all() else orders
+
+
+def _cancelled(session: Session) -> pl.DataFrame:
+    found = read_frame(session, worth_of_orders().where(*_KNOWN_ORDER, _IS_CANCELLED))
+    return found.rename({"ordered_at": "happened_at"}).drop("cost")
 
 
 def _lines() -> sa.Select[str | None, datetime | None, str | None]:
@@ -68,7 +104,7 @@ def _lines() -> sa.Select[str | None, datetime | None, str | None]:
         sa.select(Order.account_id, Order.ordered_at.label("happened_at"), OrderLine.product_id)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .where(
-            *_KNOWN_ORDER,
+            *IS_PURCHASE,
             OrderLine.product_id.is_not(None),
             OrderLine.deleted_at.is_(None),
             sa.func.coalesce(OrderLine.quantity, 1) > 0,

@@ -7,11 +7,16 @@ import polars as pl
 
 DAY_MICROSECONDS = 86_400_000_000
 DAYS_MAX = 10_000_000
+SILENCE_MIN = timedelta(days=30)
 
 ATTRIBUTES = ("industry", "region", "size", "channel")
 EVENTS = ("case", "activity", "opportunity")
 MOMENT = pl.Datetime("us", "UTC")
 LINE_TYPES = pl.Schema({"account_id": pl.String(), "happened_at": MOMENT, "product_id": pl.String()})
+CANCELLATION_TYPES = pl.Schema({"account_id": pl.String(), "happened_at": MOMENT, "amount": pl.Float64()})
+PLACE_TYPES = pl.Schema(
+    {"account_id": pl.String(), "happened_at": MOMENT, "region": pl.String(), "channel": pl.String()}
+)
 RATING_TYPES = pl.Schema({"account_id": pl.String(), "happened_at": MOMENT, "satisfaction": pl.Float64()})
 PIPELINE_TYPES = pl.Schema(
     {
@@ -32,12 +37,15 @@ class CustomerHistory:
 
     Attributes:
         orders: `account_id, ordered_at, amount`, by account and moment; a return has a negative amount. Also `cost`,
-            where the cost of any is known.
+            where the cost of any is known. Cancelled ones are not among them.
         accounts: `account_id, name` and ATTRIBUTES as they stand now; an account that is known from its orders only has no
             row. Also `created_at`, where it is stored.
         events: `account_id, happened_at, kind`, the kind one of EVENTS: a case opened, an activity done, an opportunity
             created.
         lines: products bought, one row a product of an order.
+        places: the region and channel of each account's first order that names any: where its own row names none, they are
+            the account's.
+        cancelled: orders that were cancelled, by the moment they were placed: when they were cancelled is not stored.
         ratings: how satisfied customers said they were, from 0 to 1.
         pipeline: opportunities that have an account, with what became of them.
         win_scores: what the win model said of opportunities, and when.
@@ -48,6 +56,8 @@ class CustomerHistory:
     accounts: pl.DataFrame
     events: pl.DataFrame
     lines: pl.DataFrame = field(default_factory=LINE_TYPES.to_frame)
+    places: pl.DataFrame = field(default_factory=PLACE_TYPES.to_frame)
+    cancelled: pl.DataFrame = field(default_factory=CANCELLATION_TYPES.to_frame)
     ratings: pl.DataFrame = field(default_factory=RATING_TYPES.to_frame)
     pipeline: pl.DataFrame = field(default_factory=PIPELINE_TYPES.to_frame)
     win_scores: pl.DataFrame = field(default_factory=WIN_SCORE_TYPES.to_frame)
@@ -68,6 +78,8 @@ def cut_customers(history: CustomerHistory, until: datetime) -> CustomerHistory:
         orders=history.orders.filter(pl.col("ordered_at") < until),
         events=history.events.filter(pl.col("happened_at") < until),
         lines=history.lines.filter(pl.col("happened_at") < until),
+        places=history.places.filter(pl.col("happened_at") < until),
+        cancelled=history.cancelled.filter(pl.col("happened_at") < until),
         ratings=history.ratings.filter(pl.col("happened_at") < until),
         pipeline=history.pipeline.filter(pl.col("created_at") < until).with_columns(
             pl.when(later).then(pl.lit("open")).otherwise("status").alias("status"),
@@ -75,6 +87,19 @@ def cut_customers(history: CustomerHistory, until: datetime) -> CustomerHistory:
         ),
         win_scores=history.win_scores.filter(pl.col("as_of") < until),
     )
+
+
+def unusual_silence(history: CustomerHistory, as_of: datetime) -> datetime | None:
+    """Give the moment of the newest order before `as_of`, where nobody has ordered since for a month and longer than ever before.
+
+    Sooner than that everybody has left, the orders since then are not imported.
+    """
+    moments = history.orders.filter(pl.col("ordered_at") < as_of)["ordered_at"].sort()
+    newest, longest = moments.max(), moments.diff().max()
+    if not isinstance(newest, datetime):
+        return None
+    usual = longest if isinstance(longest, timedelta) else timedelta(0)
+    return newest if as_of - newest > max(SILENCE_MIN, usual) else None
 
 
 def purchase_days(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
@@ -87,9 +112,16 @@ def purchase_days(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
 
 
 def returned_before(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
-    """Sum what each customer gave back before `as_of`: `account_id, returned_amount` of those who did."""
+    """Sum what each customer gave back or cancelled before `as_of`: `account_id, returned_amount` of those who did."""
     returns = history.orders.filter((pl.col("ordered_at") < as_of) & (pl.col("amount") < 0))
-    return returns.group_by("account_id", maintain_order=True).agg(returned_amount=-pl.col("amount").sum())
+    cancelled = history.cancelled.filter((pl.col("happened_at") < as_of) & (pl.col("amount") > 0))
+    both = pl.concat(
+        [
+            returns.select("account_id", returned_amount=-pl.col("amount")),
+            cancelled.select("account_id", returned_amount="amount"),
+        ]
+    )
+    return both.group_by("account_id", maintain_order=True).agg(pl.col("returned_amount").sum())
 
 
 def margin_shares(history: CustomerHistory, as_of: datetime) -> pl.DataFrame | None:

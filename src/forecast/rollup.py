@@ -4,7 +4,6 @@ from datetime import datetime
 
 import polars as pl
 
-CANCELLED = ("cancelled", "canceled", "void", "draft")
 NOBODY = "nobody"
 NO_TEAM = "no team"
 

@@ -75,8 +75,11 @@ def test_what_sets_a_segment_apart_is_said(language, text):
 
 
 def test_stored_accounts_are_read_with_what_they_bought(engine):
-    """Revenue of the year before the score and of the year before that, without deleted orders or those of later."""
-    days = {"now": 0, "a": 1, "b": 365, "c": 366, "gone": 5}
+    """Revenue of the year before the score and of the year before that, without deleted or cancelled orders or those of later.
+
+    Region and channel are the account's own, else those of the first order that names any.
+    """
+    days = {"now": 0, "a": 1, "b": 365, "c": 366, "gone": 5, "void": 5}
     score = {
         **dict.fromkeys(("expected_orders", "expected_orders_low", "expected_orders_high"), 1.0),
         **dict.fromkeys(("expected_revenue", "expected_revenue_low", "expected_revenue_high"), 9.0),
@@ -91,6 +94,9 @@ def test_stored_accounts_are_read_with_what_they_bought(engine):
                 "amount": 10 + ago,
                 "ordered_at": AS_OF - timedelta(days=ago),
                 "deleted_at": AS_OF if name == "gone" else None,
+                "status": name,
+                "region": "South",
+                "channel": {"a": "Rep", "c": "Web", "void": "Fair"}.get(name),
             }
             for name, ago in days.items()
         ]
@@ -103,10 +109,6 @@ def test_stored_accounts_are_read_with_what_they_bought(engine):
         )  # fmt: skip
     with unit_of_work(engine) as session:
         found = read_segment_accounts(session)
-    assert found.select("account_id", "region", "revenue", "orders", "revenue_before").row(0) == (
-        "x",
-        "North",
-        386,
-        2,
-        376,
-    )
+    assert found.select("account_id", "region", "channel", "revenue", "orders", "revenue_before").rows() == [
+        ("x", "North", "Web", 386, 2, 376)
+    ]

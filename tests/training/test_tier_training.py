@@ -111,6 +111,23 @@ def test_a_short_history_gets_a_short_horizon():
     assert "only 399 days are stored: the horizon is 199 days, not 365" in run.warnings
 
 
+def test_a_horizon_beyond_what_is_stored_is_said():
+    """Where more days are asked for than are stored, what lies beyond is extrapolated, and that is said."""
+    beyond = train(simulate_buyers(2, days=300, count=30), until=FIRST + timedelta(days=290), horizon=365)
+    assert any("365 days is longer than" in warning for warning in beyond.warnings)
+    assert not any("longer than" in warning for warning in train(simulate_buyers(2, count=30)).warnings)
+
+
+def test_a_file_that_ends_long_before_the_moment_is_told_of():
+    """Orders that stopped long ago are probably not all imported: the moment to train as of is named."""
+    history = simulate_buyers(2, count=30)
+    newest = history.orders["ordered_at"].max()
+    run = train(history, until=newest + timedelta(days=200))
+    day = (newest + timedelta(days=1)).date()
+    assert any("200 days before" in warning and f"--as-of {day}" in warning for warning in run.warnings)
+    assert not any("silent" in warning for warning in train(history, until=newest + timedelta(days=2)).warnings)
+
+
 def test_a_season_that_was_never_seen_is_said():
     """With less than a year stored, the level is not learnable: in the warnings, the gate and each score."""
     history = simulate_buyers(4, days=300)

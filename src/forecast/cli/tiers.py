@@ -1,6 +1,7 @@
 """forecast train customer_tier and forecast score customer_tier."""
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from forecast.errors import InputError
 from forecast.settings import Settings
 
 if TYPE_CHECKING:
+    from forecast.customers import CustomerHistory
     from training.release import Release
     from training.tiers import TierRun
 
@@ -93,6 +95,7 @@ def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | N
         where=where,
     )
     console.print(scored)
+    _say_silence(history, moment)
     if scores.height and scores["level"][0] != "learnt":
         console.print(
             f"[yellow]{say('level not learnable:')}[/yellow] "
@@ -101,6 +104,21 @@ def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | N
                 "from the recent past"
             )
         )
+
+
+def _say_silence(history: "CustomerHistory", moment: datetime) -> None:
+    from forecast.customers import unusual_silence
+
+    newest = unusual_silence(history, moment)
+    if newest is not None:
+        warned = say(
+            "the newest order is of {day}, {count} days before: all customers count as silent since then; if later orders are "
+            "not imported, train and score with --as-of {next}",
+            day=f"{newest:%Y-%m-%d}",
+            count=(moment - newest).days,
+            next=f"{newest + timedelta(days=1):%Y-%m-%d}",
+        )
+        console.print(f"[yellow]{warned}[/yellow]")
 
 
 def print_tier_accuracy(settings: Settings, *, as_of: str | None, out: Path | None) -> None:

@@ -14,6 +14,7 @@ from forecast.customers import (
 )
 
 YEAR_DAYS = 365
+_PLACED = ("region", "channel")
 _COUNTS = ("returned_amount", "product_count", "open_wins", *(f"{kind}_count" for kind in EVENTS))
 
 
@@ -26,7 +27,7 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
         (missing below three) and `gap_max_days`, the longest; `recent_…` within the last horizon, `half_…` its newer half, `previous_…` the horizon
         before, `season_…` the same days a year ago; counts of cases, activities and opportunities within the last horizon;
         `product_count` of different products; mean `satisfaction`, 0-1 (missing where never asked); `open_wins` of the
-        open pipeline; the account's attributes.
+        open pipeline; the account's attributes, region and channel else as its first order names them.
     """
     days = purchase_days(history, as_of).with_columns(gap=_gap())
     return (
@@ -48,6 +49,9 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
             maintain_order="left",
         )
         .join(history.accounts.select("account_id", *ATTRIBUTES), on="account_id", how="left", maintain_order="left")
+        .join(_places(history, as_of), on="account_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(name, f"{name}_of_order").alias(name) for name in _PLACED)
+        .drop(f"{name}_of_order" for name in _PLACED)
         .with_columns(pl.col(_COUNTS).fill_null(0))
     )
 
@@ -100,6 +104,11 @@ def event_counts(history: CustomerHistory, as_of: datetime, horizon_days: int) -
 def _products(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
     bought = history.lines.filter(pl.col("happened_at") < as_of)
     return bought.group_by("account_id").agg(product_count=pl.col("product_id").n_unique().cast(pl.Int64))
+
+
+def _places(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
+    known = history.places.filter(pl.col("happened_at") < as_of)
+    return known.select("account_id", pl.col(_PLACED).name.suffix("_of_order"))
 
 
 def _satisfaction(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:

@@ -9,8 +9,9 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from forecast.customer_records import IS_PURCHASE, first_places, worth_of_orders
 from forecast.metrics import Floats
-from forecast.records import Account, AccountScore, Order
+from forecast.records import Account, AccountScore
 from forecast.store import read_frame
 
 SegmentKey = Literal["industry", "region", "size", "channel"]
@@ -73,10 +74,11 @@ def read_segment_accounts(session: Session) -> pl.DataFrame:
         `account_id, as_of, expected_revenue, probability_active, tier`, SEGMENT_KEYS, `first_order_at` of the company, and of
         the year before `as_of` `revenue, orders, order_value`, of the year before that `revenue_before`.
     """
+    orders, places = worth_of_orders().where(*IS_PURCHASE).subquery(), first_places().subquery()
     last, before = (
         sa.and_(
-            Order.ordered_at < AccountScore.as_of - YEAR * ago,
-            Order.ordered_at >= AccountScore.as_of - YEAR * (ago + 1),
+            orders.c.ordered_at < AccountScore.as_of - YEAR * ago,
+            orders.c.ordered_at >= AccountScore.as_of - YEAR * (ago + 1),
         )
         for ago in (0, 1)
     )
@@ -86,25 +88,32 @@ def read_segment_accounts(session: Session) -> pl.DataFrame:
         AccountScore.expected_revenue,
         AccountScore.probability_active,
         AccountScore.tier,
-        *(getattr(Account, key) for key in SEGMENT_KEYS),
+        *(_segment_column(key, places) for key in SEGMENT_KEYS),
     )
-    amount = sa.cast(Order.amount, sa.Float)
+    amount = sa.cast(orders.c.amount, sa.Float)
     bought = (
         sa.func.coalesce(sa.func.sum(amount).filter(last), 0.0).label("revenue"),
         sa.func.count().filter(last).label("orders"),
         sa.func.coalesce(sa.func.sum(amount).filter(before), 0.0).label("revenue_before"),
     )
-    first = sa.select(sa.func.min(Order.ordered_at)).where(Order.deleted_at.is_(None)).scalar_subquery()
+    first = sa.select(sa.func.min(orders.c.ordered_at)).scalar_subquery()
     statement = (
         sa.select(*columns, *bought, first.label("first_order_at"))
         .outerjoin(Account, sa.and_(Account.id == AccountScore.account_id, Account.deleted_at.is_(None)))
-        .outerjoin(Order, sa.and_(Order.account_id == AccountScore.account_id, Order.deleted_at.is_(None)))
+        .outerjoin(places, places.c.account_id == AccountScore.account_id)
+        .outerjoin(orders, orders.c.account_id == AccountScore.account_id)
         .where(AccountScore.latest)
         .group_by(*columns)
     )
     found = read_frame(session, statement).sort("account_id")
     value = pl.when(pl.col("orders") > 0).then(pl.col("revenue") / pl.col("orders"))
     return found.with_columns(order_value=value)
+
+
+def _segment_column(key: SegmentKey, places: sa.Subquery) -> sa.ColumnElement[str | None]:
+    """Select what an account itself names, else what its first order does."""
+    own: sa.ColumnElement[str | None] = getattr(Account, key)
+    return sa.func.coalesce(own, places.c[key]).label(key) if key in places.c else own
 
 
 def segments(accounts: pl.DataFrame, by: SegmentKey) -> list[Segment]:

@@ -37,8 +37,9 @@ def missing_doubts(kind: str, found: Collection[str]) -> Iterator[str]:
     """Say which fields of orders no column fills, without which customers can't be valued."""
     missing = [name for name in _OF_CUSTOMERS if name not in found]
     if kind == "order" and missing:
+        unless = ", unless their lines have prices" if missing == ["amount"] else ""
         yield (
-            f"no column names {', '.join(missing)}, without which orders say nothing of what customers are worth; "
+            f"no column names {', '.join(missing)}, without which orders say nothing of what customers are worth{unless}; "
             "name the columns in [columns] of a mapping"
         )
 

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from forecast.errors import TooLittleHistoryError
+from forecast.frames import CANCELLED
 from forecast.metrics import Floats
 from forecast.revenue.cells import NO_UNIT, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.currencies import check_currency, of_currency
 from forecast.revenue.planned import NO_CHANGES, NO_TARGETS, known_targets
-from forecast.rollup import CANCELLED
 from forecast.snapshot import History, cut_history
 
 DAY_SECONDS = 86_400.0
