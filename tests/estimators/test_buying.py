@@ -84,6 +84,18 @@ def test_customers_who_never_leave_are_no_fit_of_bg_nbd():
     assert (found.alive(repeats, last, age) == 1).all()
 
 
+def test_customers_who_are_all_as_likely_to_leave_are_a_fit():
+    """Where leaving differs between nobody, its share is found all the same, and who was silent for long has left."""
+    truth = BuyingRate(r=2.0, alpha=8.0, a=5000.0, b=95_000.0, log_likelihood=0.0)
+    repeats, last, age, later = draw_customers(truth, count=1500)
+    found = fit_buying_rate(repeats, last, age)
+    assert not found.trouble
+    assert found.a / (found.a + found.b) == pytest.approx(0.05, rel=0.2)
+    assert found.expected(repeats, last, age, weeks=26.0).mean() == pytest.approx(later.mean(), rel=0.1)
+    gone = age - last > 20
+    assert found.alive(repeats, last, age)[gone & (repeats > 5)].mean() < 0.3
+
+
 def test_the_unit_of_time_changes_nothing(customers):
     """Days instead of weeks give the same rates and the same expectations."""
     repeats, last, age, _ = (values[:1500] for values in customers)

@@ -15,6 +15,9 @@ from scipy.special import gammaln, hyp2f1
 from forecast.metrics import Floats
 
 _LOG_BOUND = 12.0
+_LOG_LEAVING_MAX = 5.7
+"""Of a and b: beyond, all customers are as likely to leave after a purchase, and both would run off together."""
+
 _DROPOUT_MIN = 1e-4
 _PARAMETER_MAX = 1e4
 ALIVE_MIN = 0.01
@@ -87,7 +90,8 @@ def fit_buying_rate(repeats: Floats, last: Floats, age: Floats) -> BuyingRate:
     def loss(logs: Floats) -> float:
         return -float(counts @ _bg_nbd(logs, *scaled.T)) / len(repeats)
 
-    found = minimize(loss, np.zeros(4), method="L-BFGS-B", bounds=[(-_LOG_BOUND, _LOG_BOUND)] * 4)
+    bounds = [(-_LOG_BOUND, _LOG_BOUND)] * 2 + [(-_LOG_BOUND, _LOG_LEAVING_MAX)] * 2
+    found = minimize(loss, np.zeros(4), method="L-BFGS-B", bounds=bounds)
     r, alpha, a, b = np.exp(found.x) * np.array([1.0, scale, 1.0, 1.0])
     # The scale of time changes the density of each purchase, not the parameters.
     likelihood = -found.fun * len(repeats) - float(repeats.sum()) * np.log(scale)
@@ -107,7 +111,7 @@ def _bg_nbd(logs: Floats, repeats: Floats, last: Floats, age: Floats) -> Floats:
 
 def _trouble(fitted: BuyingRate, logs: Floats, rows: Floats) -> str:
     leaving = fitted.a / (fitted.a + fitted.b)
-    if np.abs(logs).max() > _LOG_BOUND - 0.01 or max(fitted.r, fitted.a, fitted.b) > _PARAMETER_MAX:
+    if np.abs(logs).max() > _LOG_BOUND - 0.01 or fitted.r > _PARAMETER_MAX:
         return "a parameter of BG/NBD ran to its boundary"
     if not _DROPOUT_MIN < leaving < 1 - _DROPOUT_MIN:
         return f"BG/NBD finds that {leaving:.2g} of customers leave after a purchase, which is not a fit"
