@@ -3,7 +3,8 @@
 from typing import Any
 
 from forecast.records import Score as ScoreRecord
-from serving.reasons import Speaker, StoredReason, money
+from forecast.wording.speaker import Speaker
+from serving.reasons import StoredReason, money, name_themes, say_reasons
 from serving.schemas import Interval, PastScore, Score
 
 
@@ -14,9 +15,9 @@ def stored_score(score: ScoreRecord | None, currency: str | None, speaker: Speak
     return Score(
         **_said(score, currency),
         base=score.reasons.get("base"),
-        themes=speaker.name_themes(score.reasons.get("themes", [])),
-        reasons_for=speaker.say(score.reasons.get("for", [])),
-        reasons_against=speaker.say(score.reasons.get("against", [])),
+        themes=name_themes(speaker, score.reasons.get("themes", [])),
+        reasons_for=say_reasons(speaker, score.reasons.get("for", [])),
+        reasons_against=say_reasons(speaker, score.reasons.get("against", [])),
     )
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from forecast.records import Lead
+from forecast.wording.speaker import Speaker, read_speaker
 from serving.deps import LEAD_MODEL, LanguageDep, SessionDep
 from serving.lead_listing import LeadFilters, StoredLead, get_stored_lead, list_open_leads
 from serving.listing import Cursor, past_scores
-from serving.reasons import Speaker, read_speaker
 from serving.schemas import PastScore, Schema, Score
 from serving.stored_scores import stored_past_score, stored_reasons, stored_score
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from forecast.records import Opportunity
+from forecast.wording.speaker import Speaker, read_speaker
 from serving.closing import stored_closing
 from serving.deps import LanguageDep, SessionDep
 from serving.listing import Cursor, Filters, Stored, get_stored, list_open, past_scores
-from serving.reasons import Speaker, money, read_speaker
+from serving.reasons import money
 from serving.schemas import OpportunityAnswer, OpportunityPage, OpportunityRow
 from serving.stored_scores import stored_past_score, stored_reasons, stored_score
 

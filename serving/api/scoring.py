@@ -17,11 +17,12 @@ from forecast.score_table import read_past_scores
 from forecast.scoring import score_opportunities
 from forecast.snapshot import History
 from forecast.wording import Language
+from forecast.wording.speaker import Speaker, read_speaker
 from serving.closing import scored_closing
 from serving.deps import Desk, DeskDep, LanguageDep, LiveDep, LiveLeadDep, SessionDep
 from serving.errors import InvalidItemsError
 from serving.posted import Item, find_problems, posted_history, posted_lead_history, utc
-from serving.reasons import Speaker, money, read_speaker
+from serving.reasons import money, name_themes, say_reasons
 from serving.remarks import item_warnings
 from serving.schemas import (
     FieldProblem,
@@ -166,9 +167,9 @@ def _record(item: Item, row: dict[str, Any], warnings: list[str], speaker: Speak
         model_version=row["version"],
         as_of=row["as_of"],
         base=row["base"],
-        themes=speaker.name_themes(row["themes"]),
-        reasons_for=speaker.say(row["reasons_for"]),
-        reasons_against=speaker.say(row["reasons_against"]),
+        themes=name_themes(speaker, row["themes"]),
+        reasons_for=say_reasons(speaker, row["reasons_for"]),
+        reasons_against=say_reasons(speaker, row["reasons_against"]),
         closing=scored_closing(row) if isinstance(item, OpportunityIn) else None,
         warnings=warnings,
     )

@@ -13,10 +13,11 @@ from forecast.policies import read_policies
 from forecast.records import Opportunity
 from forecast.what_if import Supposition, WhatIf, what_if
 from forecast.wording import Language, moved_sentence, theme_label, warning_sentence
+from forecast.wording.speaker import Speaker, read_speaker
 from serving.deps import DeskDep, LanguageDep, LiveDep, SessionDep
 from serving.listing import get_stored
 from serving.posted import utc
-from serving.reasons import Speaker, money, read_speaker
+from serving.reasons import money, say_reasons
 from serving.schemas import (
     Amount,
     Day,
@@ -129,6 +130,6 @@ def _score(row: dict[str, Any], currency: str | None, speaker: Speaker) -> Suppo
         probability=row["probability"],
         grade=row["grade"],
         expected_value=money(row["expected_value"], currency),
-        reasons_for=speaker.say(row["reasons_for"]),
-        reasons_against=speaker.say(row["reasons_against"]),
+        reasons_for=say_reasons(speaker, row["reasons_for"]),
+        reasons_against=say_reasons(speaker, row["reasons_against"]),
     )

@@ -1,6 +1,7 @@
 """Files of scoring: which opportunities at which moments go in, scores come out."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import polars as pl
 
 from forecast.errors import FileError, InputError
 from forecast.moments import read_moment
+
+REASONS = ("reasons_for", "reasons_against")
 
 
 def read_subjects(path: Path, timezone: str, *, kind: str = "opportunity") -> pl.DataFrame:
@@ -43,20 +46,22 @@ def read_subjects(path: Path, timezone: str, *, kind: str = "opportunity") -> pl
     )
 
 
-def write_scores_file(scores: pl.DataFrame, path: Path, *, kind: str = "opportunity") -> None:
+def write_scores_file(
+    scores: pl.DataFrame, path: Path, *, say: Callable[[Mapping[str, Any]], str], kind: str = "opportunity"
+) -> None:
     """Write scores, with `opportunity_id` or `lead_id`, as Parquet where the path ends so, else as CSV.
 
-    What is said of an opportunity's closing are columns, `won_by_2026-11` for each month. Reasons are JSON lists, nothing where
-    none were asked for.
+    What is said of an opportunity's closing are columns, `won_by_2026-11` for each month. Reasons are JSON lists, each with its
+    sentence, nothing where none were asked for.
 
     Args:
         scores: as `scoring.score_opportunities` gives them.
         path: of the file.
+        say: gives the sentence of a reason.
         kind: of the records.
     """
     reasons = [
-        pl.Series(name, [_json(value) for value in scores[name].to_list()], dtype=pl.String)
-        for name in ("reasons_for", "reasons_against")
+        pl.Series(name, [_json(value, say) for value in scores[name].to_list()], dtype=pl.String) for name in REASONS
     ]
     table = scores.select(
         pl.col("opportunity_id").alias(f"{kind}_id"),
@@ -78,8 +83,15 @@ def write_scores_file(scores: pl.DataFrame, path: Path, *, kind: str = "opportun
         table.with_columns(pl.col("as_of").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_csv(path)
 
 
-def _json(value: list[dict[str, Any]] | None) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+def told_reasons(scores: pl.DataFrame) -> list[dict[str, Any]]:
+    """List the reasons of all scores, as `scoring.score_opportunities` gives them."""
+    return [reason for name in REASONS for reasons in scores[name].to_list() if reasons for reason in reasons]
+
+
+def _json(reasons: list[dict[str, Any]] | None, say: Callable[[Mapping[str, Any]], str]) -> str | None:
+    if reasons is None:
+        return None
+    return json.dumps([{"sentence": say(reason), **reason} for reason in reasons], ensure_ascii=False)
 
 
 def _closing_columns(scores: pl.DataFrame) -> list[pl.Series]:

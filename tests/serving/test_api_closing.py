@@ -1,5 +1,6 @@
-"""When it will close: `closing` of GET /v1/opportunities and /{id}, and the columns of `forecast score --out`."""
+"""When it will close, and reasons: GET /v1/opportunities and /{id}, and the columns of `forecast score --out`."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -120,6 +121,23 @@ def test_file_and_api_say_the_same(curved, score, read):
         won_by = [month["probability"] for month in closing["won_by"]]
         assert won_by == pytest.approx([row[name] for name in MONTHS], rel=EXACT)
         assert [month["month_end"] for month in closing["won_by"]] == ["2026-09-30", "2026-10-31", "2026-11-30"]
+
+
+@pytest.mark.usefixtures("curved")
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_reasons_of_the_file_are_said_as_the_api_says_them(score, settings, open_client, monkeypatch, language):
+    """Each reason has its sentence, in the language of the settings, with the names that people know."""
+    monkeypatch.setenv("FORECAST_LANGUAGE", language)
+    client = open_client(settings)
+    said = []
+    for row in score().head(20).iter_rows(named=True):
+        path, asked = f"/v1/opportunities/{row['opportunity_id']}", {"language": language}
+        answer = client.get(path, params=asked).raise_for_status().json()["score"]
+        for side in ("reasons_for", "reasons_against"):
+            sentences = [reason["sentence"] for reason in json.loads(row[side])]
+            assert sentences == [reason["sentence"] for reason in answer[side]]
+            said += sentences
+    assert len(set(said)) > 10
 
 
 def test_what_is_sent_is_told_when_it_will_close(curved, score, read, settings, open_client):

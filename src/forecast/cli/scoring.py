@@ -36,10 +36,11 @@ def score(
     from forecast.policies import read_policies
     from forecast.population import population_of
     from forecast.registry import get_live_version
-    from forecast.score_files import read_subjects, write_scores_file
+    from forecast.score_files import read_subjects, told_reasons, write_scores_file
     from forecast.score_table import read_past_scores, write_scores
     from forecast.scoring import refused_subjects, score_opportunities
     from forecast.snapshot import known_opportunities
+    from forecast.wording.speaker import read_speaker
 
     if as_of and at:
         raise InputError("--as-of and --at exclude each other: the file of --at has the moments")
@@ -64,7 +65,8 @@ def score(
         if out is None:
             write_scores(session, scores, model=model, kind=population.kind)
         else:
-            write_scores_file(scores, out, kind=population.kind)
+            speaker = read_speaker(session, settings.language, told_reasons(scores), kind=population.kind)
+            write_scores_file(scores, out, say=speaker.sentence, kind=population.kind)
     if subjects.is_empty():
         console.print(
             f"[yellow]{_none_open(population, moment)}[/yellow]{say(': ')}{say('name another moment with --as-of')}"
