@@ -39,6 +39,7 @@ def test_encodings_of_spreadsheets_are_read(tmp_path, encoding):
         (";", "1234,5", 1234.5),
         ("\t", "¥1 234", 1234.0),
         (",", "1e3", 1000.0),
+        (",", '"(1,234.50)"', -1234.5),
     ],
 )
 def test_numbers_are_read_as_people_write_them(tmp_path, separator, number, value):
@@ -48,19 +49,83 @@ def test_numbers_are_read_as_people_write_them(tmp_path, separator, number, valu
 
 
 @pytest.mark.parametrize(
-    "form", ["%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y-%m", "%Y年%m月", "%Y年%m月%d日", "%Y-%m-%dT00:00:00"]
+    "form",
+    [
+        *("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y-%m", "%YM%m", "%m/%Y", "%d.%m.%Y", "%m/%d/%Y"),
+        *("%b %Y", "%b-%y", "%Y-%b", "%d-%b-%Y", "%B %d, %Y"),
+        *("%Y年%m月", "%Y年%m月%d日", "%Y-%m-%dT00:00:00"),
+    ],
 )
 def test_days_are_read_as_people_write_them(tmp_path, form):
-    """Months by name of their first day, with slashes, dots, in Chinese, and with midnight behind."""
-    text = "ds,y\n" + "".join(f"{date.fromisoformat(day).strftime(form)},1\n" for day in MONTHS)
+    """Months by name or first day, with slashes, dots, day or month first, in English and Chinese, with midnight behind."""
+    text = "ds,y\n" + "".join(f'"{date.fromisoformat(day).strftime(form)}",1\n' for day in MONTHS)
     found = read(written(tmp_path, text)).panel
     assert (found.calendar.name, found.calendar.day(0)) == ("monthly", date(2020, 1, 1))
 
 
-def test_quarters_may_be_called_by_their_number(tmp_path):
+@pytest.mark.parametrize("form", ["{}Q{}", "{}-Q{}", "Q{1} {0}", "{}年第{}季度", "{}年{}季度"])
+def test_quarters_may_be_called_by_their_number(tmp_path, form):
     """2024Q1 is the quarter that begins in January."""
-    text = "ds,y\n" + "".join(f"{year}Q{quarter},1\n" for year in (2020, 2021) for quarter in (1, 2, 3, 4))
-    assert read(written(tmp_path, text)).panel.calendar.name == "quarterly"
+    numbers = "一二三四" if form == "{}年{}季度" else "1234"
+    text = "ds,y\n" + "".join(f"{form.format(year, n)},1\n" for year in (2020, 2021) for n in numbers)
+    calendar = read(written(tmp_path, text)).panel.calendar
+    assert (calendar.name, calendar.day(0)) == ("quarterly", date(2020, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "first"),
+    [
+        ("{}", "yearly", date(2001, 1, 1)),
+        ("{}年", "yearly", date(2001, 1, 1)),
+        ("2020-W{:02}", "weekly", date(2019, 12, 30)),
+        ("2020年第{}周", "weekly", date(2019, 12, 30)),
+    ],
+)
+def test_years_and_weeks_may_be_called_by_their_number(tmp_path, form, name, first):
+    """2024 is the year, and 2024-W05 the fifth week of ISO 8601, which begins on a Monday."""
+    numbers = range(2001, 2013) if name == "yearly" else range(1, 21)
+    calendar = read(written(tmp_path, "ds,y\n" + "".join(f"{form.format(n)},1\n" for n in numbers))).panel.calendar
+    assert (calendar.name, calendar.day(0)) == (name, first)
+
+
+@pytest.mark.parametrize("day", ["03/04/2024", "03/04/24", "2024-13-01", "2024Q5", "2024-W60", "FY2024", "20241"])
+def test_what_may_be_another_day_or_none_is_refused(tmp_path, day):
+    """A day that the column does not tell from a month, two digits of a year, and what no calendar has are refused."""
+    with pytest.raises(InputError, match=f'"{day}" is not a day'):
+        read(written(tmp_path, f"ds,y\n{day},1\n"))
+
+
+def test_days_from_one_to_twelve_are_told_by_the_others(tmp_path):
+    """One number above 12 says for the whole column which comes first."""
+    text = "ds,y\n" + "".join(f"1/{day}/2024,1\n" for day in range(1, 15))
+    found = read(written(tmp_path, text)).panel
+    assert (found.calendar.name, found.calendar.day(13)) == ("daily", date(2024, 1, 14))
+
+
+def test_the_last_working_day_is_the_end_of_its_month(tmp_path):
+    """Months dated by their last working day are months, named by their last day."""
+    text = "ds,y\n" + "".join(
+        f"{day},1\n" for day in ("2024-01-31", "2024-02-29", "2024-03-29", "2024-04-30", "2024-05-31")
+    )
+    found = read(written(tmp_path, text)).panel
+    assert (found.calendar.name, found.calendar.day(2)) == ("monthly", date(2024, 3, 31))
+
+
+def test_headings_may_be_written_in_capitals(tmp_path):
+    """DS and Y are ds and y."""
+    assert (
+        read(written(tmp_path, "DS,Y\n" + "".join(f"{day},1\n" for day in MONTHS))).panel.history[0].tolist()
+        == [1] * 14
+    )
+
+
+@pytest.mark.parametrize("unknown", ["", "NA", "N/A", "null", "NaN"])
+def test_words_for_nothing_known_are_empty(tmp_path, unknown):
+    """What programs write where a value is unknown is filled in like an empty cell."""
+    rows = [f"{day},{unknown if place == 5 else 7}\n" for place, day in enumerate(MONTHS)]
+    found = read(written(tmp_path, "ds,y\n" + "".join(rows)))
+    assert found.panel.history[0].tolist() == [7] * 14
+    assert len(found.remarks) == 1
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,8 @@ def infer_calendar(dates: NDArray[np.datetime64], gaps: NDArray[np.int64]) -> Ca
 
 def _months_calendar(days: NDArray[np.datetime64]) -> Calendar | None:
     ends = (days + 1).astype("datetime64[M]").astype("datetime64[D]") == days + 1
+    if not ends.all():
+        ends = ends | _last_working(days)
     month_days = (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
     if not (ends.all() or len(np.unique(month_days)) == 1) or (month_days.max() > 28 and not ends.all()):
         return None
@@ -121,6 +123,13 @@ def _months_calendar(days: NDArray[np.datetime64]) -> Calendar | None:
     if not step:
         return None
     return Calendar(unit="month", step=step, origin=_date(days[0]), stamp="last" if ends.all() else "first")
+
+
+def _last_working(days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+    """Tell which days are the last from Monday to Friday of their month, as business month ends are written."""
+    next_month = (days.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    found: NDArray[np.bool_] = np.busday_offset(next_month, -1, roll="forward") == days
+    return found
 
 
 def _days_calendar(days: NDArray[np.datetime64], gaps: NDArray[np.int64]) -> Calendar:

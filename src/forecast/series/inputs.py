@@ -10,7 +10,7 @@ import polars as pl
 from forecast.errors import InputError
 from forecast.series.calendar import Calendar, infer_calendar
 from forecast.series.panel import Floats, Ints, Panel
-from forecast.series.tables import read_table, typed_day, typed_number
+from forecast.series.tables import read_table, renamed, typed_day, typed_number
 
 EVERY_SERIES = ""
 
@@ -78,7 +78,7 @@ def read_inputs(path: Path, panel: Panel, horizon: int, *, history: Path | None 
         raise InputError(f"{path} has no input beside ds and unique_id; give a column of numbers, such as promotion")
     longer = _longer_calendar(table["ds"].to_numpy(), panel.calendar)
     values = _values(table, path, names, longer or panel.calendar)
-    if history is not None and longer is None and {"ds", *names} <= set(read_table(history).columns):
+    if history is not None and longer is None and {"ds", *names} <= set(_read(history).columns):
         before = _values(_table(history), history, names, panel.calendar)
         _refuse_contradictions(values, before, names, panel.calendar, told=(path, history))
         values = before | values
@@ -87,8 +87,12 @@ def read_inputs(path: Path, panel: Panel, horizon: int, *, history: Path | None 
     return found
 
 
+def _read(path: Path) -> pl.DataFrame:
+    return renamed(read_table(path), ("unique_id", "ds"))
+
+
 def _table(path: Path) -> pl.DataFrame:
-    table = read_table(path)
+    table = _read(path)
     if "ds" not in table.columns:
         raise InputError(f"{path} has no column ds; found {', '.join(table.columns)}")
     return typed_day(table.with_row_index("row", offset=2), path)

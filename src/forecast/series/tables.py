@@ -1,10 +1,12 @@
 """Read tables as people have them: encodings, separators, ways to write days and numbers."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from forecast.errors import FileError, InputError
+from forecast.series.days import read_days
 
 # How columns are called in files that were not made for this.
 NAMES = {
@@ -16,7 +18,7 @@ ENCODINGS = ("utf-8-sig", "gb18030")
 SEPARATORS = (",", ";", "\t")
 THOUSANDS = r"^[-+]?\d{1,3}([,\u00a0 ']\d{3})+(\.\d+)?$"
 DECIMAL_COMMA = r"^[-+]?\d{1,3}(\.\d{3})*,\d+$|^[-+]?\d+,\d+$"
-DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d")
+UNKNOWN = ("", "na", "n/a", "#n/a", "null", "none")
 TO_LONG = "df.melt(id_vars=['unique_id'], var_name='ds', value_name='y') of pandas makes it so"
 
 
@@ -35,7 +37,8 @@ def read_table(path: Path) -> pl.DataFrame:
             f"{path} is not there; give a CSV or Parquet file with the columns unique_id, ds and y"
         ) from error
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} can't be read: {error}; save it as CSV in UTF-8 or as Parquet") from error
+        why = str(error).split("\n", 1)[0]  # What follows is for those who call the reader.
+        raise FileError(f"{path} can't be read: {why}; save it as CSV in UTF-8 or as Parquet") from error
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
@@ -55,18 +58,23 @@ def _text(content: bytes) -> str:
         return content.decode(ENCODINGS[1])
 
 
+def renamed(frame: pl.DataFrame, columns: Iterable[str], *, kept: Sequence[str] = ()) -> pl.DataFrame:
+    """Call columns as they are called here, where they stand under other usual names; those to be kept stay."""
+    names = {}
+    for column in columns:
+        found = [name for name in frame.columns if name.lower() in {column, *NAMES[column]} and name not in kept]
+        if column not in frame.columns and len(found) == 1:
+            names[found[0]] = column
+    return frame.rename(names)
+
+
 def named(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
     """Call the columns unique_id, ds and y, where they stand under other usual names.
 
     Raises:
         InputError: a column is not there, or the file is wide.
     """
-    names = {}
-    for column, others in NAMES.items():
-        found = [name for name in frame.columns if name.lower() in others and name not in levels]
-        if column not in frame.columns and len(found) == 1:
-            names[found[0]] = column
-    frame = frame.rename(names)
+    frame = renamed(frame, NAMES, kept=levels)
     missing = [name for name in ("ds", "y", *levels) if name not in frame.columns]
     if not missing:
         return frame
@@ -79,7 +87,8 @@ def named(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
 
 
 def _refuse_wide(frame: pl.DataFrame, path: Path) -> None:
-    days = [name for name in frame.columns if _day(pl.lit(name)).pipe(pl.select).item() is not None]
+    columns = pl.Series(frame.columns)
+    days = columns.filter(read_days(columns).is_not_null())
     if len(days) >= 2:
         raise InputError(
             f"{path} is wide: {len(days)} of its columns are periods, {days[0]} to {days[-1]}; one row a series and period "
@@ -95,7 +104,7 @@ def _refuse_wide(frame: pl.DataFrame, path: Path) -> None:
 
 
 def typed_day(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Read `ds` as days: dates, months (2024-01, 2024年1月) by their first day, quarters (2024Q1) too."""
+    """Read `ds` as days; months, quarters, weeks and years by their first."""
     kind = frame.schema["ds"]
     if kind == pl.Date:
         return frame
@@ -113,7 +122,7 @@ def typed_day(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         ),
         path,
     )
-    read = frame.with_columns(day=_day(pl.col("ds")))
+    read = frame.with_columns(day=read_days(frame["ds"]))
     refuse_first(read, pl.col("day").is_null(), path, "ds", "is not a day; write it as 2024-01-31")
     return read.with_columns(ds=pl.col("day")).drop("day")
 
@@ -127,35 +136,15 @@ def _refuse_hours(moments: pl.DataFrame, path: Path) -> None:
         )
 
 
-def _day(text: pl.Expr) -> pl.Expr:
-    plain = (
-        text.cast(pl.String)
-        .str.strip_chars()
-        .str.replace(r"[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})?$", "")
-    )
-    plain = plain.str.replace_all(r"[/.年月]", "-").str.replace_all(r"日", "").str.strip_chars_end("-")
-    quarter = plain.str.extract_groups(r"^(\d{4})[- ]?[Qq]([1-4])$")
-    month = (quarter.struct[1].cast(pl.Int64, strict=False) * 3 - 2).cast(pl.String)
-    plain = (
-        pl.when(plain.str.contains(r"^\d{4}-\d{1,2}$"))
-        .then(plain + "-01")
-        .when(plain.str.contains(r"^\d{6}$"))
-        .then(plain + "01")
-        .when(month.is_not_null())
-        .then(quarter.struct[0] + "-" + month + "-01")
-        .otherwise(plain)
-    )
-    return pl.coalesce(plain.str.to_date(form, strict=False) for form in DAY_FORMATS)
-
-
 def typed_number(frame: pl.DataFrame, path: Path, column: str) -> pl.DataFrame:
-    """Read a column as numbers, with or without separators of thousands; empty stays empty.
+    """Read a column as numbers, with or without separators of thousands; empty stays empty, brackets are minus.
 
     A comma is the decimal one only if every comma of the column can be, and one can be nothing else: 12,50.
     """
     text = pl.col(column)
     if frame.schema[column] == pl.String:
-        text = text.str.strip_chars().str.strip_chars_start("¥￥$€£ ").replace("", None)
+        text = text.str.strip_chars().str.replace(r"^\((.+)\)$", "-${1}").str.strip_chars_start("¥￥$€£ ")
+        text = pl.when(~text.str.to_lowercase().is_in(UNKNOWN)).then(text)
         comma = text.str.contains(DECIMAL_COMMA)
         decimal = (text.str.contains(r",(\d{1,2}|\d{4,})$")).any() & (comma | text.str.contains(r"^[-+]?[\d.]+$")).all()
         grouped = text.str.contains(THOUSANDS)
@@ -179,4 +168,5 @@ def refuse_first(frame: pl.DataFrame, bad: pl.Expr, path: Path, column: str, wha
     found = frame.with_row_index("at").filter(bad)
     if found.height:
         row = found["row"][0] if "row" in found.columns else int(found["at"][0]) + 2
-        raise InputError(f'{path}, row {row}, column {column}: "{found[column][0]}" {what}')
+        value = "" if found[column][0] is None else found[column][0]
+        raise InputError(f'{path}, row {row}, column {column}: "{value}" {what}')

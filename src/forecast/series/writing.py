@@ -78,4 +78,6 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
         else:
             raise FileError(f"{path} ends in neither .csv nor .parquet; choose one of them")
     except OSError as error:
-        raise FileError(f"{path} can't be written: {error.strerror or error}; choose a folder that exists") from error
+        raise FileError(
+            f"{path} can't be written: {error.strerror or error}; give a file in a folder that is there and that you may use"
+        ) from error
