@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from forecast.cli import app
 from forecast.errors import InputError
-from forecast.records import Person
+from forecast.records import Order, Person
 from forecast.runs import list_runs
 from forecast.store import unit_of_work
 
@@ -48,6 +48,17 @@ def test_a_unit_is_shown_by_its_name(outlook, tmp_path):
     error = outlook("--unit", "Eve").exception
     assert isinstance(error, InputError)
     assert "company, person" in str(error)
+
+
+def test_months_of_millions_fit_a_terminal(outlook, records_of, monkeypatch):
+    """In 80 columns months keep their names and amounts their digits: from a million on, sums are in thousands."""
+    monkeypatch.setenv("COLUMNS", "80")
+    records_of(*(Order(id=f"R{day}", ordered_at=START + day * DAY, amount=900_000) for day in range(0, 200, 20)))
+    done = outlook("--unit", "company")
+    assert done.exit_code == 0, done.exception
+    assert "company, thousands" in done.stdout
+    assert "2024-07 " in done.stdout
+    assert "…" not in done.stdout
 
 
 def test_options_of_series_are_refused(outlook):

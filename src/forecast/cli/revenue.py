@@ -1,8 +1,10 @@
 """forecast outlook from the records, and forecast train revenue_forecast."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +16,11 @@ from rich.table import Column, Table
 from forecast.cli.forecast_accuracy import REVENUE_MODEL
 from forecast.cli.phrases import print_notes, say
 from forecast.cli.screen import console, moment_of, now, opened, output
+from forecast.cli.training import told
 from forecast.errors import InputError
 from forecast.revenue.cells import BOUNDS, LEVELS, RevenueForecast, draws_of
-from forecast.settings import Settings
+from forecast.settings import Settings, read_settings
+from forecast.wording import Language
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
 
 WIN_MODEL = "win_probability"
 UNITS_SHOWN = 15
-WIDEST_SUM = 10_000_000
-"""From which sum on tables are in thousands, so that they fit a terminal of 80 columns; in millions from its thousandfold."""
+MONEY_SCALES: Mapping[Language, tuple[tuple[float, str], ...]] = MappingProxyType(
+    {"en": ((1e3, "thousands"), (1e6, "millions")), "zh": ((1e4, "thousands"), (1e8, "millions"))}
+)
+"""In what tables are, so that they fit a terminal of 80 columns: in a step where the largest sum has a thousand of it."""
 WHO = {
     "blend": "the forecast",
     "parts": "its parts alone",
@@ -145,13 +151,12 @@ def print_forecast(forecast: RevenueForecast, cells: pl.DataFrame) -> None:
 def _fitting(cells: pl.DataFrame, currency: str) -> tuple[pl.DataFrame, str]:
     """Give the cells in a unit that fits a table, and how the title names it."""
     largest = max((float(part["mean"].sum()) for part in cells.partition_by("level", "unit_id")), default=0.0)
-    scale, name = (1.0, "")
-    if largest >= WIDEST_SUM:
-        scale, name = (1e3, "thousands") if largest < 1_000 * WIDEST_SUM else (1e6, "millions")
+    scales = MONEY_SCALES[read_settings().language]
+    scale, name = next((step for step in reversed(scales) if largest >= 1_000 * step[0]), (1.0, ""))
     money = (
-        say("{unit} of {currency}", unit=say(name), currency=currency)
+        say("{unit} of {currency}", unit=say(name), currency=say(currency))
         if name and currency
-        else currency or (name and say(name))
+        else say(currency) or (name and say(name))
     )
     amounts = pl.col("won", "open", "new", "series", "mean", *BOUNDS) / scale
     scaled = cells.with_columns(amounts, pl.col("draws").list.eval(pl.element() / scale))
@@ -227,7 +232,7 @@ def train_revenue_forecast(
     experiment = read_revenue_experiment(models, REVENUE_MODEL)
     if origins is not None:
         experiment = replace(experiment, data=replace(experiment.data, origins=origins))
-    with opened(settings) as engine, console.status("reading records") as status:
+    with opened(settings) as engine, console.status(told("reading records")) as status:
         release = train_and_register_revenue(
             engine,
             settings,
@@ -237,20 +242,20 @@ def train_revenue_forecast(
             now=now(),
             currency=currency,
             promote=promote,
-            step=status.update,
+            step=lambda name: status.update(told(name)),
         )
     _print_figures(release.run, experiment.gates.judged_months)
     return release
 
 
 def _print_figures(run: "RevenueRun", judged_months: int) -> None:
-    for warning in run.warnings:
-        console.print(f"[yellow]note:[/yellow] {escape(warning)}")
+    print_notes(*run.warnings)
     if run.metrics:
-        table = Table(f"the first {judged_months} months, from earlier moments", "absolute error", "bias")
+        judged = say("the first {months} months, from earlier moments", months=judged_months)
+        table = Table(judged, say("absolute error"), say("bias"), box=SIMPLE)
         for name, said in WHO.items():
             if f"{name}_absolute_error" in run.metrics:
                 table.add_row(
-                    said, *(f"{run.metrics[f'{name}_{figure}']:.1%}" for figure in ("absolute_error", "bias"))
+                    say(said), *(f"{run.metrics[f'{name}_{figure}']:.1%}" for figure in ("absolute_error", "bias"))
                 )
         output.print(table)
