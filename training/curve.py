@@ -11,11 +11,12 @@ from forecast.estimators.deal_clock import DealClock, fit_clock
 from forecast.estimators.encoding import Encoding
 from forecast.estimators.win import occasions
 from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, cut_time, fit_win_curve
+from forecast.features.durations import days
+from forecast.features.untold import without_untold
 from forecast.metrics import Floats
 from training.dataset import Dataset
 
 SUBJECTS_MAX = 10_000
-DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +39,7 @@ def ends_seen(dataset: Dataset, until: datetime) -> Ends:
     limit = pl.lit(until).cast(pl.Datetime("us", "UTC"))
     ended = pl.col("won").is_not_null() & (pl.col("closed_at") < limit)
     found = dataset.keys.select(
-        ((pl.when(ended).then("closed_at").otherwise(limit) - pl.col("as_of")).dt.total_seconds() / DAY_SECONDS).alias(
-            "took"
-        ),
+        days(pl.when(ended).then("closed_at").otherwise(limit) - pl.col("as_of")).alias("took"),
         pl.when(ended).then(pl.when(pl.col("won") == 1).then(WON).otherwise(LOST)).otherwise(OPEN).alias("end"),
         ((pl.col("as_of") < limit) & ~(pl.col("won").is_not_null() & pl.col("closed_at").is_null())).alias("seen"),
     )
@@ -65,8 +64,9 @@ def fit_curve(
     rows = np.flatnonzero(ends.seen & ~occasions(dataset.features)["entry"])
     if len(rows) > SUBJECTS_MAX:
         rows = np.sort(np.random.default_rng(seed).choice(rows, SUBJECTS_MAX, replace=False))
+    features = without_untold(dataset.features[rows], pl.Series(ends.end[rows] != OPEN))
     return fit_win_curve(
-        encoding.matrix(dataset.features[rows]),
+        encoding.matrix(features),
         ends.took_days[rows],
         ends.end[rows],
         edges_days=cut_time(ends.took_days[rows], ends.end[rows], horizon_days),
@@ -79,7 +79,7 @@ def fit_curve(
 
 def _clock(dataset: Dataset, ends: Ends, encoding: Encoding) -> DealClock | None:
     """Fit the clock on each opportunity from its creation on, at the amount that it had first."""
-    lived = (pl.col("as_of") - pl.col("created_at")).dt.total_seconds() / DAY_SECONDS
+    lived = days(pl.col("as_of") - pl.col("created_at"))
     first = (
         dataset.keys.select("opportunity_id", "as_of", lived.alias("lived"))
         .with_columns(

@@ -139,6 +139,16 @@ def test_open_deals_are_won_as_often_as_such_deals_were(records_of):
     assert (np.diff(won_by, axis=1) >= 0).all()
 
 
+def test_a_stage_that_closing_overwrote_does_not_pass_for_staying_open(records_of):
+    """An export without history has the stage of open deals only; these are won as often as without it."""
+    rows = steady_pipeline(days=300)
+    for row in rows:
+        row.stage = "Offer" if row.status == "open" else row.status
+    sales = read_sales(records_of(*rows), AS_OF)
+    won_by = won_by_days(sales, np.array([45.0]), horizon_days=200.0, seed=1)
+    assert won_by.mean() == pytest.approx(0.3, abs=0.08)
+
+
 def test_few_ends_teach_how_often_alone(records_of):
     """With fewer ends than hazards need, all deals are taken to end as often and be won as often."""
     sales = read_sales(records_of(*steady_pipeline(days=40)), START + 40 * DAY)

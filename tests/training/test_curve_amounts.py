@@ -1,5 +1,6 @@
-"""Large opportunities in the win curve: they weigh on revenue, and take longer."""
+"""What the win curve is fitted on: large opportunities, which take longer, and no trace of what closing overwrote."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_what_large_deals_bring_is_not_expected_too_early(dataset):
     off, off_plain = (abs(money_expected(one, encoding, rows) - 1) for one in (curve, plain))
     assert off < 0.5 * off_plain
     assert off < 0.15
+
+
+def test_the_curve_does_not_learn_that_what_shows_a_stage_never_ends(dataset):
+    """A stage that closing overwrote is seen of open opportunities only: the curve is the same as without it."""
+    still_open = dataset.keys["won"].is_null()
+    shown, hidden = (
+        dataset.features.with_columns(stage=pl.when(still_open & seen).then(pl.lit("Offer"))) for seen in (True, False)
+    )
+    encoding = fit_encoding(shown)
+    rows = encoding.matrix(shown.filter(still_open))
+    found = [
+        fit_curve(replace(dataset, features=features), encoding, UNTIL, horizon_days=365.0, seed=1)
+        for features in (shown, hidden)
+    ]
+    np.testing.assert_array_equal(found[0].ended(rows)[0], found[1].ended(rows)[0])
 
 
 def test_weights_are_bounded_and_one_where_amounts_are_unknown():

@@ -10,6 +10,7 @@ from forecast.estimators.deal_clock import DealClock, fit_clock
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, at_days, cut_time, fit_win_curve
 from forecast.features import FeaturePlan, opportunity_features
+from forecast.features.untold import without_untold
 from forecast.metrics import Floats
 from forecast.revenue.records import Sales, days_since
 from forecast.snapshot import known_opportunities, take_snapshot
@@ -67,6 +68,7 @@ def fit_hazard(sales: Sales, *, horizon_days: float, seed: int) -> LearntHazard 
     if ends.filter(pl.col("status") != "open")["opportunity_id"].n_unique() < ENDS_MIN:
         return _constant(sales)
     features = opportunity_features(take_snapshot(sales.history, looks), PLAN)
+    features = without_untold(features, ends["status"] != "open")
     encoding = fit_encoding(features)
     curve = fit_win_curve(
         encoding.matrix(features),

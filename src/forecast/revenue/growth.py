@@ -1,13 +1,14 @@
 """How often things come, lately and ahead: their season and their growth, each as far as it stands out from chance."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from forecast.metrics import Floats
-from forecast.revenue.records import DAY_SECONDS, Sales
+from forecast.revenue.records import Sales
 
 YEAR_DAYS = 365.25
 MONTH_DAYS = YEAR_DAYS / 12
@@ -124,6 +125,7 @@ def _slope(age_days: Floats, values: Floats, precision: Floats, *, usual: float)
 
 def _month(sales: Sales, days: Floats) -> NDArray[np.int64]:
     """Give the calendar month, 0 to 11, of moments so many days after `as_of`."""
-    moments = pl.from_epoch(pl.Series(sales.as_of.timestamp() + days * DAY_SECONDS).cast(pl.Int64))
+    seconds = sales.as_of.timestamp() + days * timedelta(days=1).total_seconds()
+    moments = pl.from_epoch(pl.Series(seconds).cast(pl.Int64))
     local = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(sales.timezone)
     return local.dt.month().cast(pl.Int64).to_numpy() - 1

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from forecast.errors import TooLittleHistoryError
+from forecast.features.durations import days
 from forecast.frames import CANCELLED
 from forecast.metrics import Floats
 from forecast.revenue.cells import NO_UNIT, PERSON, PRODUCT, REGION, TEAM
@@ -16,7 +17,6 @@ from forecast.revenue.currencies import check_currency, of_currency
 from forecast.revenue.planned import NO_CHANGES, NO_TARGETS, known_targets
 from forecast.snapshot import History, cut_history
 
-DAY_SECONDS = 86_400.0
 UNITS = (PERSON, TEAM, REGION, PRODUCT)
 
 
@@ -101,8 +101,8 @@ def months_ahead(as_of: datetime, horizon: int, timezone: str) -> Months:
     first = as_of.astimezone(zone).date().replace(day=1)
     starts = pl.date_range(first, pl.lit(first).dt.offset_by(f"{horizon}mo"), "1mo", eager=True).to_list()
     midnights = [datetime(day.year, day.month, day.day, tzinfo=zone) for day in starts]
-    days = np.array([(midnight - as_of) / timedelta(days=1) for midnight in midnights])
-    return Months(starts=tuple(starts[:-1]), ends_days=days[1:], elapsed=float(-days[0] / (days[1] - days[0])))
+    until = np.array([(midnight - as_of) / timedelta(days=1) for midnight in midnights])
+    return Months(starts=tuple(starts[:-1]), ends_days=until[1:], elapsed=float(-until[0] / (until[1] - until[0])))
 
 
 def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None = None) -> Sales:
@@ -236,5 +236,5 @@ def known_currencies(records: SalesRecords, moment: datetime) -> pl.Series:
 
 def days_since(moments: pl.Series, as_of: datetime) -> Floats:
     """Give the days from each moment to `as_of`; nan for a missing one."""
-    seconds = (pl.Series([as_of]).cast(pl.Datetime("us", "UTC"))[0] - moments).dt.total_seconds()
-    return np.asarray(seconds.cast(pl.Float64).fill_null(float("nan")).to_numpy() / DAY_SECONDS)
+    since = days(pl.lit(as_of).cast(pl.Datetime("us", "UTC")) - moments)
+    return pl.select(since.fill_null(float("nan"))).to_series().to_numpy()
