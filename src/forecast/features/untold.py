@@ -3,7 +3,7 @@
 import polars as pl
 
 OPEN_ONLY = 0.1
-"""By so much is the share of ended rows that lack such a feature larger than that of open ones."""
+"""By so much is the share of ended rows that lack such a feature larger than that of open ones; or all but so many lack it."""
 OVERWRITTEN = (
     "stage", "stage_position", "stage_pace", "expected_close_days", "planned_duration_days", "forecast_category",
     "seller_probability",
@@ -27,7 +27,8 @@ def without_untold(features: pl.DataFrame, ended: pl.Series) -> pl.DataFrame:
     gone = [
         name
         for name in features.columns
-        if _is_overwritten(name) and _lacking(ended_rows, name) - _lacking(open_rows, name) > OPEN_ONLY
+        if _is_overwritten(name)
+        and _lacking(ended_rows, name) > min(_lacking(open_rows, name) + OPEN_ONLY, 1 - OPEN_ONLY)
     ]
     return features.with_columns(pl.lit(None, features.schema[name]).alias(name) for name in gone)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from forecast.changes import as_known
 from forecast.estimators.deal_clock import DealClock, fit_clock
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, at_days, cut_time, fit_win_curve
@@ -84,10 +85,17 @@ def fit_hazard(sales: Sales, *, horizon_days: float, seed: int) -> LearntHazard 
 
 
 def _clock(sales: Sales, encoding: Encoding) -> DealClock | None:
-    deals = _dated(sales).filter(pl.col("amount").is_not_null())
+    """Fit the clock on each deal from its creation on, at the amount that it had first."""
+    deals = _dated(sales)
+    created = deals.select(pl.int_range(pl.len()).alias("row"), "opportunity_id", pl.col("created_at").alias("as_of"))
+    amounts = sales.history.opportunities.select("opportunity_id", "amount")
+    first = as_known(created, amounts, sales.history.change_index, "opportunity_id")["amount"]
     ended = (deals["status"] != "open").to_numpy()
     return fit_clock(
-        deals["amount"].cast(pl.Float64).to_numpy(), _open_days(deals, sales.as_of), ended, columns=encoding.features
+        first.cast(pl.Float64).fill_null(float("nan")).to_numpy(),
+        _open_days(deals, sales.as_of),
+        ended,
+        columns=encoding.features,
     )
 
 
