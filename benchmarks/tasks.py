@@ -29,13 +29,13 @@ _STAGES = ["qualification", "proposal", "negotiation"]
 
 def import_export(home: str, path: str) -> float:
     """Import a file of opportunities into a database that is migrated."""
-    from forecast.intake import import_file
+    from forecast.intake import import_files
 
     engine = open_engine(Settings(home=Path(home)))
     begun = time.perf_counter()
-    report = import_file(
-        engine, Path(path), kind="opportunity", imported_at=MOMENT, rejects_folder=Path(home) / "rejects"
-    )
+    (report,) = import_files(
+        engine, [Path(path)], kind="opportunity", imported_at=MOMENT, rejects_folder=Path(home) / "rejects"
+    ).reports
     seconds = time.perf_counter() - begun
     engine.dispose()
     if report.read != report.new + report.unchanged:

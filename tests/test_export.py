@@ -15,7 +15,7 @@ from forecast.cli import app
 from forecast.errors import FileError, InputError, NotFoundError
 from forecast.export import csv_blocks, write_export
 from forecast.formulas import guarded, unguarded
-from forecast.intake import import_file
+from forecast.intake import import_files
 from forecast.intake.vocabulary import match_heading, record_columns
 from forecast.records import RECORD_KINDS, Account, Change, CustomField, Opportunity
 from forecast.store import copy_blocks, unit_of_work
@@ -109,9 +109,9 @@ def test_cells_of_a_csv_run_nothing(accounts, tmp_path):
 def test_a_csv_imports_as_it_was(accounts, tmp_path):
     """The records it was made of don't change by it."""
     before = everything(accounts)
-    report = import_file(
-        accounts, written(accounts, tmp_path / "a.csv"), imported_at=NOW, rejects_folder=tmp_path, kind="account"
-    )
+    (report,) = import_files(
+        accounts, [written(accounts, tmp_path / "a.csv")], imported_at=NOW, rejects_folder=tmp_path, kind="account"
+    ).reports
     assert (report.unchanged, report.rejected, report.warnings) == (len(FORMULAS + HARMLESS), 0, ())
     assert everything(accounts) == before
 
@@ -146,13 +146,8 @@ def test_parquet_imports_too(engine, tmp_path):
                 seller_probability=0.3, created_at=NOW, status="won", closed_at=NOW,
             )
         )  # fmt: skip
-    report = import_file(
-        engine,
-        written(engine, tmp_path / "o.parquet", "opportunity"),
-        imported_at=NOW,
-        rejects_folder=tmp_path,
-        kind="opportunity",
-    )
+    path = written(engine, tmp_path / "o.parquet", "opportunity")
+    (report,) = import_files(engine, [path], imported_at=NOW, rejects_folder=tmp_path, kind="opportunity").reports
     assert (report.unchanged, report.rejected) == (1, 0)
 
 
@@ -180,13 +175,13 @@ def test_changes_are_exported_and_import_again(accounts, tmp_path, ending):
             for field, old, new in values
         )
     path = written(accounts, tmp_path / f"changes.{ending}", "change")
-    again = import_file(accounts, path, imported_at=NOW, rejects_folder=tmp_path)
+    (again,) = import_files(accounts, [path], imported_at=NOW, rejects_folder=tmp_path).reports
     assert (again.new, again.unchanged, again.rejected) == (0, len(values), 0)
     columns = (Change.record_id, Change.field, Change.changed_at, Change.old_value, Change.new_value)
     with unit_of_work(accounts) as session:
         before = session.execute(sa.select(*columns).order_by(Change.id)).all()
         session.execute(sa.delete(Change))
-    import_file(accounts, path, imported_at=NOW, rejects_folder=tmp_path)
+    import_files(accounts, [path], imported_at=NOW, rejects_folder=tmp_path)
     with unit_of_work(accounts) as session:
         assert session.execute(sa.select(*columns).order_by(Change.id)).all() == before
 

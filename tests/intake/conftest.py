@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from clock import NOW
 
-from forecast.intake import import_file
+from forecast.intake import import_files
 from forecast.records import Change, Opportunity
 from forecast.store import unit_of_work
 
@@ -30,7 +30,7 @@ def load(engine, tmp_path, write):
     def loaded(source: str | Path, name: str = "opportunities.csv", **options):
         path = source if isinstance(source, Path) else write(source, name)
         given = {"imported_at": NOW, "rejects_folder": tmp_path / "rejects", **options}
-        report = import_file(engine, path, **given)
+        (report,) = import_files(engine, [path], **given).reports
         assert report.read == report.new + report.changed + report.unchanged + report.rejected
         return report
 

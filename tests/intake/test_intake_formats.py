@@ -163,13 +163,6 @@ def test_members_of_an_archive_are_tables_of_their_own(load_all, tmp_path, store
     assert set(stored()) == {"2"}
 
 
-def test_a_file_of_several_tables_is_not_one_table(load, tmp_path):
-    """The tables are named."""
-    path = zipped(tmp_path / "two.zip", {"a.csv": "id,outcome\n1,won\n", "b.csv": "id,outcome\n2,won\n"})
-    with pytest.raises(FileError, match=r"holds 2 tables: a\.csv, b\.csv"):
-        load(path)
-
-
 @pytest.mark.parametrize("form", ["zip", "gzip"])
 def test_what_unpacks_to_far_more_than_its_size_is_refused(load, tmp_path, form):
     """A bomb is met while it is unpacked, whatever it claims."""

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import MappingError
-from forecast.intake import Mapping, import_file
+from forecast.intake import Mapping, import_files
 from forecast.records import Account, Activity, CustomField, ImportRun, Lead, Opportunity, Stage
 from forecast.store import unit_of_work
 
@@ -352,7 +352,7 @@ def test_each_row_is_one_record_or_one_reject(engine, tmp_path, rows):
     with unit_of_work(engine) as session:
         session.execute(sa.delete(Opportunity))
         session.execute(sa.delete(CustomField))
-    report = import_file(engine, path, imported_at=NOW, rejects_folder=tmp_path / "rejects")
+    (report,) = import_files(engine, [path], imported_at=NOW, rejects_folder=tmp_path / "rejects").reports
     assert report.read == len(rows) == report.new + report.rejected
     with unit_of_work(engine) as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Opportunity)) == report.new
@@ -362,5 +362,5 @@ def test_each_row_is_one_record_or_one_reject(engine, tmp_path, rows):
             written = list(csv.DictReader(file))
     assert len(written) == report.rejected
     assert all(row["reject_reason"] and row["reject_remedy"] for row in written)
-    again = import_file(engine, path, imported_at=LATER, rejects_folder=tmp_path / "rejects")
+    (again,) = import_files(engine, [path], imported_at=LATER, rejects_folder=tmp_path / "rejects").reports
     assert (again.new, again.changed, again.unchanged) == (0, 0, report.new)

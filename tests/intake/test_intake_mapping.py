@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.errors import FileError, MappingError
-from forecast.intake import Mapping, make_mapping, mapping_text, read_mapping, recognise, write_mapping
+from forecast.intake import Mapping, make_mapping, mapping_text, read_mapping, write_mapping
 from forecast.intake.mapping import custom_name
 
 TEXT = """
@@ -90,14 +90,13 @@ def test_two_columns_for_one_field_are_refused(load):
         load("id,outcome,a,b\n1,won,1,2\n", mapping=Mapping(columns={"a": "amount", "b": "amount"}))
 
 
-def test_the_mapping_of_a_report_reads_the_file_the_same_way(load, write, tmp_path):
+def test_the_mapping_of_a_report_reads_the_file_the_same_way(load, tmp_path):
     """What was recognised, written to a file and given back, changes nothing."""
     text = "Deal ID,Deal Stage,Amount,Close Date,Tags,Size\n1,Won,5,13/01/2024,a;b,3\n2,New,6,14/01/2024,c;d,4\n"
     first = load(text, dry_run=True)
     write_mapping(first.mapping, tmp_path / "m.toml")
     again = load(text, mapping=read_mapping(tmp_path / "m.toml"), dry_run=True)
     assert again.mapping == first.mapping
-    assert recognise(write(text)) == first.mapping
 
 
 @pytest.mark.parametrize(

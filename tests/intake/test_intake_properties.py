@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from forecast.intake import Mapping, import_file
+from forecast.intake import Mapping, import_files
 from forecast.intake.csvtext import read_records
 from forecast.intake.sqldumps import unpack_dump
 from forecast.records import Change, CustomField, Opportunity
@@ -56,9 +56,9 @@ def load(engine, data: bytes, **options):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deals.csv"
         path.write_bytes(data)
-        report = import_file(
-            engine, path, kind="opportunity", imported_at=NOW, rejects_folder=Path(folder) / "rejects", **options
-        )
+        (report,) = import_files(
+            engine, [path], kind="opportunity", imported_at=NOW, rejects_folder=Path(folder) / "rejects", **options
+        ).reports
         written = report.rejects.read_text("utf-8-sig") if report.rejects else ""
     return report, max(len(list(csv.reader(io.StringIO(written, newline="")))) - 1, 0)
 

@@ -4,7 +4,7 @@ import pytest
 from crm_headings import EXPORTS, OTHER_EXPORTS
 
 from forecast.errors import MappingError
-from forecast.intake import Mapping, import_files, recognise, vocabulary
+from forecast.intake import Mapping, import_files, vocabulary
 from forecast.intake.recognition import match_columns, recognise_kind
 from forecast.records import RECORD_KINDS
 
@@ -134,10 +134,9 @@ def test_where_nothing_is_recognised_nothing_is_done(engine, write, tmp_path):
         )
 
 
-def test_of_two_columns_for_one_field_the_more_specific_wins(write):
+def test_of_two_columns_for_one_field_the_more_specific_wins(load):
     """The other becomes a custom field, with a warning."""
-    path = write("Opportunity ID,Account Name,Account ID,Outcome\n1,Acme,001,won\n")
-    found = recognise(path)
+    found = load("Opportunity ID,Account Name,Account ID,Outcome\n1,Acme,001,won\n", dry_run=True).mapping
     assert found.columns == {
         "Opportunity ID": "external_id",
         "Account Name": "custom.account_name",
@@ -146,17 +145,16 @@ def test_of_two_columns_for_one_field_the_more_specific_wins(write):
     }
 
 
-def test_a_column_known_only_at_the_end_stays_out_of_snapshots(write):
+def test_a_column_known_only_at_the_end_stays_out_of_snapshots(load):
     """Last activity and the deal's age become outcome fields; an age without a stage is a person's."""
-    assert recognise(write("Deal ID,Deal Stage,Age,Last Activity\n1,New,4,2024-01-01\n")).times == {
-        "age": "outcome",
-        "last_activity": "outcome",
-    }
-    assert recognise(write("id,outcome,age\n1,won,56\n")).times == {}
+    of_deals = load("Deal ID,Deal Stage,Age,Last Activity\n1,New,4,2024-01-01\n", dry_run=True).mapping
+    assert of_deals.times == {"age": "outcome", "last_activity": "outcome"}
+    assert load("id,outcome,age\n1,won,56\n", dry_run=True).mapping.times == {}
 
 
-def test_a_status_column_of_foreign_words_is_not_the_status(write):
+def test_a_status_column_of_foreign_words_is_not_the_status(load):
     """Where most words are unknown the column is kept as an outcome field and the stage decides."""
-    found = recognise(write("Deal ID,Status,Stage\n1,Customer,Won\n2,Opportunity,Lost\n3,Qualified,Open\n"))
+    text = "Deal ID,Status,Stage\n1,Customer,Won\n2,Opportunity,Lost\n3,Qualified,Open\n"
+    found = load(text, dry_run=True).mapping
     assert found.columns["Status"] == "custom.status"
     assert found.times == {"status": "outcome"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from forecast.errors import FileError
-from forecast.intake import import_file
+from forecast.intake import import_files
 from forecast.records import Product
 
 TEXT = """id,outcome,amount,created_at,remark
@@ -116,6 +116,6 @@ def test_a_failed_import_leaves_nothing(engine, tmp_path, stored):
     path = tmp_path / "broken.csv"
     path.write_bytes(b"id,outcome,amount\n1,won,x\n" + b"2,won,5\n" * 150_000 + b"x" * (65 << 20))
     with pytest.raises(FileError, match="longer than 64 MiB"):
-        import_file(engine, path, imported_at=datetime(2024, 6, 1, tzinfo=UTC), rejects_folder=tmp_path / "rejects")
+        import_files(engine, [path], imported_at=datetime(2024, 6, 1, tzinfo=UTC), rejects_folder=tmp_path / "rejects")
     assert stored() == {}
     assert not list(tmp_path.glob("rejects/*"))

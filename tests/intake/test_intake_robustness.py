@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import FileError
-from forecast.intake import import_file
+from forecast.intake import import_files
 from forecast.intake.csvtext import read_csv_chunks, read_records
 from forecast.records import Opportunity
 from forecast.store import unit_of_work
@@ -33,7 +33,9 @@ def import_text(engine, data: bytes):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "deals.csv"
         path.write_bytes(data)
-        report = import_file(engine, path, kind="opportunity", imported_at=NOW, rejects_folder=Path(folder) / "rejects")
+        (report,) = import_files(
+            engine, [path], kind="opportunity", imported_at=NOW, rejects_folder=Path(folder) / "rejects"
+        ).reports
         rejects = (
             list(csv.DictReader(io.StringIO(report.rejects.read_text("utf-8-sig"), newline="")))
             if report.rejects

@@ -10,7 +10,7 @@ from forecast.errors import FileError, InputError, NotFoundError
 from forecast.export import write_export
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.history import read_history
-from forecast.intake import import_file
+from forecast.intake import import_files
 from forecast.process import (
     PipelineDefinition,
     StageDefinition,
@@ -319,7 +319,7 @@ def test_the_history_of_a_pipeline_imports_as_it_was_exported(engine, tmp_path):
         set_pipeline(session, SMALL, by="test", at=NOW - DAY)
         set_pipeline(session, replace(SMALL, name="Smaller", stages=SMALL.stages[1:]), by="test", at=at)
         write_export(session, "change", tmp_path / "change.csv")
-    report = import_file(engine, tmp_path / "change.csv", imported_at=NOW, rejects_folder=tmp_path)
+    (report,) = import_files(engine, [tmp_path / "change.csv"], imported_at=NOW, rejects_folder=tmp_path).reports
     assert (report.new, report.rejected) == (0, 0)
     assert report.unchanged == 5
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from records_api import bulk, open_service
 
-from forecast.intake import import_file
+from forecast.intake import import_files
 from forecast.records import RECORD_KINDS
 from serving.records.requests import CHANGE_EXAMPLE, EXAMPLE
 
@@ -202,9 +202,9 @@ def test_formulas_come_back_through_a_file(api, service, tmp_path):
     path.write_bytes(api.get(f"{PATH}/export").content)
     names = pl.read_csv(path, infer_schema=False)["name"].drop_nulls()
     assert not names.str.contains(r"^[=+\-@]").any()
-    report = import_file(
-        service.engine, path, imported_at=service.clock.now, rejects_folder=tmp_path, kind="opportunity"
-    )
+    (report,) = import_files(
+        service.engine, [path], imported_at=service.clock.now, rejects_folder=tmp_path, kind="opportunity"
+    ).reports
     assert (report.unchanged, report.read, report.rejected) == (11, 11, 0)
 
 
