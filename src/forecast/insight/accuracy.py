@@ -22,6 +22,7 @@ from forecast.store import read_frame
 GROUP_ROWS_MIN = 30
 GROUPS_MAX = 24
 CALIBRATION_BINS = 10
+SCORED = ("opportunity_id", "as_of")
 SEGMENTS = ("stage", "team_id", "source", "product_id", "account_region", "campaign_id")
 
 
@@ -121,6 +122,8 @@ def measure_accuracy(
             "closed, or see `forecast backtest`"
         )
     won, probability = _arrays(judged)
+    stood = _as_it_stood(scores, history)
+    said = scores.filter(pl.col("closing").is_not_null())
     return Accuracy(
         model=model,
         hindsight=everything.height - honest.height,
@@ -132,8 +135,8 @@ def measure_accuracy(
             CalibrationBin(rows=len(part.won), predicted=part.predicted, observed=part.observed)
             for part in reliability(won, probability, CALIBRATION_BINS)
         ),
-        groups=tuple(_groups(_with_segments(judged, history))),
-        dates=judge_dates(_with_due_dates(scores, history), now),
+        groups=tuple(_groups(judged.join(stood, on=SCORED, how="left"))),
+        dates=judge_dates(said.join(stood, on=SCORED, how="left"), now),
     )
 
 
@@ -179,19 +182,11 @@ def _weighted(scores: pl.DataFrame, now: datetime) -> pl.DataFrame:
     )
 
 
-def _with_segments(judged: pl.DataFrame, history: History) -> pl.DataFrame:
-    """Add what each record was at the moment of its score."""
-    rows = take_snapshot(history, judged.select("opportunity_id", "as_of")).rows
-    segments = rows.select("opportunity_id", "as_of", *SEGMENTS)
-    return judged.join(segments.unique(["opportunity_id", "as_of"]), on=["opportunity_id", "as_of"], how="left")
-
-
-def _with_due_dates(scores: pl.DataFrame, history: History) -> pl.DataFrame:
-    """Add `due_on`, the expected close date that each record had at the moment of its score."""
-    said = scores.filter(pl.col("closing").is_not_null())
-    rows = take_snapshot(history, said.select("opportunity_id", "as_of")).rows
-    due = rows.select("opportunity_id", "as_of", pl.col("expected_close_on").cast(pl.Date).alias("due_on"))
-    return said.join(due.unique(["opportunity_id", "as_of"]), on=["opportunity_id", "as_of"], how="left")
+def _as_it_stood(scores: pl.DataFrame, history: History) -> pl.DataFrame:
+    """Give what each record was at the moment of its score: SEGMENTS, and `due_on`, its expected close date."""
+    rows = take_snapshot(history, scores.select(SCORED)).rows
+    due = pl.col("expected_close_on").cast(pl.Date).alias("due_on")
+    return rows.select(*SCORED, *SEGMENTS, due).unique(SCORED)
 
 
 def _groups(judged: pl.DataFrame) -> Iterator[Group]:
