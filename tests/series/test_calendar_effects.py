@@ -42,7 +42,8 @@ def test_working_days_are_those_of_the_month():
 
 def test_the_lunar_new_year_moves():
     """It began on 16 February 2018 and on 5 February 2019, so that January 2019 had more of the weeks before."""
-    before = known(panel_of([[1.0] * 14], MONTHLY, season=12), 1, "CN")["before the lunar new year"]
+    panel = panel_of([[1.0] * 14], MONTHLY, season=12)
+    before = known(panel, 1, "cn")["before the lunar new year"]
     assert before[[0, 1]].sum() == pytest.approx(1)
     assert before[12] > before[0] > 0
 

@@ -27,6 +27,7 @@ def calendar_inputs(panel: Panel, horizon: int, *, country: str | None) -> list[
     Raises:
         InputError: the holidays of that country are not known.
     """
+    country = country and country.upper()
     starts = panel.ends - panel.lengths + 1
     ordinals = range(int(starts.min()), int(panel.ends.max()) + horizon + 1)
     spans = [panel.calendar.span(ordinal) for ordinal in ordinals]
