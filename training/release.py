@@ -236,7 +236,7 @@ def _serve(
     settings: Settings, version: Version[Any], *, since: datetime, why: str, instead_of: str | None = None
 ) -> None:
     """Serve a version from now on; where one is named that it is to replace, only if that is still live."""
-    with hold_live(settings.models_folder, version.name):
+    with hold_live(settings.models_folder):
         live = find_live(settings.models_folder, version.name)
         if instead_of is not None and live is not None and live["version"] != instead_of:
             raise ConflictError(
@@ -278,7 +278,7 @@ def promote_version(settings: Settings, name: str, version: str, *, now: datetim
 
 def roll_back_version(settings: Settings, name: str, *, now: datetime) -> str:
     """Serve the version that was live before; give its id."""
-    with hold_live(settings.models_folder, name):
+    with hold_live(settings.models_folder):
         version = roll_back(settings.models_folder, name, since=now)
         move_champion(settings, name, version)
     return version

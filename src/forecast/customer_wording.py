@@ -34,6 +34,11 @@ def evidence_sentence(kind: str, found: Mapping[str, Any], language: str) -> str
     )
 
 
+def evidence_label(kind: str, language: str) -> str:
+    """Name an alert, next products or prospects."""
+    return str(_phrases()["evidence"]["kinds"][kind][language])
+
+
 def why_absent(evidence: Mapping[str, Mapping[str, Any]], kind: str, language: str) -> str:
     """Say why an alert or next products are not given; empty where they are."""
     if kind not in evidence:
@@ -44,8 +49,7 @@ def why_absent(evidence: Mapping[str, Mapping[str, Any]], kind: str, language: s
 
 def absent_sentence(kind: str, why: str, language: str) -> str:
     """Say that an alert or next products are not given."""
-    phrases = _phrases()["evidence"]
-    return str(phrases["absent"][language].format(kind=phrases["kinds"][kind][language], why=why))
+    return str(_phrases()["evidence"]["absent"][language].format(kind=evidence_label(kind, language), why=why))
 
 
 class Compared(Protocol):

@@ -191,10 +191,10 @@ def get_live_version(models_folder: Path, name: str) -> Version[Any]:
 
 
 @contextmanager
-def hold_live(models_folder: Path, name: str) -> Iterator[None]:
-    """Let no other process change which version of a model is live meanwhile; one that wants to waits."""
-    (models_folder / name).mkdir(parents=True, exist_ok=True)
-    with (models_folder / name / ".live.lock").open("w") as file:
+def hold_live(models_folder: Path) -> Iterator[None]:
+    """Let no other process change which versions are live meanwhile; one that wants to waits."""
+    models_folder.mkdir(parents=True, exist_ok=True)
+    with models_folder.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # let go as the file is closed, also by a process that dies
         yield
 

@@ -179,7 +179,7 @@ def test_figures_are_whole_on_a_narrow_terminal(measured):
     group = replace(found.groups[0], column="account_region", value="20261122T114554.632793Z")
     narrow = Console(width=80)
     with narrow.capture() as told:
-        narrow.print(render_accuracy(replace(found, groups=(group,))))
+        narrow.print(render_accuracy(replace(found, groups=(group,)), "en"))
     assert "…" not in told.get()
     assert f"{found.overall.constant_log_loss:.4f}" in told.get()
 

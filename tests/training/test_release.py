@@ -272,7 +272,7 @@ def test_a_training_that_goes_live_meanwhile_stays(settings, company_engine, low
         outcome.append(str(caught.value))
 
     newest = list_versions(settings.models_folder, NAME)[-1]
-    with hold_live(settings.models_folder, NAME):
+    with hold_live(settings.models_folder):
         waiting = threading.Thread(target=recalibrate_meanwhile)
         waiting.start()
         while waiting.is_alive() and len(list_versions(settings.models_folder, NAME)) < 3:

@@ -10,8 +10,10 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL, print_forecast_accuracy
+from forecast.cli.phrases import say
 from forecast.cli.screen import ModelName, Models, console, moment_of, now, output, transaction
 from forecast.cli.tiers import TIER_MODEL, print_tier_accuracy
+from forecast.cli.training import told
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def accuracy(
             known_until=versions_until(settings.models_folder, model),
             now=moment_of(as_of, settings),
         )
-    output.print(render_accuracy(found))
+    output.print(render_accuracy(found, settings.language))
     if out is not None:
         accuracy_frame(found).write_csv(out)
 
@@ -106,13 +108,13 @@ def backtest(
 
 
 def _sentence(window: "Window") -> str:
-    figures = "nothing to judge yet" if window.log_loss is None else f"log loss {window.log_loss:.4f}"
-    return f"{window.start:%Y-%m-%d}: {figures}; {escape(window.verdict)}"
+    figures = say("nothing to judge yet") if window.log_loss is None else f"{say('log loss')} {window.log_loss:.4f}"
+    return f"{window.start:%Y-%m-%d}{say(': ')}{figures}{say('; ')}{escape(told(window.verdict))}"
 
 
 def _table(windows: "list[Window]") -> Table:
     headings = ("from", "served", "judged", "won", "predicted", "log loss", "prior", "ECE", "AUC")
-    table = Table(*(Column(heading, no_wrap=True) for heading in headings), box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(*(Column(say(heading), no_wrap=True) for heading in headings), box=SIMPLE, padding=(0, 1, 0, 0))
     for window in windows[:-1]:
         table.add_row(*_cells(window))
     table.add_section()
@@ -126,7 +128,7 @@ def _cells(window: "Window") -> list[str]:
     figures = [window.calibration_error, window.auc]
     return [
         f"{window.start:%Y-%m-%d}",
-        window.basis or "nothing",
+        say(", ").join(map(say, window.basis.split(", "))) if window.basis else say("nothing"),
         f"{window.judged:,}",
         *("" if share is None else f"{share:.1%}" for share in shares),
         *("" if loss is None else f"{loss:.4f}" for loss in losses),

@@ -1,5 +1,6 @@
 """forecast train, models, promote and rollback."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,18 +11,19 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL
+from forecast.cli.phrases import say
 from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
 from forecast.cli.tiers import TIER_MODEL, train_customer_tiers
+from forecast.cli.training import print_gates, print_verdict, print_warnings, told
 from forecast.errors import ConflictError, InputError
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
     from forecast.registry import Version
-    from training.gates import Gate
     from training.pipeline import Run
     from training.release import Release
 
-_DESCRIBED = ("basis", "until", "AUC", "log loss", "gates")
+_JUDGED = ("model", "logistic", "clock", "prior", "live")
 _MEASURED = ("auc", "log_loss", "brier", "calibration_error", "calibration_slope", "lift_10")
 
 
@@ -69,7 +71,7 @@ def train(
         timeout_seconds=experiment.search.timeout_seconds if timeout is None else timeout,
     )
     with opened(settings) as engine, _progress() as progress:
-        task = progress.add_task("reading records", total=budget.trials)
+        task = progress.add_task(told("reading records"), total=budget.trials)
         release = train_and_register(
             engine,
             settings,
@@ -80,13 +82,13 @@ def train(
             budget=budget,
             promote=promote_passed,
             listener=Listener(
-                step=lambda name: progress.update(task, description=name),
+                step=lambda name: progress.update(task, description=told(name)),
                 trial=lambda number, loss: progress.update(
-                    task, completed=number, description=f"searching (log loss {loss:.4f})"
+                    task, completed=number, description=say("searching (log loss {loss})", loss=f"{loss:.4f}")
                 ),
             ),
         )
-        progress.update(task, completed=budget.trials, description="trained")
+        progress.update(task, completed=budget.trials, description=say("trained"))
     _print_release(release)
 
 
@@ -103,30 +105,24 @@ def _progress() -> Progress:
 
 def _print_release(release: "Release[Run]") -> None:
     run = release.run
-    for warning in run.warnings:
-        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    print_warnings(run.warnings)
     for suspicion in run.suspicions:
-        console.print(f"[yellow]left out:[/yellow] {escape(suspicion.feature)}: {escape(suspicion.reason)}")
+        left_out = f"{escape(suspicion.feature)}{say(': ')}{escape(told(suspicion.reason))}"
+        console.print(f"[yellow]{say('left out: ')}[/yellow]{left_out}")
     if run.metrics:
-        table = Table("on rows not seen", *_MEASURED)
-        for who in ("model", "logistic", "clock", "prior", "live"):
-            if f"{who}_auc" in run.metrics:
-                table.add_row(who, *(f"{run.metrics[f'{who}_{metric}']:.4f}" for metric in _MEASURED))
-        output.print(table)
+        output.print(_figures_table(run.metrics))
     print_verdict(release, run.gates)
 
 
-def print_verdict(release: "Release[Any]", gates: "list[Gate]") -> None:
-    """Print how a run of any model ended: its gates, the verdict and what is live."""
-    _print_gates(gates)
-    output.print(escape(release.run.verdict))
-    output.print(f"live: {release.live or 'none'}; written to {release.folder}")
-
-
-def _print_gates(gates: "list[Gate]") -> None:
-    for gate in gates:
-        mark = "[green]passed[/green]" if gate.passed else "[red]failed[/red]"
-        console.print(f"gate {gate.number} {mark}: {escape(gate.name)}: {escape(gate.sentence)}")
+def _figures_table(metrics: Mapping[str, float]) -> Table:
+    """Give a row to this version and to each of its yardsticks."""
+    headings = ("on rows not seen", "AUC", "log loss", "Brier", "ECE", "slope", "lift 10 %")
+    names = ("this version", "logistic regression", "age and calendar", "share won so far", "live version")
+    table = Table(*map(say, headings), box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for who, name in zip(_JUDGED, names, strict=True):
+        if f"{who}_auc" in metrics:
+            table.add_row(say(name), *(f"{metrics[f'{who}_{metric}']:.4f}" for metric in _MEASURED))
+    return table
 
 
 def recalibrate(
@@ -157,15 +153,23 @@ def recalibrate(
             promote=promote_passed,
         )
     found = levelled.found
-    _print_gates(found.gates)
+    print_gates(found.gates)
     if found.candidate is not None:
-        output.print(
-            f"level: log-odds raised by {found.level.shift:+.2f} (standard error {found.level.variance**0.5:.2f}); the newest "
-            f"outcomes: {found.metrics['live_won_share']:.1%} won; log loss {found.metrics['recalibrated_log_loss']:.4f}, "
-            f"{found.metrics['live_log_loss']:.4f} at the level before"
+        level = say(
+            "level: log-odds raised by {shift} (standard error {error}); the newest outcomes: {won} won; log loss {now}, "
+            "{before} at the level before",
+            shift=f"{found.level.shift:+.2f}",
+            error=f"{found.level.variance**0.5:.2f}",
+            won=f"{found.metrics['live_won_share']:.1%}",
+            now=f"{found.metrics['recalibrated_log_loss']:.4f}",
+            before=f"{found.metrics['live_log_loss']:.4f}",
         )
-    output.print(escape(found.verdict))
-    output.print(f"live: {levelled.live}" + (f"; written to {levelled.folder}" if levelled.folder else ""))
+        output.print(level)
+    output.print(escape(told(found.verdict)))
+    if levelled.folder:
+        output.print(say("live: {live}; written to {folder}", live=levelled.live, folder=levelled.folder))
+    else:
+        output.print(say("live: {live}", live=levelled.live))
 
 
 def list_models() -> None:
@@ -174,34 +178,46 @@ def list_models() -> None:
 
     settings = read_settings()
     for folder in sorted(settings.models_folder.glob("*")):
-        live = find_live(settings.models_folder, folder.name)
-        measured = (Column(name, no_wrap=True) for name in ("version", *_DESCRIBED, "live since"))
-        table = Table(
-            *measured, title=folder.name, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False
-        )
+        output.print(f"[italic]{folder.name}[/italic]")
+        live = find_live(settings.models_folder, folder.name) or {"version": None, "since": ""}
+        table = _versions_table()
         old = 0
         for identity in reversed(list_versions(settings.models_folder, folder.name)):
-            since = live["since"][:10] if live and live["version"] == identity else ""
+            since = live["since"][:10] if live["version"] == identity else ""
             try:
                 version = read_version(version_folder(settings.models_folder, folder.name, identity))
             except ConflictError:
                 old += 1
-                table.add_row(identity, "old format", *("" for _ in _DESCRIBED[1:]), since)
-                continue
-            table.add_row(identity, *_described(version), since)
-        output.print(table)
+                table.add_row(identity, "", say("old format"), "", "", "", since)
+            else:
+                table.add_row(identity, *_described(version), since)
+        output.print(table, "")
         if old:
-            console.print(
-                f"[yellow]old format:[/yellow] {old} of {folder.name}, written by another version of forecast; they can't be "
-                f"served: `forecast train {folder.name}` makes one that can, and their folders may be deleted"
-            )
+            _print_old(folder.name, old)
+
+
+def _versions_table() -> Table:
+    """Give an empty table that holds the longest id whole in 80 columns."""
+    headings = ("version", "basis", "until", "AUC", "log loss", "gates", "live since")
+    columns = (Column(say(name), no_wrap=True, overflow="ignore") for name in headings)
+    return Table(*columns, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _print_old(model: str, count: int) -> None:
+    said = say(
+        "{count} of {model}, written by another version of forecast; they can't be served: `forecast train {model}` makes one "
+        "that can, and their folders may be deleted",
+        count=count,
+        model=model,
+    )
+    console.print(f"[yellow]{say('old format')}{say(': ')}[/yellow]{said}")
 
 
 def _described(version: "Version[Any]") -> tuple[str, ...]:
     metrics, gates = version.bundle.get("metrics", {}), version.bundle.get("gates", [])
     passed = sum(gate["passed"] for gate in gates)
     return (
-        version.basis,
+        say(version.basis),
         version.bundle["until"][:10],
         f"{metrics['model_auc']:.3f}" if "model_auc" in metrics else "",
         f"{metrics['model_log_loss']:.4f}" if "model_log_loss" in metrics else "",
@@ -220,7 +236,7 @@ def promote(
     from training.release import promote_version
 
     promote_version(read_settings(), model, version, now=now(), despite_gates=despite_gates)
-    console.print(f"{version} of {model} is live")
+    console.print(say("{version} of {model} is live", version=version, model=model))
 
 
 def rollback(model: ModelName = "win_probability") -> None:
@@ -228,4 +244,4 @@ def rollback(model: ModelName = "win_probability") -> None:
     from training.release import roll_back_version
 
     version = roll_back_version(read_settings(), model, now=now())
-    console.print(f"{version} of {model} is live again")
+    console.print(say("{version} of {model} is live again", version=version, model=model))

@@ -1,18 +1,19 @@
 """forecast train customer_tier and forecast score customer_tier."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
-from rich.markup import escape
 from rich.table import Table
 
 from forecast.cli.phrases import say
 from forecast.cli.screen import console, moment_of, now, opened, output, transaction
+from forecast.cli.training import print_warnings, told
 from forecast.errors import InputError
-from forecast.settings import Settings
+from forecast.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from forecast.customers import CustomerHistory
@@ -41,7 +42,7 @@ def train_customer_tiers(
             now=now(),
             horizon_days=days,
             promote=promote,
-            step=lambda name: console.print(f"[dim]{name}[/dim]") if console.is_terminal else None,
+            step=lambda name: console.print(f"[dim]{told(name)}[/dim]") if console.is_terminal else None,
         )
     _print_figures(release.run)
     return release
@@ -55,19 +56,27 @@ def _days(text: str) -> int:
 
 
 def _print_figures(run: "TierRun") -> None:
-    from training.tier_evidence import finding_sentence
+    from forecast.customer_wording import evidence_label, evidence_sentence
 
-    for warning in run.warnings:
-        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    print_warnings(run.warnings)
     if run.metrics:
-        measured = ("capture_20", "auc", "absolute_error", "total_ratio")
-        table = Table("on the newest part", *measured)
-        for who in ("model", "baseline", "last_period"):
-            table.add_row(who, *(f"{run.metrics[f'{who}_{name}']:.4f}" for name in measured))
-        output.print(table)
+        output.print(_figures_table(run.metrics))
     given = run.candidate if run.promotable and run.candidate else run.prior
+    language = read_settings().language
     for kind, found in given.bundle.get("evidence", {}).items():
-        output.print(f"{kind.replace('_', ' ')}: {finding_sentence(kind, found)}")
+        label, sentence = evidence_label(kind, language), evidence_sentence(kind, found, language)
+        output.print(f"{label}{say(': ')}{sentence}" + ("" if found["passed"] else say("; not given")))
+
+
+def _figures_table(metrics: Mapping[str, float]) -> Table:
+    """Give a row to this version and to each of its yardsticks."""
+    headings = ("on the newest part", "capture 20 %", "AUC", "error", "expected/actual")
+    names = ("this version", "buying rate and value", "last period")
+    table = Table(*map(say, headings), box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for who, name in zip(("model", "baseline", "last_period"), names, strict=True):
+        measured = ("capture_20", "auc", "absolute_error", "total_ratio")
+        table.add_row(say(name), *(f"{metrics[f'{who}_{figure}']:.4f}" for figure in measured))
+    return table
 
 
 def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | None) -> None:
