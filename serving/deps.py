@@ -18,6 +18,7 @@ from forecast.settings import Settings
 from forecast.store import unit_of_work
 from forecast.wording import Language
 from serving.auth import check_key
+from serving.language import language_of
 from serving.live import Live, LiveModels
 from serving.surroundings import SurroundingsCache
 
@@ -78,42 +79,18 @@ def require_key(
 def choose_language(
     request: Request,
     response: Response,
-    desk: DeskDep,
-    language: Annotated[
+    language: Annotated[  # noqa: ARG001 - to be checked, and described at /docs; language_of reads it
         Literal["en", "zh"] | None, Query(description="Language of reasons; goes before Accept-Language.")
     ] = None,
 ) -> Language:
     """Choose the language: as asked, as the caller prefers, or as the settings say."""
-    preferred = preferred_language(request.headers.get("accept-language", ""))
-    chosen = language or preferred or desk.settings.language
+    chosen = language_of(request)
     response.headers["Content-Language"] = chosen
     response.headers["Vary"] = "Accept-Language"
     return chosen
 
 
 LanguageDep = Annotated[Language, Depends(choose_language)]
-
-
-def preferred_language(accepted: str) -> Language | None:
-    """Find the language of ours that an Accept-Language header weighs most; of equals, the first."""
-    weights: dict[Language, float] = {}
-    for part in accepted.split(","):
-        tag, _, parameter = part.partition(";")
-        primary = tag.strip().lower().partition("-")[0]
-        weight = _weight(parameter)
-        if primary == "en" and weight > 0:
-            weights.setdefault("en", weight)
-        elif primary == "zh" and weight > 0:
-            weights.setdefault("zh", weight)
-    return max(weights.items(), key=lambda item: item[1])[0] if weights else None
-
-
-def _weight(parameter: str) -> float:
-    text = parameter.strip().removeprefix("q=")
-    try:
-        return float(text) if text else 1.0
-    except ValueError:
-        return 0.0
 
 
 def get_live(desk: DeskDep) -> Live:

@@ -14,6 +14,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from forecast import errors
+from forecast.wording import Language, say_error
+from serving.language import language_of
 from serving.schemas import ITEMS_MAX, FieldProblem, Problem
 
 PROBLEM_JSON = "application/problem+json"
@@ -76,20 +78,32 @@ def describe(problems: Sequence[FieldProblem], items: str = "opportunities") -> 
     return f"{place}: found {found}, expected {first.expected}; {first.remedy}{more}"
 
 
+def say_problem(found: FieldProblem, language: Language) -> FieldProblem:
+    """Say in a language what was expected of a field, and what to do."""
+    said = {"expected": say_error(found.expected, language), "remedy": say_error(found.remedy, language)}
+    return found.model_copy(update=said)
+
+
 def problem(
-    status: int, detail: str, problems: Sequence[FieldProblem] = (), headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    detail: str,
+    problems: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Give an answer as RFC 9457 has it."""
+    """Give an answer as RFC 9457 has it, in the language of the request."""
     title = HTTPStatus(status).phrase
+    language = language_of(request)
     body = Problem(
         type=f"urn:forecast:problem:{title.lower().replace(' ', '-')}",
         title=title,
         status=status,
-        detail=detail,
-        errors=list(problems[:PROBLEMS_SHOWN_MAX]),
+        detail=say_error(detail, language),
+        errors=[say_problem(found, language) for found in problems[:PROBLEMS_SHOWN_MAX]],
     )
     content = body.model_dump(mode="json", exclude=set() if problems else {"errors"})
-    return JSONResponse(content, status_code=status, headers=dict(headers or {}), media_type=PROBLEM_JSON)
+    told = {**(headers or {}), "Content-Language": language, "Vary": "Accept-Language"}
+    return JSONResponse(content, status_code=status, headers=told, media_type=PROBLEM_JSON)
 
 
 def status_of(error: errors.ForecastError) -> HTTPStatus:
@@ -108,37 +122,38 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(UnicodeEncodeError, _answer_unholdable)
 
 
-def _answer_own(_: Request, error: Exception) -> JSONResponse:
+def _answer_own(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, errors.ForecastError):
         raise error
     headers = {"WWW-Authenticate": 'Bearer realm="forecast"'} if isinstance(error, errors.AccessError) else None
     problems = error.problems if isinstance(error, InvalidItemsError) else ()
-    return problem(status_of(error), str(error), problems, headers)
+    return problem(request, status_of(error), str(error), problems, headers)
 
 
-def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
+def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     problems = [field_problem(found) for found in error.errors()]
     items = next((part for part in error.errors()[0]["loc"] if part in _ITEMS), "opportunities")
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, describe(problems, items), problems)
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, describe(problems, items), problems)
 
 
-def _answer_http(_: Request, error: Exception) -> JSONResponse:
+def _answer_http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     if isinstance(error.__cause__, UnicodeDecodeError):
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not UTF-8; send JSON as UTF-8")
-    return problem(error.status_code, error.detail, headers=error.headers)
+        return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not UTF-8; send JSON as UTF-8")
+    return problem(request, error.status_code, error.detail, headers=error.headers)
 
 
-def _answer_unreachable(_: Request, __: Exception) -> JSONResponse:
+def _answer_unreachable(request: Request, _: Exception) -> JSONResponse:
     detail = "the database does not answer; try again, and see /readyz and the server's log if that lasts"
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
+    return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
 
 
-def _answer_unholdable(_: Request, __: Exception) -> JSONResponse:
+def _answer_unholdable(request: Request, _: Exception) -> JSONResponse:
     return problem(
+        request,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "a text holds what can't be kept, such as a NUL character or half a surrogate pair",
     )

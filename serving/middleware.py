@@ -5,6 +5,7 @@ import re
 import uuid
 from http import HTTPStatus
 
+from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,7 +46,7 @@ class RequestIdentity:
             if started:
                 raise
             detail = f"something went wrong on our side; tell your administrator the request id {request_id}"
-            await problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)(scope, receive, send_with_id)
+            await problem(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, detail)(scope, receive, send_with_id)
 
 
 def _request_id(scope: Scope) -> str:
@@ -67,7 +68,7 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdigit() and int(announced) > BODY_BYTES_MAX:
-            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)(scope, receive, send)
+            await problem(Request(scope), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)(scope, receive, send)
             return
         seen = 0
 

@@ -8,7 +8,8 @@ from starlette.exceptions import HTTPException
 
 from forecast.errors import ForecastError
 from forecast.store import check_schema
-from serving.deps import MODEL, Desk, DeskDep
+from forecast.wording import say_error
+from serving.deps import MODEL, Desk, DeskDep, LanguageDep
 from serving.schemas import Health
 
 router = APIRouter()
@@ -21,9 +22,9 @@ def report_health() -> Health:
 
 
 @router.get("/readyz", summary="Can the service do its work")
-def report_readiness(desk: DeskDep) -> Health:
+def report_readiness(desk: DeskDep, language: LanguageDep) -> Health:
     """Check the database, its schema and the live version; 503 names what is missing."""
-    missing = [found for check in _CHECKS.values() if (found := _trouble(check, desk))]
+    missing = [say_error(found, language) for check in _CHECKS.values() if (found := _trouble(check, desk))]
     if missing:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(missing))
     return Health()

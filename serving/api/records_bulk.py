@@ -12,8 +12,9 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from forecast.errors import ForecastError, InputError
-from serving.deps import DeskDep, SessionDep
-from serving.errors import InvalidItemsError, shown, status_of
+from forecast.wording import Language, say_error
+from serving.deps import DeskDep, LanguageDep, SessionDep
+from serving.errors import InvalidItemsError, say_problem, shown, status_of
 from serving.records.edits import Edit, Ground, read_ground, receive, upsert
 from serving.records.idempotency import Answer, answer_once
 from serving.records.requests import EXAMPLE, Body, BodyDep, CallDep, KindDep, json_lines_body
@@ -64,7 +65,9 @@ class _Line:
     responses={200: {"model": BulkAnswer}},
     openapi_extra=json_lines_body(_EXAMPLE_LINES, "JSON lines: a record a line, with its `id`."),
 )
-def write_bulk(kind: KindDep, body: BodyDep, call: CallDep, session: SessionDep, desk: DeskDep) -> Response:
+def write_bulk(
+    kind: KindDep, body: BodyDep, call: CallDep, *, session: SessionDep, desk: DeskDep, language: LanguageDep
+) -> Response:
     """Create or change at most 10,000 records, sent as JSON lines, in one transaction.
 
     A line sets the fields that it has and leaves the others; with `version` only if that is the stored one. A line that is
@@ -75,7 +78,9 @@ def write_bulk(kind: KindDep, body: BodyDep, call: CallDep, session: SessionDep,
         lines = list(_read_lines(read_ground(session, kind, desk.zone), body))
         edits = [line.asked for line in lines if isinstance(line.asked, Edit)]
         outcomes = iter(write_records(session, kind, edits, actor=call.actor, clock=desk.clock))
-        results = [_result(line, next(outcomes) if isinstance(line.asked, Edit) else line.asked) for line in lines]
+        results = [
+            _result(line, next(outcomes) if isinstance(line.asked, Edit) else line.asked, language) for line in lines
+        ]
         return Answer(body=_summed(results).model_dump_json(exclude_none=True))
 
     return answer_once(session, call, act, now=desk.clock())
@@ -116,14 +121,20 @@ def _named_id(text: bytes) -> str | None:
     return None if named is None else shown(named)
 
 
-def _result(line: _Line, outcome: Written | Refusal) -> ItemResult:
+def _result(line: _Line, outcome: Written | Refusal, language: Language) -> ItemResult:
     record_id = line.record_id
     if isinstance(outcome, HTTPException):
-        return ItemResult(line=line.number, id=record_id, status=outcome.status_code, detail=outcome.detail)
+        detail = say_error(outcome.detail, language)
+        return ItemResult(line=line.number, id=record_id, status=outcome.status_code, detail=detail)
     if isinstance(outcome, ForecastError):
-        problems = outcome.problems if isinstance(outcome, InvalidItemsError) else None
         return ItemResult(
-            line=line.number, id=record_id, status=status_of(outcome), detail=str(outcome), errors=problems
+            line=line.number,
+            id=record_id,
+            status=status_of(outcome),
+            detail=say_error(str(outcome), language),
+            errors=[say_problem(found, language) for found in outcome.problems]
+            if isinstance(outcome, InvalidItemsError)
+            else None,
         )
     return ItemResult(
         line=line.number,

@@ -17,8 +17,8 @@ from forecast.registry import Version, make_live, write_version
 from forecast.settings import Settings
 from forecast.store import unit_of_work
 from serving import middleware
-from serving.deps import preferred_language
 from serving.errors import STATUSES
+from serving.language import preferred_language
 from serving.surroundings import SurroundingsCache
 
 ITEM = {"id": "X1", "created_at": "2026-08-01T00:00:00Z"}
@@ -41,6 +41,20 @@ def test_problems_are_problem_json(client):
         "status": 404,
         "detail": answer.json()["detail"],
     }
+
+
+def test_errors_are_in_the_language_of_the_request(client):
+    """The sentence, what each field should have been and what to do are; ids and paths stay as they are."""
+    answer = client.get("/v1/opportunities/nowhere", headers={"Accept-Language": "zh-CN"})
+    assert answer.headers["Content-Language"] == "zh"
+    assert answer.json()["detail"].startswith("没有存储编号为“nowhere”的商机；")
+    answer = client.post(f"{SCORE}?language=zh", json={"opportunities": [{**ITEM, "created_at": "gestern"}]})
+    (found,) = answer.json()["errors"]
+    assert (found["expected"], found["remedy"]) == ("时间", "请写成 2026-03-01T09:30:00+08:00")
+    assert answer.json()["detail"].startswith('opportunities[0].created_at：收到 "gestern"，应为时间；')
+    refused = client.post("/v1/records/opportunity/bulk?language=zh", content=b'{"stage": "Quoted"}')
+    assert refused.json()["results"][0]["detail"].startswith("id：收到 null，应为记录的编号；")
+    assert client.get("/v2", headers={"Accept-Language": "zh"}).json()["detail"] == "没有这个地址"
 
 
 @pytest.mark.parametrize(

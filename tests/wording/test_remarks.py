@@ -7,7 +7,8 @@ import pytest
 
 import forecast
 from forecast.wording import say_remark
-from forecast.wording.remarks import chinese_remarks
+from forecast.wording.phrasebook import read_phrases
+from forecast.wording.remarks import REMARKS
 
 FOLDER = Path(forecast.__file__).parent
 
@@ -24,18 +25,18 @@ def source():
     return plain("\n".join(path.read_text("utf-8") for path in FOLDER.rglob("*.py")))
 
 
-@pytest.mark.parametrize("english", [text for text in chinese_remarks() if "{" in text or " " in text])
+@pytest.mark.parametrize("english", [text for text in read_phrases(REMARKS) if "{" in text or " " in text])
 def test_a_remark_with_a_chinese_sentence_is_still_made(source, english):
     """The pieces of each English sentence stand in the code: whoever changes one there changes it here."""
     for piece in re.split(r"\{\w+\}|; |: ", english):
         assert piece.strip() in source, piece
 
 
-@pytest.mark.parametrize("english", list(chinese_remarks()))
+@pytest.mark.parametrize("english", list(read_phrases(REMARKS)))
 def test_a_remark_is_said_in_chinese_with_its_values(english):
     """Both languages have the same values, and a remark becomes the sentence that was written for it."""
     names = re.findall(r"\{(\w+)\}", english)
-    chinese = chinese_remarks()[english]
+    chinese = read_phrases(REMARKS)[english]
     assert set(re.findall(r"\{(\w+)\}", chinese)) <= set(names)
     values = {name: str(place) for place, name in enumerate(names, start=11)}
     assert say_remark(english.format(**values), "zh") == chinese.format(**values)

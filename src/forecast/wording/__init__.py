@@ -1,8 +1,10 @@
-"""Features, reasons and remarks in words, English and Chinese."""
+"""Features, reasons, remarks and errors in words, English and Chinese."""
 
+from forecast.wording.errors import say_error
 from forecast.wording.labels import CustomFeature, Language, feature_label, theme_label, warning_sentence
 from forecast.wording.remarks import say_remark, say_remarks
 from forecast.wording.sentences import moved_sentence, reason_sentence
+from forecast.wording.training import say_training
 
 __all__ = [
     "CustomFeature",
@@ -10,8 +12,10 @@ __all__ = [
     "feature_label",
     "moved_sentence",
     "reason_sentence",
+    "say_error",
     "say_remark",
     "say_remarks",
+    "say_training",
     "theme_label",
     "warning_sentence",
 ]

@@ -1,0 +1,19 @@
+"""What commands and the API refuse and what imports report: English sentences, said in Chinese by two files."""
+
+from forecast.wording.labels import Language
+from forecast.wording.phrasebook import find_phrase
+from forecast.wording.remarks import say_remark
+
+FILES = ("errors.toml", "imports.toml")
+_SAID = frozenset({"kind", "why", "how"})
+
+
+def say_error(sentence: str, language: Language) -> str:
+    """Say an error, or a part of one, in a language; what is not known, such as another program's words, stays as it is."""
+    found = None if language == "en" else find_phrase(sentence, *FILES)
+    if found is None:
+        return say_remark(sentence, language)
+    chinese, values = found
+    return chinese.format(
+        **{name: say_error(text, language) if name in _SAID else text for name, text in values.items()}
+    )
