@@ -73,20 +73,42 @@ _CHANGED_TARGETS = (
 )
 
 
+def last_days() -> sa.Subquery:
+    """Select `id, ends_on` of quotas.
+
+    One that names no last day lasts until the next of its unit and metric begins, and the last of them as long as the one before.
+    """
+    unit = (Quota.person_id, Quota.team_id, sa.func.lower(Quota.metric))
+    following, before = (
+        beside(Quota.starts_on).over(partition_by=unit, order_by=Quota.starts_on)
+        for beside in (sa.func.lead, sa.func.lag)
+    )
+    ends_on = sa.case(
+        (Quota.ends_on.is_not(None), Quota.ends_on),
+        (following > Quota.starts_on, following - 1),
+        (before < Quota.starts_on, Quota.starts_on + (Quota.starts_on - before) - 1),
+    )
+    return sa.select(Quota.id, ends_on.label("ends_on")).where(Quota.deleted_at.is_(None)).subquery()
+
+
 def _read_targets(session: Session) -> pl.DataFrame:
     """Read targets of revenue; one whose source does not say since when it stands, is known since it was stored."""
     whose = sa.case((Quota.person_id.is_not(None), PERSON), (Quota.team_id.is_not(None), TEAM), else_=COMPANY)
-    statement = sa.select(
-        Quota.id.label("target_id"),
-        whose.label("level"),
-        sa.func.coalesce(Quota.person_id, Quota.team_id, "").label("unit_id"),
-        *(Quota.starts_on, Quota.ends_on, Quota.amount, Quota.currency),
-        sa.func.coalesce(Quota.created_at, Quota.stored_at).label("known_at"),
-    ).where(
-        Quota.deleted_at.is_(None),
-        Quota.amount.is_not(None),
-        Quota.starts_on <= Quota.ends_on,
-        sa.func.lower(sa.func.trim(Quota.metric)).in_(REVENUE_METRICS),
+    last = last_days()
+    statement = (
+        sa.select(
+            Quota.id.label("target_id"),
+            whose.label("level"),
+            sa.func.coalesce(Quota.person_id, Quota.team_id, "").label("unit_id"),
+            *(Quota.starts_on, last.c.ends_on, Quota.amount, Quota.currency),
+            sa.func.coalesce(Quota.created_at, Quota.stored_at).label("known_at"),
+        )
+        .join(last, last.c.id == Quota.id)
+        .where(
+            Quota.amount.is_not(None),
+            Quota.starts_on <= last.c.ends_on,
+            sa.func.lower(sa.func.trim(Quota.metric)).in_(REVENUE_METRICS),
+        )
     )
     return read_frame(session, statement).select(pl.col(name).cast(kind) for name, kind in TARGET_TYPES.items())
 

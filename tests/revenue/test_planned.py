@@ -51,6 +51,16 @@ def test_a_target_stands_as_it_did_when_its_period_began():
     assert known((start, at(start, -10)), changes=[("Q0", "amount", at(start, -5), "70", "100")]) == {start: 100}
 
 
+def test_quotas_without_a_last_day_count_until_the_next_begins(records_of):
+    """Quotas that only say when they begin are targets too; one alone, of which nothing says how long it lasts, is none."""
+    begun = [Quota(id=f"Q{day:%m}", person_id="U1", starts_on=day, amount=1) for day in QUARTERS[:2]]
+    found = records_of(*begun, Quota(id="Q", team_id="T1", starts_on=QUARTERS[0], amount=1)).targets
+    assert dict(found.select("target_id", "ends_on").iter_rows()) == {
+        "Q01": date(2024, 3, 31),
+        "Q04": date(2024, 6, 30),
+    }
+
+
 def sell(*, follows, seed=1):
     """Make monthly orders of eight persons who sell nine tenths of their quarterly quotas, or have quotas of no meaning."""
     rng = np.random.default_rng(seed)

@@ -118,6 +118,12 @@ def _remarks(targets: Sequence[Target], run: Run | None, as_of: datetime) -> lis
             f"{count} quotas share days with another of the same unit, such as {first.quota_id} and {second.quota_id}; "
             "each counts by itself"
         )
+    assumed = [target for target in targets if target.is_end_assumed]
+    if assumed:
+        found.append(
+            f"{len(assumed)} quotas name no last day, such as {assumed[0].quota_id}: each lasts until the next of its unit begins, "
+            "and the last as long as the one before"
+        )
     return found
 
 
