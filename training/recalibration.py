@@ -106,30 +106,81 @@ def recalibrate(
             f"version {live.version} knows all that came before {known_until(live).isoformat()}, so that nothing is newer at "
             f"{until.isoformat()}; name a later moment, or none for now"
         )
-    dataset = build_dataset(history, live.plan, experiment.ages_days, until)
-    dataset = dataset.part(dataset.thinned(dataset.lesson(until).used, ROWS_ENOUGH, experiment.seed))
-    nothing = Recalibration(live=live, verdict="", dataset=dataset)
-    if not dataset.dated:
-        return replace(
-            nothing, verdict="nothing changed: records without creation dates don't tell which outcomes are new"
-        )
-    origin, known = origin_of(live), dataset.lesson(until)
-    if short := _too_few(dataset, known.within(~dataset.lesson(origin.until).used), origin):
-        return replace(nothing, verdict=short)
-    log_odds = np.asarray(logit(live.estimator.predict(dataset.features)))
-    level = follow_level(dataset, known, log_odds, until)
-    if abs(level.shift) <= SURELY * np.sqrt(level.variance):
-        return replace(nothing, verdict=_right(level), level=level)
+    standing = find_level(history, experiment, live, until=until)
+    dataset, known, level = standing.dataset, standing.known, standing.level
+    nothing = Recalibration(live=live, verdict=standing.reason, dataset=dataset, level=level)
+    if not standing.off:
+        return nothing
     newest = newest_weeks(dataset, known, until)
-    asked = judge_level(dataset, newest, log_odds, level, experiment)
+    asked = judge_level(dataset, newest, standing.log_odds, level, experiment)
     return replace(
         nothing,
         verdict=verdict(asked),
-        level=level,
         gates=asked,
-        metrics=_metrics(newest, log_odds, level),
-        candidate=_raised(live, origin, level, asked, until=until, version_id=version_id),
+        metrics=_metrics(newest, standing.log_odds, level),
+        candidate=_raised(live, origin_of(live), level, asked, until=until, version_id=version_id),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where the level of a live version stands.
+
+    Attributes:
+        dataset: rows that were looked at.
+        known: their outcomes known now.
+        log_odds: what the version says of the rows; missing where nothing was looked at.
+        level: what these lack.
+        reason: why nothing is to be changed; empty where the level is surely off.
+        newer: outcomes of rows that the version did not know when it was trained, or its level set.
+    """
+
+    dataset: Dataset
+    known: Lesson
+    log_odds: Floats
+    level: Level = field(default_factory=Level)
+    reason: str = ""
+    newer: Lesson
+
+    @property
+    def off(self) -> bool:
+        """Whether the level is surely off."""
+        return not self.reason
+
+    @property
+    def said(self) -> float:
+        """Mean probability of the newer rows."""
+        rows = self.newer.used
+        return float(np.average(expit(self.log_odds[rows]), weights=self.newer.weight[rows]))
+
+    @property
+    def won_share(self) -> float:
+        """Share won of the newer rows."""
+        rows = self.newer.used
+        return float(np.average(self.newer.won[rows], weights=self.newer.weight[rows]))
+
+    @property
+    def count(self) -> int:
+        """Opportunities that the newer rows are of."""
+        return _count(self.dataset, self.newer)
+
+
+def find_level(history: History, experiment: Experiment, live: Version, *, until: datetime) -> Standing:
+    """Find where the level of a live version stands by the outcomes known at `until`, and whether it is surely off."""
+    dataset = build_dataset(history, live.plan, experiment.ages_days, until)
+    dataset = dataset.part(dataset.thinned(dataset.lesson(until).used, ROWS_ENOUGH, experiment.seed))
+    known, origin = dataset.lesson(until), origin_of(live)
+    newer = known.within(~dataset.lesson(known_until(live)).used)
+    standing = Standing(dataset=dataset, known=known, log_odds=np.zeros(0), newer=newer)
+    if not dataset.dated:
+        undated = "nothing changed: records without creation dates don't tell which outcomes are new"
+        return replace(standing, reason=undated)
+    if short := _too_few(dataset, known.within(~dataset.lesson(origin.until).used), origin):
+        return replace(standing, reason=short)
+    log_odds = np.asarray(logit(live.estimator.predict(dataset.features)))
+    level = follow_level(dataset, known, log_odds, until)
+    right = abs(level.shift) <= SURELY * np.sqrt(level.variance)
+    return replace(standing, log_odds=log_odds, level=level, reason=_right(level) if right else "")
 
 
 def _too_few(dataset: Dataset, new: Lesson, origin: Origin) -> str:

@@ -16,7 +16,7 @@ from forecast.snapshot import cut_history
 from training.dataset import Dataset
 from training.judging import predict_live
 from training.levels import Level, follow_level
-from training.recalibration import as_trained, judge_level, newest_weeks, origin_of, recalibrate
+from training.recalibration import as_trained, find_level, judge_level, newest_weeks, origin_of, recalibrate
 
 DAYS = timedelta(days=1)
 
@@ -134,6 +134,21 @@ def test_a_level_that_is_off_is_set_right(found, early):
         for version in (made, early)
     ]
     assert losses[0] < losses[1] - 0.05
+
+
+def test_what_was_said_and_what_came_is_of_newer_outcomes(history, early, found):
+    """Where the level is off, means are over rows whose outcome the training did not know; where it is right nothing is off."""
+    standing = find_level(history, LENIENT, early, until=UNTIL)
+    dataset, lesson = found.dataset, found.dataset.lesson(UNTIL)
+    newer = lesson.used & ~dataset.lesson(UNTIL - 365 * DAYS).used
+    assert standing.off
+    assert standing.count == dataset.keys.filter(newer)["opportunity_id"].n_unique()
+    said = early.estimator.predict(dataset.features.filter(newer))
+    assert standing.said == pytest.approx(np.average(said, weights=lesson.weight[newer]))
+    assert standing.won_share == pytest.approx(np.average(lesson.won[newer], weights=lesson.weight[newer]))
+    assert standing.said < standing.won_share - 0.1
+    right = replace(early, estimator=found.candidate.estimator)
+    assert not find_level(history, LENIENT, right, until=UNTIL).off
 
 
 def test_its_gates_are_those_of_its_training_and_its_own(found, early):

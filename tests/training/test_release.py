@@ -10,7 +10,9 @@ from functools import cache
 import pytest
 from learning import BRIEF, EXPERIMENT, MODELS, SHORT, SILENT, STRICT, UNTIL
 from mlflow import MlflowClient
+from typer.testing import CliRunner
 
+from forecast.cli import app
 from forecast.errors import ConflictError, GateError, InputError, NotFoundError, TooLittleHistoryError
 from forecast.policies import find_thresholds
 from forecast.registry import find_live, get_live_version, hold_live, list_versions, make_live, write_version
@@ -289,7 +291,24 @@ def test_a_register_that_is_gone_leaves_what_is_live(settings, company_engine, l
     (tmp_path / "file").touch()
     gone = replace(settings, mlflow_tracking_uri=f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}")
     before = find_live(settings.models_folder, NAME)
-    with pytest.raises(Exception, match="unable to open database|Not a directory|File exists"):
+    with pytest.raises(Exception, match=r"unable to open database|Not a directory|File exists"):
         recalibrated(company_engine, gone, hours=1)
     assert find_live(settings.models_folder, NAME) == before
     assert get_live_version(settings.models_folder, NAME).version == low
+
+
+@pytest.mark.parametrize(
+    ("language", "advice"), [("en", "recalibrate win_probability` sets it right"), ("zh", "win_probability` 校准")]
+)
+def test_a_level_that_is_off_is_told(settings, monkeypatch, low, language, advice):
+    """The check of the data says what the live version says and what came, as long as recalibrating would move it."""
+    monkeypatch.setenv("FORECAST_HOME", str(settings.home))
+    monkeypatch.setenv("FORECAST_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("FORECAST_LANGUAGE", language)
+    said = CliRunner().invoke(app, ["check", "--models", str(MODELS)])
+    assert advice in said.stderr
+    make_live(settings.models_folder, NAME, list_versions(settings.models_folder, NAME)[-1], since=NOW, why="tested")
+    assert find_live(settings.models_folder, NAME)["version"] != low
+    said = CliRunner().invoke(app, ["check", "--models", str(MODELS)])
+    assert said.exit_code == 0
+    assert advice not in said.output

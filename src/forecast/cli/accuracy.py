@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL, print_forecast_accuracy
+from forecast.cli.levels import print_level
 from forecast.cli.phrases import say
 from forecast.cli.screen import ModelName, Models, console, moment_of, now, output, transaction
 from forecast.cli.tiers import TIER_MODEL, print_tier_accuracy
@@ -40,6 +41,7 @@ def accuracy(
         return
     population = population_of(get_live_version(settings.models_folder, model).bundle["config"])
     with transaction(settings) as session:
+        print_level(session, settings, model, now=moment_of(as_of, settings))
         found = measure_accuracy(
             session,
             model,

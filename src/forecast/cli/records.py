@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from forecast.cli.levels import print_levels
 from forecast.cli.screen import AsOf, Models, moment_of, now, output, transaction
 from forecast.settings import read_settings
 
@@ -36,4 +37,5 @@ def check(models: Models = Path("models")) -> None:
     }
     with transaction(settings) as session:
         health = check_health(session, now=now(), experiments=experiments)
+        print_levels(session, settings, now=now())
     output.print(render_health(health, settings.language))
