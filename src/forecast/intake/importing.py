@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from forecast.errors import FileError, MappingError
 from forecast.intake.batches import Place, count_done, places
+from forecast.intake.closing_dates import KINDS, date_closings
 from forecast.intake.dates import with_shared_date_order
 from forecast.intake.files import TableFile, find_files, open_tables, read_chunks
 from forecast.intake.loading import Loaded, load_table
@@ -30,6 +31,10 @@ from forecast.store import unit_of_work
 
 _CAUSES_MAX = 3  # named in a report; the file of rejected rows has all
 _SHOWN_MAX = 60
+_DATED = (
+    "{count} closed opportunities had no closing date: it is taken to be when they entered the stage that they ended in, "
+    "as the history of stages tells"
+)
 Confirm = Callable[[ImportReport], Mapping[str, str]]
 
 
@@ -202,6 +207,8 @@ def _import_table(
     ):
         loaded = load_table(session, table, mapping, rejects=rejects, imported_at=imported_at)
         report = _report(table, loaded, rejects=rejects)
+        if report.kind in KINDS and (dated := date_closings(session)):
+            report = replace(report, warnings=(*report.warnings, _DATED.format(count=dated)))
         if dry_run or (stop_if_uncertain and report.uncertain):
             session.rollback()
             return replace(report, dry_run=True)

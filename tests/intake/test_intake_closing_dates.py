@@ -1,0 +1,71 @@
+"""When opportunities closed, told by the history of their stages."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+DEALS = """Deal ID,Create Date,Deal Stage,Amount
+D1,2026-01-05,Closed Won,100
+D2,2026-01-06,Closed Lost,200
+D3,2026-01-07,Proposal,300
+D4,2026-01-08,Proposal,400
+D5,2026-01-09,Closed Won,500
+"""
+MOVES = """Deal ID,Change Date,Field,Old Value,New Value
+D1,2026-02-01 10:00:00,Deal Stage,Qualified,Proposal
+D1,2026-02-03 10:00:00,Deal Stage,Proposal,Closed Won
+D2,2026-02-05 10:00:00,Deal Stage,Qualified,Closed Lost
+D3,2026-02-06 10:00:00,Deal Stage,Qualified,Proposal
+D4,2026-02-07 10:00:00,Deal Stage,Qualified,Proposal
+"""
+
+
+def moment(text):
+    """Give a moment of February 2026, UTC."""
+    return datetime.fromisoformat(f"2026-02-{text}").replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("first", ["deals", "moves"])
+def test_a_closing_is_dated_by_the_stage_it_ended_in(load, stored, first):
+    """Whichever file comes first, the last move says when; without a move nobody knows, and open ones have no such date."""
+    files = {"deals": (DEALS, "deals.csv"), "moves": (MOVES, "deal_stage_history.csv")}
+    reports = [load(*files[name]) for name in sorted(files, reverse=first == "moves")]
+    assert "2 closed opportunities had no closing date" in reports[1].warnings[-1]
+    found = {name: row.closed_at for name, row in stored().items()}
+    assert found == {"D1": moment("03 10:00"), "D2": moment("05 10:00")} | dict.fromkeys(("D3", "D4", "D5"))
+
+
+def test_the_file_knows_better(load, stored):
+    """A closing date that is given stays, and importing the same files again changes nothing."""
+    dates = pl.Series("Closed At", ["2026-02-20 09:00:00", None, None, None, None])
+    given = pl.read_csv(DEALS.encode()).with_columns(dates).write_csv()
+    load(given, "deals.csv")
+    load(MOVES, "deal_stage_history.csv")
+    again = load(given, "deals.csv")
+    assert (again.changed, again.warnings) == (0, ())
+    found = stored()
+    assert [found[name].closed_at for name in ("D1", "D2")] == [moment("20 09:00"), moment("05 10:00")]
+
+
+def test_a_stage_where_open_ones_stand_is_no_end(load, stored):
+    """Lost at a stage on the way closed at an unknown moment: entering that stage was not the end."""
+    status = pl.Series("Status", ["Won", "Lost", "Open", "Lost", "Won"])
+    load(pl.read_csv(DEALS.encode()).with_columns(status).write_csv(), "deals.csv")
+    load(MOVES, "deal_stage_history.csv")
+    found = stored()
+    assert (found["D4"].status, found["D4"].closed_at) == ("lost", None)
+    assert found["D2"].closed_at == moment("05 10:00")
+
+
+def test_a_stage_that_is_often_left_is_no_end(load, stored):
+    """Where closed records went on from a stage, having entered it tells no closing."""
+    reopened = (
+        MOVES
+        + "D5,2026-02-08 10:00:00,Deal Stage,Qualified,Closed Lost\nD5,2026-02-09 10:00:00,Deal Stage,Closed Lost,Closed Won\n"
+    )
+    load(DEALS, "deals.csv")
+    load(reopened, "deal_stage_history.csv")
+    found = stored()
+    assert found["D2"].closed_at is None
+    assert found["D5"].closed_at == moment("09 10:00")
