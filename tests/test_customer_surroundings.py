@@ -16,13 +16,14 @@ from forecast.customers import (
     PLACE_TYPES,
     RATING_TYPES,
     WIN_SCORE_TYPES,
+    account_attributes,
     cut_customers,
     margin_shares,
     open_pipeline,
     unusual_silence,
 )
 from forecast.features.customers import customer_features
-from forecast.records import Feedback, Order, OrderLine, Product
+from forecast.records import Account, Change, CustomField, Feedback, Order, OrderLine, Product
 from forecast.store import unit_of_work
 
 AS_OF = FIRST + timedelta(days=100)
@@ -220,3 +221,36 @@ def test_region_and_channel_are_those_of_the_first_order_where_the_account_names
     earlier = replace(placed, places=frame([("a", AS_OF, "North", "Web")], PLACE_TYPES))
     assert customer_features(earlier, AS_OF, horizon_days=90)["region"].to_list() == [None]
     assert cut_customers(earlier, AS_OF).places.is_empty()
+
+
+def test_attributes_and_custom_fields_are_those_of_the_moment(engine):
+    """Categories and flags are read, numbers and personal fields are not; a value changed later is the one before."""
+    custom = {"plan": "category", "partner": "boolean", "limit": "number", "phone": "category"}
+    with unit_of_work(engine) as session:
+        session.execute(
+            insert(CustomField), [{"kind": "account", "name": name, "type": kind} for name, kind in custom.items()]
+        )
+        given = {"plan": "gold", "partner": True, "limit": 5, "phone": "1"}
+        session.add(Account(id="a", external_id="a", size="large", custom=given))
+        session.execute(
+            insert(Change),
+            [
+                {
+                    "kind": "account",
+                    "record_id": "a",
+                    "field": field,
+                    "changed_at": AS_OF,
+                    "old_value": old,
+                    "new_value": new,
+                    "origin": "api",
+                }
+                for field, old, new in (("size", "small", "large"), ("custom.plan", "basic", "gold"))
+            ],
+        )
+    with unit_of_work(engine) as session:
+        found = read_customers(session)
+    later, known = (account_attributes(found, moment) for moment in (day(101), AS_OF))
+    assert "custom_limit" not in known.columns
+    assert later.select("size", "custom_plan", "custom_partner").row(0) == ("large", "gold", "true")
+    assert known.select("size", "custom_plan", "custom_partner").row(0) == ("small", "basic", "true")
+    assert_frame_equal(account_attributes(cut_customers(found, AS_OF), day(101)), known)

@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from forecast.customer_records import read_customers
-from forecast.customer_scoring import MEASURED, season_seen, value_customers
+from forecast.customer_scoring import MEASURED, middle_customer, season_seen, value_customers
 from forecast.customers import CustomerHistory, cut_customers, unusual_silence
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.value import BANDED, Bands, Target, ValueModel
@@ -29,6 +29,7 @@ from training.release import Release, release_run
 from training.tier_config import TierExperiment
 from training.tier_evidence import Evidence, evidence_section, judge_tier_evidence
 from training.tier_gates import JudgedCustomers, decide_tier_gates, measure_tiers, tier_verdict
+from training.tier_guard import leaking_fields, left_out, told_by_purchases, without_fields
 from training.tracking import Report
 from training.value_fit import (
     Lesson,
@@ -91,6 +92,10 @@ def train_tiers(
 
     step("judging on the newest part")
     held = _held_out(past, experiment, until, horizon)
+    if held is not None:
+        leaks = leaking_fields(held.features, held.outcomes["active"], auc_max=told_by_purchases(held))
+        run = replace(run, warnings=[*run.warnings, *left_out(leaks)])
+        past, held = without_fields(past, leaks), replace(held, features=held.features.drop(list(leaks)))
     before = _lessons(past, held.as_of, held.horizon_days, experiment) if held else []
     if held is None or not any(lesson.outcomes["revenue"].any() for lesson in before):
         return replace(run, verdict=_too_little(experiment))
@@ -106,13 +111,14 @@ def train_tiers(
     lessons = _lessons(past, until, horizon, experiment)
     fitted = fit_value_model(lessons, prior.baseline, experiment.recipe, horizon_days=horizon)
     model = replace(fitted, plain_share=plain_share, bands=_bands_of(judged.ours, judged.actual))
-    shared = {"prospects": prospects.to_json() if prospects else None}
+    shared = {"prospects": prospects.to_json() if prospects else None, "warnings": run.warnings}
     findings = {
         "gates": [gate.to_json() for gate in gates],
         "metrics": dict(metrics),
         "choice": {"plain_share": plain_share},
         "evidence": evidence["own"],
         "yardsticks": _yardsticks(past, model, experiment, until),
+        "middle": middle_customer(run.features, model),
     }
     return replace(
         run,
@@ -152,7 +158,8 @@ def _prior_run(
         version=f"{version_id}{PRIOR_SUFFIX}",
         basis="prior",
         estimator=prior,
-        bundle=bundle | {"yardsticks": _yardsticks(past, prior, experiment, until)},
+        bundle=bundle
+        | {"yardsticks": _yardsticks(past, prior, experiment, until), "middle": middle_customer(features, prior)},
     )
     return TierRun(prior=version, verdict="", warnings=warnings, features=features)
 

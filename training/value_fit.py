@@ -8,7 +8,7 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 
-from forecast.customers import ATTRIBUTES, CustomerHistory, purchases_within
+from forecast.customers import ATTRIBUTES, CUSTOM_PREFIX, CustomerHistory, purchases_within
 from forecast.estimators.boosting import Boosting
 from forecast.estimators.buying import fit_buying_rate, fit_purchase_value
 from forecast.estimators.offset_glm import Correction, Family, fit_correction
@@ -195,9 +195,9 @@ def _fit_trees(target: Target, matrix: Floats, actual: Floats, offset: Floats, r
 
 
 def frequent_levels(features: pl.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Choose the most frequent values of each attribute."""
+    """Choose the most frequent values of each attribute and custom field."""
     found: list[tuple[str, str]] = []
-    for name in ATTRIBUTES:
+    for name in features.select(*ATTRIBUTES, f"^{CUSTOM_PREFIX}.*$").columns:
         counts = features[name].drop_nulls().value_counts(sort=True).filter(pl.col("count") >= LEVEL_CUSTOMERS_MIN)
         found += [(name, value) for value in counts[name].head(LEVELS_MAX)]
     return tuple(found)

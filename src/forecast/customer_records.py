@@ -1,5 +1,6 @@
 """Read stored orders, accounts and events into the frames that customers' features are made of."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,10 +9,23 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from forecast.customers import ATTRIBUTES, CustomerHistory, cut_customers
+from forecast.changes import CHANGE_TYPES
+from forecast.customers import ATTRIBUTES, CUSTOM_PREFIX, CustomerHistory, cut_customers
 from forecast.dealings import read_ratings
 from forecast.frames import CANCELLED
-from forecast.records import Account, Activity, Case, Opportunity, Order, OrderLine, Product, Score
+from forecast.records import (
+    PERSONAL_FIELDS,
+    Account,
+    Activity,
+    Case,
+    Change,
+    CustomField,
+    Opportunity,
+    Order,
+    OrderLine,
+    Product,
+    Score,
+)
 from forecast.store import read_frame
 
 
@@ -20,15 +34,18 @@ def read_customers(session: Session, *, until: datetime | None = None) -> Custom
 
     An account without a row of its own counts, if it has orders.
     """
+    custom = _custom_fields(session)
     accounts = sa.select(
         Account.id.label("account_id"),
         Account.name,
         Account.created_at,
         *(getattr(Account, name) for name in ATTRIBUTES),
+        *(Account.custom.op("->>", return_type=sa.Text())(name).label(CUSTOM_PREFIX + name) for name in custom),
     ).where(Account.deleted_at.is_(None))
     history = CustomerHistory(
         orders=_orders(session),
         accounts=read_frame(session, accounts).sort("account_id"),
+        account_changes=_account_changes(session, custom),
         events=read_frame(session, _events()),
         lines=read_frame(session, _lines()),
         places=read_frame(session, first_places()),
@@ -39,6 +56,25 @@ def read_customers(session: Session, *, until: datetime | None = None) -> Custom
         warnings=_warnings(session),
     )
     return history if until is None else cut_customers(history, until)
+
+
+def _custom_fields(session: Session) -> list[str]:
+    """Name the custom fields of accounts that name one of several things; numbers and dates too often sum up what was bought."""
+    declared = (
+        sa.select(CustomField.name)
+        .where(CustomField.kind == "account", CustomField.time != "outcome", CustomField.name.not_in(PERSONAL_FIELDS))
+        .where(CustomField.type.in_(("category", "boolean")))
+    )
+    return list(session.scalars(declared.order_by(CustomField.name)))
+
+
+def _account_changes(session: Session, custom: Sequence[str]) -> pl.DataFrame:
+    fields = {**{name: name for name in ATTRIBUTES}, **{f"custom.{name}": CUSTOM_PREFIX + name for name in custom}}
+    statement = sa.select(*(getattr(Change, name) for name in CHANGE_TYPES), Change.id).where(
+        Change.kind == "account", Change.field.in_(fields)
+    )
+    found = read_frame(session, statement).sort("changed_at", "id").drop("id")
+    return found.with_columns(pl.col("field").replace(fields))
 
 
 _KNOWN_ORDER = (Order.account_id.is_not(None), Order.ordered_at.is_not(None), Order.deleted_at.is_(None))

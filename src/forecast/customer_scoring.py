@@ -1,5 +1,6 @@
 """Customers and a version in; value, tier, potential and reasons out."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -56,7 +57,8 @@ def score_customers(
         history: of customers; nothing at or after `as_of` enters a score.
         version: the model version.
         as_of: the moment.
-        yardsticks: of tiers and potentials, where the history holds but a part of the customers.
+        yardsticks: of tiers and potentials, where the history holds but a part of the customers; then reasons compare with
+            the customers that the version was trained on.
 
     Returns:
         Columns as SCORE_TYPES, by account: probabilities 0-1; `…_low` and `…_high` bound 80 %; `reasons` are at most five
@@ -72,14 +74,15 @@ def score_customers(
         return pl.DataFrame(schema=SCORE_TYPES)
     customers = values.hstack(features.select(*MEASURED, "gap_max_days"))
     found = yardsticks or find_yardsticks(customers, policy, horizon_days=model.horizon_days)
+    middle = version.bundle.get("middle") if yardsticks else None
     before = _earlier_tiers(history, model, policy, as_of, yardsticks)
     proven = proven_kinds(version)
     scored = customers.with_columns(
         assign_tiers(values, found, policy, before=before)["tier"],
         potential(policy, found, horizon_days=model.horizon_days).alias("potential"),
         *_next_orders(features, as_of),
-        _reasons(features, model.explain(features)).alias("reasons"),
-        **_circumstances(history, version, as_of),
+        _reasons(features, model, middle or middle_customer(features, model)).alias("reasons"),
+        **_circumstances(history if yardsticks is None else None, version, as_of),
         basis=pl.lit(version.basis),
         latest_gap_days=pl.Series(usual_gaps(features)[2]),
         **_margins(history, customers, as_of),
@@ -128,13 +131,19 @@ def _score_prospects(
     )
 
 
-def _circumstances(history: CustomerHistory, version: Version[ValueModel], as_of: datetime) -> dict[str, pl.Expr]:
-    """Give what all scores of a moment have in common."""
+def _circumstances(
+    history: CustomerHistory | None, version: Version[ValueModel], as_of: datetime
+) -> dict[str, pl.Expr]:
+    """Give what all scores of a moment have in common; without the whole history, the season is that of the training."""
+    if history is None:
+        seen = _is_year_before(datetime.fromisoformat(version.bundle["data"]["first_order_at"]), as_of)
+    else:
+        seen = season_seen(history, as_of)
     return {
         "as_of": pl.lit(as_of).cast(pl.Datetime("us", "UTC")),
         "horizon_days": pl.lit(version.estimator.horizon_days, dtype=pl.Int64),
         "version": pl.lit(version.version),
-        "level": pl.lit("learnt" if season_seen(history, as_of) else "not learnable"),
+        "level": pl.lit("learnt" if seen else "not learnable"),
     }
 
 
@@ -176,7 +185,11 @@ def _proposals(history: CustomerHistory, customers: pl.DataFrame, as_of: datetim
 def season_seen(history: CustomerHistory, as_of: datetime) -> bool:
     """Tell whether purchases of a whole year before `as_of` are known, so that the level of a season can be learnt."""
     first = history.first_day
-    return first is not None and first <= as_of - timedelta(days=YEAR_DAYS)
+    return first is not None and _is_year_before(first, as_of)
+
+
+def _is_year_before(first: datetime, as_of: datetime) -> bool:
+    return first <= as_of - timedelta(days=YEAR_DAYS)
 
 
 SCORE_TYPES = pl.Schema(
@@ -283,8 +296,15 @@ def _microseconds(days: Floats, known: NDArray[np.bool_]) -> pl.Expr:
     return pl.when(pl.Series(known)).then(pl.lit(whole))
 
 
-def _reasons(features: pl.DataFrame, parts: Floats) -> pl.Series:
+def middle_customer(features: pl.DataFrame, model: ValueModel) -> dict[str, float]:
+    """Give what customers in the middle have of all that reasons name; missing where nobody has any."""
+    shown = features.select(pl.col(sorted(set(SHOWN.values()))).cast(pl.Float64).median()).row(0, named=True)
+    return {**shown, **model.middle(features)}
+
+
+def _reasons(features: pl.DataFrame, model: ValueModel, middle: Mapping[str, float]) -> pl.Series:
     """Give each customer's reasons, a list of {feature, value, usual, contribution}."""
+    parts = model.explain(features, middle)
     order = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, :REASONS_MAX]
     rows, columns = np.repeat(np.arange(len(order)), order.shape[1]), order.ravel()
     shown = features.select(pl.col(SHOWN[shape]).cast(pl.Float64).alias(shape) for shape in SHAPES)
@@ -293,7 +313,7 @@ def _reasons(features: pl.DataFrame, parts: Floats) -> pl.Series:
             "row": rows,
             "feature": pl.Series(SHAPES).gather(columns),
             "value": shown.to_numpy()[rows, columns],
-            "usual": shown.median().to_numpy()[0, columns],
+            "usual": np.array([middle[SHOWN[shape]] for shape in SHAPES], dtype=np.float64)[columns],
             "contribution": parts[rows, columns],
         },
         nan_to_null=True,

@@ -5,11 +5,14 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from forecast.changes import CHANGE_TYPES, as_known
+
 DAY_MICROSECONDS = 86_400_000_000
 DAYS_MAX = 10_000_000
 SILENCE_MIN = timedelta(days=30)
 
 ATTRIBUTES = ("industry", "region", "size", "channel")
+CUSTOM_PREFIX = "custom_"
 EVENTS = ("case", "activity", "opportunity")
 MOMENT = pl.Datetime("us", "UTC")
 LINE_TYPES = pl.Schema({"account_id": pl.String(), "happened_at": MOMENT, "product_id": pl.String()})
@@ -39,7 +42,9 @@ class CustomerHistory:
         orders: `account_id, ordered_at, amount`, by account and moment; a return has a negative amount. Also `cost`,
             where the cost of any is known. Cancelled ones are not among them.
         accounts: `account_id, name` and ATTRIBUTES as they stand now; an account that is known from its orders only has no
-            row. Also `created_at`, where it is stored.
+            row. Also `created_at`, where it is stored, and custom fields that name one of several things, as CUSTOM_PREFIX
+            and their name.
+        account_changes: of these columns, as CHANGE_TYPES, ordered by moment.
         events: `account_id, happened_at, kind`, the kind one of EVENTS: a case opened, an activity done, an opportunity
             created.
         lines: products bought, one row a product of an order.
@@ -55,6 +60,7 @@ class CustomerHistory:
     orders: pl.DataFrame
     accounts: pl.DataFrame
     events: pl.DataFrame
+    account_changes: pl.DataFrame = field(default_factory=CHANGE_TYPES.to_frame)
     lines: pl.DataFrame = field(default_factory=LINE_TYPES.to_frame)
     places: pl.DataFrame = field(default_factory=PLACE_TYPES.to_frame)
     cancelled: pl.DataFrame = field(default_factory=CANCELLATION_TYPES.to_frame)
@@ -76,6 +82,8 @@ def cut_customers(history: CustomerHistory, until: datetime) -> CustomerHistory:
     return replace(
         history,
         orders=history.orders.filter(pl.col("ordered_at") < until),
+        accounts=_known_accounts(history, until),
+        account_changes=history.account_changes.filter(pl.col("changed_at") < until),
         events=history.events.filter(pl.col("happened_at") < until),
         lines=history.lines.filter(pl.col("happened_at") < until),
         places=history.places.filter(pl.col("happened_at") < until),
@@ -87,6 +95,22 @@ def cut_customers(history: CustomerHistory, until: datetime) -> CustomerHistory:
         ),
         win_scores=history.win_scores.filter(pl.col("as_of") < until),
     )
+
+
+def account_attributes(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
+    """Give what was known before `as_of` of accounts that have a row: `account_id`, ATTRIBUTES and custom fields.
+
+    A value of which no change is stored counts as known from the beginning.
+    """
+    return _known_accounts(history, as_of).select("account_id", *ATTRIBUTES, f"^{CUSTOM_PREFIX}.*$")
+
+
+def _known_accounts(history: CustomerHistory, as_of: datetime) -> pl.DataFrame:
+    if history.account_changes.is_empty():
+        return history.accounts
+    moment = pl.lit(as_of).cast(MOMENT).alias("as_of")
+    rows = history.accounts.select(pl.int_range(pl.len()).alias("row"), moment, "account_id")
+    return as_known(rows, history.accounts, history.account_changes, "account_id").select(history.accounts.columns)
 
 
 def unusual_silence(history: CustomerHistory, as_of: datetime) -> datetime | None:

@@ -123,6 +123,23 @@ def test_customers_that_are_sent_are_scored_like_stored_ones(live_tiers, buyers,
     assert client.get("/v1/accounts").json()["accounts"] == []
 
 
+def test_a_customer_that_is_sent_alone_is_compared_with_those_of_the_training(live_tiers, buyers, client):
+    """Reasons, tier and level are what they are among all customers, not among those that happen to be sent together."""
+    row = score_customers(buyers, live_tiers, as_of=NOW).sort("expected_revenue").row(-1, named=True)
+    bought = buyers.orders.filter(
+        pl.col("account_id") == row["account_id"], pl.col("ordered_at") > FIRST + timedelta(60)
+    )
+    orders = [{"ordered_at": moment.isoformat(), "amount": amount} for _, moment, amount in bought.iter_rows()]
+    sent = {"as_of": NOW.isoformat(), "accounts": [{"id": row["account_id"], "orders": orders}]}
+    value = client.post("/v1/accounts/score", json=sent).json()["accounts"][0]["value"]
+    assert (value["tier"], value["level"]) == ("A", "learnt")
+    usual = {reason["feature"]: reason["usual"] for reason in row["reasons"]}
+    assert {
+        one["feature"]: one["usual"] for one in value["reasons"] if one["feature"] in usual
+    }.items() <= usual.items()
+    assert any(one["value"] != one["usual"] for one in value["reasons"])
+
+
 @pytest.mark.parametrize(
     ("accounts", "told"),
     [

@@ -66,6 +66,28 @@ def test_customers_that_differ_are_learnt(run, buyers):
     assert 0.65 < inside.mean() <= 0.97
 
 
+def test_custom_fields_of_accounts_are_learnt_unless_they_know_the_future(buyers):
+    """A category enters as its levels; one that tells who bought since better than all purchases before is left out."""
+    lately = pl.col("ordered_at").is_between(UNTIL - timedelta(days=HORIZON), UNTIL, closed="left")
+    bought = buyers.orders.filter(lately)["account_id"].unique()
+    spent = buyers.orders.group_by("account_id").agg(pl.col("amount").mean()).sort("account_id")
+    accounts = spent.select(
+        "account_id",
+        *(pl.lit(None, pl.String).alias(name) for name in ("name", "industry", "region", "size", "channel")),
+        custom_plan=pl.when(pl.col("amount") > 60).then(pl.lit("gold")).otherwise(pl.lit("basic")),
+        custom_state=pl.when(pl.col("account_id").is_in(bought.implode()))
+        .then(pl.lit("active"))
+        .otherwise(pl.lit("lost")),
+    )
+    found = train(replace(buyers, accounts=accounts))
+    assert set(found.candidate.estimator.levels) == {("custom_plan", "gold"), ("custom_plan", "basic")}
+    (told,) = (warning for warning in found.warnings if "left out" in warning)
+    assert told.startswith("state of accounts is left out: alone it tells who buys with an AUC of 1.000")
+    assert found.candidate.bundle["warnings"] == found.warnings
+    assert "custom_plan" in found.candidate.estimator.encoding.levels
+    assert score_customers(buyers, found.candidate, as_of=UNTIL).height, "a field that is gone has no level"
+
+
 def test_where_the_past_tells_nothing_nothing_is_promoted():
     """Purchases that anyone may make on any day must fail the gates, and the baseline is served."""
     run = train(simulate_strangers(3))

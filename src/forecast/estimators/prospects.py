@@ -9,7 +9,7 @@ import polars as pl
 from scipy.special import expit
 
 from forecast.estimators.offset_glm import Correction
-from forecast.estimators.value import Bands, Target
+from forecast.estimators.value import Bands, Target, level_indicators
 from forecast.features.prospects import PROSPECT_NUMBERS
 from forecast.metrics import Floats
 
@@ -76,7 +76,4 @@ def prospect_matrix(features: pl.DataFrame, unit: float, levels: tuple[tuple[str
     """Give the logs of PROSPECT_NUMBERS, sums in units of `unit`, then the indicators."""
     scale = {"open_value": unit}
     numbers = [np.log1p(features[name].to_numpy() / scale.get(name, 1.0)) for name in PROSPECT_NUMBERS]
-    indicators = [
-        (features[name] == value).fill_null(value=False).cast(pl.Float64).to_numpy() for name, value in levels
-    ]
-    return np.column_stack([*numbers, *indicators])
+    return np.column_stack([*numbers, *level_indicators(features, levels)])

@@ -43,6 +43,7 @@ PLAIN_SHAPES = (
 )  # fmt: skip
 """The shape that tells of the same, of each column of `log_matrix`."""
 
+_CENTRED = ("rhythm", "value")
 PLAIN_SHARE = 1 / 2
 PLAIN_PREFIX = "plain_"
 _RATE_MIN = 1e-6
@@ -140,7 +141,7 @@ class ValueModel:
     @property
     def encoding(self) -> Encoding:
         """The columns that are needed."""
-        return Encoding(numbers=NUMBERS, levels=dict.fromkeys(ATTRIBUTES, ()))
+        return Encoding(numbers=NUMBERS, levels=dict.fromkeys([*ATTRIBUTES, *(name for name, _ in self.levels)], ()))
 
     def predict(self, features: pl.DataFrame) -> Floats:
         """Give the expected revenue of each row of features."""
@@ -175,10 +176,15 @@ class ValueModel:
             shift = shift + self.tree_share * self.plain_trees[target].log_odds(logs)
         return np.asarray(shift)
 
-    def explain(self, features: pl.DataFrame) -> Floats:
+    def middle(self, features: pl.DataFrame) -> dict[str, float]:
+        """Give the rhythm and the value of a customer in the middle, as `explain` takes them."""
+        matrix = shape_matrix(features, self.baseline, self.horizon_days, ())
+        return {name: float(np.median(matrix[:, SHAPES.index(name)])) for name in _CENTRED}
+
+    def explain(self, features: pl.DataFrame, middle: Mapping[str, float] | None = None) -> Floats:
         """Give each shape's part of the log of expected revenue, against a customer in the middle; as many columns as SHAPES.
 
-        Trees count with their TreeSHAP contributions; attributes are left out.
+        Trees count with their TreeSHAP contributions; attributes are left out. `middle` is that of these customers, unless given.
         """
         matrix = shape_matrix(features, self.baseline, self.horizon_days, self.levels)
         parts = np.zeros((len(matrix), len(SHAPES)))
@@ -186,8 +192,10 @@ class ValueModel:
             parts += (1 - self.tree_share) * self.corrections["revenue"].parts(matrix)[:, : len(SHAPES)]
         if self.tree_share:
             parts += self.tree_share * self.trees["revenue"].contributions(matrix)[:, : len(SHAPES)]
-        for column in (SHAPES.index("rhythm"), SHAPES.index("value")):
-            parts[:, column] += matrix[:, column] - np.median(matrix[:, column])
+        usual = self.middle(features) if middle is None else middle
+        for name in _CENTRED:
+            column = SHAPES.index(name)
+            parts[:, column] += matrix[:, column] - usual[name]
         share = self._plain_shares.get("revenue", 0.0)
         return (1 - share) * parts + share * self._plain_parts(features) if share else parts
 
@@ -282,10 +290,17 @@ def shape_matrix(
 ) -> Floats:
     """Give the SHAPES of each customer, free of unit and horizon as far as can be, then indicators of attributes."""
     shapes = _shapes(features, baseline, horizon_days)
-    indicators = [
-        (features[name] == value).fill_null(value=False).cast(pl.Float64).to_numpy() for name, value in levels
+    return np.column_stack([*(shapes[name] for name in SHAPES), *level_indicators(features, levels)])
+
+
+def level_indicators(features: pl.DataFrame, levels: Sequence[tuple[str, str]]) -> list[Floats]:
+    """Tell of each level which rows have it; a custom field that is no longer there has none."""
+    return [
+        (features[name] == value).fill_null(value=False).cast(pl.Float64).to_numpy()
+        if name in features.columns
+        else np.zeros(features.height)
+        for name, value in levels
     ]
-    return np.column_stack([*(shapes[name] for name in SHAPES), *indicators])
 
 
 def log_matrix(features: pl.DataFrame, level: float) -> Floats:

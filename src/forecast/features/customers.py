@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from forecast.customers import (
-    ATTRIBUTES,
     EVENTS,
     CustomerHistory,
+    account_attributes,
     open_pipeline,
     purchase_days,
     returned_before,
@@ -27,7 +27,7 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
         (missing below three) and `gap_max_days`, the longest; `recent_…` within the last horizon, `half_…` its newer half, `previous_…` the horizon
         before, `season_…` the same days a year ago; counts of cases, activities and opportunities within the last horizon;
         `product_count` of different products; mean `satisfaction`, 0-1 (missing where never asked); `open_wins` of the
-        open pipeline; the account's attributes, region and channel else as its first order names them.
+        open pipeline; the account's attributes and custom fields, region and channel else as its first order names them.
     """
     days = purchase_days(history, as_of).with_columns(gap=_gap())
     return (
@@ -48,7 +48,7 @@ def customer_features(history: CustomerHistory, as_of: datetime, *, horizon_days
             how="left",
             maintain_order="left",
         )
-        .join(history.accounts.select("account_id", *ATTRIBUTES), on="account_id", how="left", maintain_order="left")
+        .join(account_attributes(history, as_of), on="account_id", how="left", maintain_order="left")
         .join(_places(history, as_of), on="account_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce(name, f"{name}_of_order").alias(name) for name in _PLACED)
         .drop(f"{name}_of_order" for name in _PLACED)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory, open_pipeline
+from forecast.customers import EVENTS, CustomerHistory, account_attributes, open_pipeline
 from forecast.features.customers import event_counts
 
 PROSPECT_NUMBERS = ("age_days", "open_wins", "open_value", *(f"{kind}_count" for kind in EVENTS))
@@ -18,7 +18,7 @@ def prospect_features(history: CustomerHistory, as_of: datetime, *, horizon_days
 
     Returns:
         `account_id`, sorted; `age_days` since it is known; `open_wins, open_value` of the open pipeline; counts of cases,
-        activities and opportunities within the last horizon; the account's attributes.
+        activities and opportunities within the last horizon; the account's attributes and custom fields.
     """
     known = _first_known(history).filter(pl.col("known_at") < as_of)
     bought = history.orders.filter((pl.col("ordered_at") < as_of) & (pl.col("amount").fill_null(0.0) >= 0))
@@ -28,7 +28,7 @@ def prospect_features(history: CustomerHistory, as_of: datetime, *, horizon_days
         .select("account_id", age_days=age)
         .join(open_pipeline(history, as_of).drop("open_count"), on="account_id", how="left")
         .join(event_counts(history, as_of, horizon_days), on="account_id", how="left")
-        .join(history.accounts.select("account_id", *ATTRIBUTES), on="account_id", how="left")
+        .join(account_attributes(history, as_of), on="account_id", how="left")
         .with_columns(pl.col(PROSPECT_NUMBERS).fill_null(0).cast(pl.Float64))
         .sort("account_id")
     )

@@ -27,8 +27,8 @@ def find_separation(column: pl.Series, won: Floats) -> float | None:
     """
     if column.null_count() == len(column) or len(np.unique(won)) < 2:
         return None
-    by_value = _separation(column, won)
-    by_filling = _separation(column.is_null(), won) if column.null_count() else 0.0
+    by_value = separation(column, won)
+    by_filling = separation(column.is_null(), won) if column.null_count() else 0.0
     if by_value > AUC_SUSPICIOUS or by_filling > FILLED_AUC_SUSPICIOUS:
         return max(by_value, by_filling)
     return None
@@ -58,7 +58,8 @@ def find_deciding_levels(column: pl.Series, won: Floats) -> tuple[float, float] 
     return shares if min(shares) > DECIDED_SHARE_SUSPICIOUS else None
 
 
-def _separation(column: pl.Series, won: Floats) -> float:
+def separation(column: pl.Series, won: Floats) -> float:
+    """Give the AUC by which a column alone separates won from lost, from 0.5 up; levels count by their own shares won."""
     values = _shares_by_level(column, won) if column.dtype == pl.String else column.to_physical()
     ranks = values.cast(pl.Float64)
     found = auc(won, ranks.fill_null(ranks.mean() or 0.0).to_numpy())
