@@ -13,15 +13,14 @@ from typing import Required, TypedDict, Unpack
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.errors import FileError, MappingError
+from forecast.errors import MappingError
 from forecast.intake.batches import Place, count_done, places
 from forecast.intake.closing_dates import KINDS, date_closings
 from forecast.intake.dates import with_shared_date_order
-from forecast.intake.files import TableFile, find_files, open_tables, read_chunks
+from forecast.intake.files import TableFile, find_files, open_tables
 from forecast.intake.loading import Loaded, load_table
 from forecast.intake.mapping import IGNORE, check_mapping, check_timezone
 from forecast.intake.mapping import Mapping as ColumnMapping
-from forecast.intake.plan import make_plan
 from forecast.intake.recognition import recognise_kind
 from forecast.intake.rejects import RejectsFile
 from forecast.intake.report import Imported, ImportReport, LeftOut
@@ -38,31 +37,23 @@ _DATED = (
 Confirm = Callable[[ImportReport], Mapping[str, str]]
 
 
-class ReadOptions(TypedDict, total=False):
-    """How files are to be read.
+class ImportOptions(TypedDict, total=False):
+    """How files are to be read and stored.
 
     Attributes:
         kind: a key of RECORD_KINDS or `change`; recognised from the headings where none is given. Wins over the mapping's.
         mapping: what is not to be recognised from the file.
         source_system: where its ids come from; wins over the mapping's, `import` where neither says.
         timezone: IANA name for moments without a zone, where the mapping names none; UTC where neither does.
+        imported_at: now; the moment of changes that the file does not date.
+        rejects_folder: where the files of rejected rows are written.
+        dry_run: whether to store nothing and only report.
     """
 
     kind: str | None
     mapping: ColumnMapping | None
     source_system: str | None
     timezone: str
-
-
-class ImportOptions(ReadOptions, total=False):
-    """How files are to be read and stored.
-
-    Attributes:
-        imported_at: now; the moment of changes that the file does not date.
-        rejects_folder: where the files of rejected rows are written.
-        dry_run: whether to store nothing and only report.
-    """
-
     imported_at: Required[datetime]
     rejects_folder: Required[Path]
     dry_run: bool
@@ -128,47 +119,10 @@ def _recognised(
     return known, tuple(left_out)
 
 
-def import_file(engine: sa.Engine, path: Path, **how: Unpack[ImportOptions]) -> ImportReport:
-    """Import a file that is one table, in one transaction; errors as of `import_files`."""
-    mapping = _in_force(how)
-    with _work_folder() as folder:
-        table = _only_table(path, folder, mapping)
-        own = mapping.of_table(table.name)
-        return _import_table(
-            engine,
-            table,
-            replace(own, kind=own.kind or recognise_kind(table.headings, table.title)),
-            imported_at=how["imported_at"],
-            rejects_folder=how["rejects_folder"],
-            dry_run=how.get("dry_run", False),
-        )
-
-
-def recognise(path: Path, **how: Unpack[ReadOptions]) -> ColumnMapping:
-    """Show how a file would be read, as a mapping to correct; every row is looked at, none is stored.
-
-    Raises:
-        FileError: the file can't be read, or holds several tables.
-        MappingError: its kind is not recognised, or the mapping does not fit it.
-    """
-    mapping = _in_force(how)
-    with _work_folder() as folder:
-        table = _only_table(path, folder, mapping)
-        return make_plan(table, read_chunks(table), mapping.of_table(table.name), {}).mapping
-
-
 @contextmanager
 def _work_folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="forecast-import-") as name:
         yield Path(name)
-
-
-def _only_table(path: Path, folder: Path, mapping: ColumnMapping) -> TableFile:
-    tables = open_tables(path, folder, encoding=mapping.encoding)
-    if len(tables) > 1:
-        named = ", ".join(table.part for table in tables)
-        raise FileError(f"{path} holds {len(tables)} tables: {named}; expected one, save each as a file of its own")
-    return tables[0]
 
 
 def _import_confirmed(
@@ -198,7 +152,7 @@ def _import_table(
     rejects_folder: Path,
     dry_run: bool,
     stop_if_uncertain: bool = False,
-    place: Place | None = None,
+    place: Place,
 ) -> ImportReport:
     rejects_path = None if dry_run else rejects_folder / f"{_stem(table)}.{table.sha256[:8]}.rejects.csv"
     with (
@@ -216,7 +170,7 @@ def _import_table(
     return report
 
 
-def _in_force(how: ReadOptions) -> ColumnMapping:
+def _in_force(how: ImportOptions) -> ColumnMapping:
     given = how.get("mapping") or ColumnMapping()
     decided = replace(
         given,
@@ -301,7 +255,7 @@ def _causes(rejects: RejectsFile) -> Iterator[str]:
 
 
 def _record_run(
-    session: Session, file: TableFile, report: ImportReport, *, imported_at: datetime, place: Place | None
+    session: Session, file: TableFile, report: ImportReport, *, imported_at: datetime, place: Place
 ) -> None:
     names = ("read", "new", "changed", "unchanged", "rejected", "changes")
     session.add(
@@ -312,8 +266,8 @@ def _record_run(
             source_system=report.mapping.source_system or "import",
             mapping=asdict(report.mapping),
             counts={name: getattr(report, name) for name in names},
-            batch=place and place.batch,
-            place=place and place.place,
+            batch=place.batch,
+            place=place.place,
             started_at=imported_at,
             finished_at=sa.func.clock_timestamp(),
         )
