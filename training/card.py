@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from forecast.estimators.win import WinModel
+import polars as pl
+
+from forecast.estimators.win import PriorModel, WinModel
 from forecast.population import population_of
 from forecast.registry import Version
 from training.card_curves import gain_table, reliability_table
@@ -91,8 +93,19 @@ def _data(version: Version) -> str:
         f"- {data['won']} won and {data['lost']} lost {records}, {data['rows']} snapshot rows, {period}.",
         f"- Digest of the rows: `{data['digest']}`.",
         f"- Basis: {version.basis}.",
+        *_groups(version.estimator),
     ]
     return "## Data\n\n" + "\n".join(lines)
+
+
+def _groups(estimator: WinModel | PriorModel) -> list[str]:
+    """Tell which share won the groups of a prior have, on the first day."""
+    if not isinstance(estimator, PriorModel) or estimator.groups is None:
+        return []
+    column, lifts = estimator.groups.column, estimator.groups.lifts
+    shares = estimator.predict(pl.DataFrame({column: list(lifts), "age_days": [0.0] * len(lifts)}))
+    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(lifts, shares, strict=True))
+    return [f"- Share won on the first day, by {column}: {told}."]
 
 
 def _figures(run: Run) -> str:

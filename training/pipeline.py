@@ -19,6 +19,7 @@ from training.cut import cut_rows
 from training.dataset import Dataset, build_dataset
 from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_prior, fit_recipe
 from training.gates import Gate, Judged, decide_gates, measure, verdict
+from training.group_prior import with_groups
 from training.guard import Suspicion, find_leaks
 from training.judging import judge
 from training.tune import Budget, Search, search_recipe
@@ -241,11 +242,12 @@ def _prior_version(
     version_id: str,
     half_life_days: float | None = None,
 ) -> Version:
+    estimator = fit_prior(dataset, dataset.taught(dataset.until), experiment.ages_days, half_life_days)
     return Version(
         name=experiment.name,
         version=f"{version_id}{PRIOR_SUFFIX}",
         basis="prior",
-        estimator=fit_prior(dataset, dataset.taught(dataset.until), experiment.ages_days, half_life_days),
+        estimator=estimator if min(closed) >= experiment.data.closed_min else with_groups(estimator, dataset),
         plan=FeaturePlan(),
         usual={},
         bundle=_bundle(experiment, dataset, closed),

@@ -1,7 +1,7 @@
 """Probability of being won, and the share won that is served where nothing can be learnt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -159,6 +159,28 @@ def occasions(features: pl.DataFrame) -> dict[str, NDArray[np.bool_]]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupShares:
+    """How the share won of a column's groups differs from that of all.
+
+    Attributes:
+        column: category of the groups.
+        lifts: what each group adds in log-odds; one that is not named, or missing, adds nothing.
+        rows: that each group's share rests on at most.
+    """
+
+    column: str
+    lifts: Mapping[str, float]
+    rows: Mapping[str, float]
+
+    def of(self, features: pl.DataFrame) -> tuple[Floats, Floats]:
+        """Give what each row's group adds in log-odds, and the rows that it rests on; of no group, endlessly many."""
+        group = features[self.column].cast(pl.String)
+        added = group.replace_strict(dict(self.lifts), default=0.0, return_dtype=pl.Float64).fill_null(0.0)
+        rows = group.replace_strict(dict(self.rows), default=np.inf, return_dtype=pl.Float64).fill_null(np.inf)
+        return added.to_numpy(), rows.to_numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
 class PriorModel:
     """The share won of opportunities that reached the same age: what is served where the data carry no signal.
 
@@ -166,6 +188,7 @@ class PriorModel:
         ages_days: lower bounds of the age bands, ascending.
         shares: share won in each band, 0-1.
         rows: that each share rests on, by weight; missing where that is not known.
+        groups: what is told apart besides the age; missing where nothing is.
     """
 
     kind: ClassVar[str] = "prior"
@@ -173,6 +196,7 @@ class PriorModel:
     ages_days: tuple[float, ...]
     shares: tuple[float, ...]
     rows: tuple[float, ...] = ()
+    groups: GroupShares | None = None
 
     def raised(self, by: float, *, error: float = 0.0) -> Self:
         """Give the shares raised in log-odds; each rests on no more rows than would leave it that standard error."""
@@ -183,26 +207,35 @@ class PriorModel:
 
     @property
     def encoding(self) -> Encoding:
-        """The age alone."""
+        """The age alone: what a group adds is no reason for or against one record."""
         return Encoding(numbers=("age_days",), levels={})
 
     def predict(self, features: pl.DataFrame) -> Floats:
-        """Give the share of each row's age band; the first where the age is not known."""
-        return np.array(self.shares)[self._bands(features)]
+        """Give the share of each row's age band, the first where the age is not known, in its group."""
+        return self._shares(features)[0]
+
+    def _shares(self, features: pl.DataFrame) -> tuple[Floats, Floats]:
+        """Give the share of each row, and the rows that it rests on."""
+        band = self._bands(features)
+        shares, rows = np.array(self.shares)[band], np.array(self.rows or (0.0,) * len(self.shares))[band]
+        if self.groups is None:
+            return shares, rows
+        added, most = self.groups.of(features)
+        return np.asarray(expit(logit(shares) + added)), np.minimum(rows, most)
 
     def _bands(self, features: pl.DataFrame) -> NDArray[np.int64]:
         ages = features["age_days"].cast(pl.Float64).fill_null(self.ages_days[0]).to_numpy()
         return np.maximum(np.searchsorted(self.ages_days, ages, side="right") - 1, 0)
 
     def predict_interval(self, features: pl.DataFrame) -> Interval:
-        """Give the share of each row, and the range that holds the true share of its age band INTERVAL_SHARE of the time.
+        """Give the share of each row, and the range that holds the true share of such records INTERVAL_SHARE of the time.
 
         Quantiles of the beta distribution that so many won and lost leave of it (Jeffreys). Of single records it says nothing.
         """
-        rows, shares = np.array(self.rows or (0.0,) * len(self.shares)), np.array(self.shares)
-        won, lost, band = rows * shares + 0.5, rows * (1 - shares) + 0.5, self._bands(features)
+        shares, rows = self._shares(features)
+        won, lost = rows * shares + 0.5, rows * (1 - shares) + 0.5
         low, high = np.minimum(beta.ppf(1 - UPPER, won, lost), shares), np.maximum(beta.ppf(UPPER, won, lost), shares)
-        return Interval(shares[band], low[band], high[band])
+        return Interval(shares, low, high)
 
     def explain(self, features: pl.DataFrame) -> tuple[Floats, Floats]:
         """Give the share of each row, and its log-odds as a bias alone, shape (rows, 2): nothing speaks for or against."""
@@ -211,7 +244,8 @@ class PriorModel:
 
     def to_json(self) -> dict[str, Any]:
         """Give the bands as JSON values."""
-        return {"ages_days": list(self.ages_days), "shares": list(self.shares), "rows": list(self.rows)}
+        bands = {"ages_days": list(self.ages_days), "shares": list(self.shares), "rows": list(self.rows)}
+        return bands | {"groups": None if self.groups is None else asdict(self.groups)}
 
     def texts(self) -> dict[str, str]:
         """Give nothing: there are no trees."""
@@ -220,6 +254,10 @@ class PriorModel:
     @classmethod
     def from_json(cls, values: Mapping[str, Any], texts: Mapping[str, str]) -> Self:  # noqa: ARG003 - as all estimators
         """Read what `to_json` gave."""
+        groups = values.get("groups")
         return cls(
-            ages_days=tuple(values["ages_days"]), shares=tuple(values["shares"]), rows=tuple(values.get("rows", ()))
+            ages_days=tuple(values["ages_days"]),
+            shares=tuple(values["shares"]),
+            rows=tuple(values.get("rows", ())),
+            groups=None if groups is None else GroupShares(**groups),
         )
