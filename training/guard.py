@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from forecast.features.rates import RATES
-from forecast.insight.leaks import find_deciding_levels, find_late_filling, find_separation
+from forecast.insight.leaks import FILL_GAP_SUSPICIOUS, find_deciding_levels, find_late_filling, find_separation
 from forecast.metrics import Floats
 from training.dataset import Dataset
 
@@ -20,7 +20,7 @@ class Suspicion:
 
 
 def find_leaks(dataset: Dataset, vouched: tuple[str, ...]) -> list[Suspicion]:
-    """List features that alone tell won from lost, or that are filled on closed opportunities only, with what is made of them.
+    """List features that know the outcome or of which no moment before it is known, with what is made of them.
 
     Args:
         dataset: rows with and without a known outcome.
@@ -37,6 +37,7 @@ def find_leaks(dataset: Dataset, vouched: tuple[str, ...]) -> list[Suspicion]:
         reason = (
             _separates(column.filter(pl.Series(known)), won)
             or _filled_late(column, known)
+            or _gone_with_the_end(column, known)
             or _decides(column.filter(pl.Series(first)), dataset.won[first])
         )
         if reason:
@@ -63,6 +64,18 @@ def _separates(column: pl.Series, won: Floats) -> str | None:
 def _filled_late(column: pl.Series, known: np.ndarray) -> str | None:
     shares = find_late_filling(column, known)
     return shares and f"filled on {shares[0]:.0%} of closed opportunities but on {shares[1]:.0%} of open ones"
+
+
+def _gone_with_the_end(column: pl.Series, known: np.ndarray) -> str | None:
+    if "_says_" in column.name:  # the words of a text are gone with it, and its length is named
+        return None
+    filled = column.is_not_null().to_numpy()
+    if known.all() or filled[known].any() or filled[~known].mean() <= FILL_GAP_SUSPICIOUS:
+        return None
+    return (
+        f"filled on {filled[~known].mean():.0%} of open opportunities but on no closed one: what stood there before its end "
+        "is not known; import the history of its changes"
+    )
 
 
 def _decides(column: pl.Series, won: Floats) -> str | None:

@@ -89,7 +89,14 @@ def test_warnings_and_features_left_out_are_told(card):
 def test_a_run_without_a_candidate_has_no_figures(run):
     """The card of a prior claims no accuracy and no gates."""
     early = replace(
-        run, candidate=None, judged=None, metrics={}, gates=[], warnings=[], verdict="not promoted: too few"
+        run,
+        candidate=None,
+        judged=None,
+        metrics={},
+        gates=[],
+        warnings=[],
+        suspicions=[],
+        verdict="not promoted: too few",
     )
     card = write_card(early, run.prior, MODELS)
     assert "Basis: prior." in section(card, "Data")

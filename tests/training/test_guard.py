@@ -35,6 +35,11 @@ def only_of_closed(draw, won):
     return np.where(np.isnan(won), np.nan, draw.normal(size=len(won)))
 
 
+def only_of_open(draw, won):
+    """Make values that were overwritten when an opportunity closed."""
+    return np.where(np.isnan(won), draw.normal(size=len(won)), np.nan)
+
+
 def reason_of_loss(_, won):
     """Make a category that tells the outcome, as a reason of loss does."""
     return [None if np.isnan(end) else "price" if end == 0 else "relation" for end in won]
@@ -62,6 +67,13 @@ def test_a_merely_good_feature_is_not_suspected():
 def test_a_feature_filled_only_on_closed_records_is_suspected():
     """What nobody fills in before the end is of no use for those still open, whatever it says."""
     assert "filled on 100% of closed" in reasons(with_column(only_of_closed))["column"]
+
+
+def test_a_feature_that_closing_overwrote_is_named():
+    """What open records have and closed ones don't is of no moment that could be learnt from, and the user is told what to import."""
+    found = reasons(with_column(only_of_open))["column"]
+    assert found.startswith("filled on 100% of open opportunities but on no closed one")
+    assert found.endswith("import the history of its changes")
 
 
 def test_a_feature_filled_somewhat_later_is_not_suspected():
