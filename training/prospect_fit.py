@@ -15,7 +15,7 @@ from forecast.features.prospects import prospect_features
 from forecast.metrics import Floats, chance_of_gain
 from training.tier_config import TierExperiment
 from training.tier_evidence import Evidence, too_few, weighed
-from training.tier_guard import leaking_fields, without_fields
+from training.tier_guard import leaking_fields
 from training.value_fit import FAMILIES, fit_bands, frequent_levels, lesson_moments
 
 PROSPECTS_MIN = 60
@@ -46,6 +46,12 @@ def read_prospect_lesson(history: CustomerHistory, as_of: datetime, *, horizon_d
     )
 
 
+def prospect_leaks(past: CustomerHistory, held_from: datetime, *, until: datetime) -> dict[str, str]:
+    """Give the custom fields that tell too well which prospects bought since `held_from`, each with the reason."""
+    seen = read_prospect_lesson(past, held_from, horizon_days=(until - held_from).days)
+    return leaking_fields(seen.features, seen.outcomes["active"])
+
+
 def train_prospects(
     past: CustomerHistory,
     experiment: TierExperiment,
@@ -62,8 +68,6 @@ def train_prospects(
         accounts bought for the first time. And the finding.
     """
     held_days = (until - held_from).days
-    seen = read_prospect_lesson(past, held_from, horizon_days=held_days)
-    past = without_fields(past, leaking_fields(seen.features, seen.outcomes["active"]))
     held = read_prospect_lesson(past, held_from, horizon_days=held_days)
     before = _lessons(past, held_from, held_days, experiment)
     lessons = _lessons(past, until, horizon_days, experiment)

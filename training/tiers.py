@@ -24,7 +24,7 @@ from forecast.store import unit_of_work
 from forecast.tiers import find_yardsticks
 from training.card import compose_card, gates_section, warnings_section
 from training.gates import Gate
-from training.prospect_fit import train_prospects
+from training.prospect_fit import prospect_leaks, train_prospects
 from training.release import Release, release_run
 from training.tier_config import TierExperiment
 from training.tier_evidence import Evidence, evidence_section, judge_tier_evidence
@@ -93,7 +93,9 @@ def train_tiers(
     step("judging on the newest part")
     held = _held_out(past, experiment, until, horizon)
     if held is not None:
-        leaks = leaking_fields(held.features, held.outcomes["active"], auc_max=told_by_purchases(held))
+        leaks = prospect_leaks(past, held.as_of, until=until) | leaking_fields(
+            held.features, held.outcomes["active"], auc_max=told_by_purchases(held)
+        )
         run = replace(run, warnings=[*run.warnings, *left_out(leaks)])
         past, held = without_fields(past, leaks), replace(held, features=held.features.drop(list(leaks)))
     before = _lessons(past, held.as_of, held.horizon_days, experiment) if held else []

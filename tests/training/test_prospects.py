@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from buyers import EVENTS, FIRST, ORDERS
 from forecast.customer_scoring import score_customers
 from forecast.customers import ATTRIBUTES, PIPELINE_TYPES, CustomerHistory, cut_customers
 from forecast.estimators.prospects import ProspectModel
-from training.prospect_fit import train_prospects
+from training.prospect_fit import prospect_leaks, train_prospects
 from training.tier_config import read_tier_experiment
 from training.tiers import train_tiers
 
@@ -85,6 +86,21 @@ def test_few_prospects_get_no_score():
     model, finding = train(simulate_market(3, count=50))
     assert model is None
     assert "first orders of them are needed" in finding.sentence
+
+
+def test_what_became_of_prospects_is_no_field_to_learn_from(market):
+    """A type that says today who is a customer names those who bought since; one drawn by chance is kept."""
+    draw, held_from = np.random.default_rng(5), UNTIL - timedelta(days=100)
+    bought = cut_customers(market, UNTIL).orders["account_id"].unique()
+    accounts = market.accounts.with_columns(
+        custom_type=pl.when(pl.col("account_id").is_in(bought.implode()))
+        .then(pl.lit("customer"))
+        .otherwise(pl.lit("prospect")),
+        custom_colour=pl.Series(draw.choice(["red", "blue"], market.accounts.height)),
+    )
+    found = prospect_leaks(replace(market, accounts=accounts), held_from, until=UNTIL)
+    assert list(found) == ["custom_type"]
+    assert "alone it tells who buys" in found["custom_type"]
 
 
 def test_prospects_are_scored_beside_customers(market):
