@@ -87,7 +87,7 @@ def test_checks_are_said_in_the_callers_language(company):
     failed = {check["criterion"] for check in read(company)["Q4"]["checks"] if check["passed"] is False}
     assert failed == {"measurable", "owned"}
     said = {check["label"] for check in read(company, language="zh")["Q4"]["checks"]}
-    assert "可衡量" in said
+    assert "可衡量性" in said
 
 
 def test_a_past_moment_has_the_attainment_of_its_time(company):

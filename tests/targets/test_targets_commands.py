@@ -73,11 +73,17 @@ def test_a_moment_before_the_first_forecast_is_answered_so(command):
     assert "Seller U01" in done.stdout
 
 
-def test_a_proposal_is_printed_and_nothing_is_stored(command, engine):
-    """Without --adopt, what is proposed is only shown."""
-    done = command("targets", "--propose", "4800", "--year", "2027", "--period", "quarter", "--as-of", NOW)
+@pytest.mark.parametrize(
+    ("period", "columns"),
+    [("month", ["2027 Q1", "2027 Q4"]), ("quarter", ["2027 Q1", "2027 Q4"]), ("year", [" 2027 "])],
+)
+def test_a_proposal_is_printed_and_nothing_is_stored(command, engine, period, columns):
+    """Without --adopt, what is proposed is only shown, months by quarter, as twelve fit no terminal; sums are whole."""
+    done = command("targets", "--propose", "4800", "--year", "2027", "--period", period, "--as-of", NOW)
     assert done.exit_code == 0, done.exception
-    assert "2027-10" in done.stdout
+    assert all(column in done.stdout for column in columns)
+    (company,) = [line for line in done.stdout.splitlines()[8:] if line.startswith("  company")]
+    assert sum(float(cell.replace(",", "")) for cell in company.split()[1:]) == pytest.approx(4800, abs=2)
     assert set(quotas(engine)) == {"Q1"}
 
 

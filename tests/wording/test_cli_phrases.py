@@ -12,6 +12,7 @@ from forecast.cli.changes import _NAMES
 from forecast.cli.phrases import chinese, say
 from forecast.grades import Grade
 from forecast.insight.segments import SEGMENT_KEYS
+from forecast.intake import STATUSES
 from forecast.revenue.cells import LEVELS
 from forecast.runs.habits import Verdict
 
@@ -46,6 +47,8 @@ def spoken():
         "won",
         "lost",
         "open",
+        *STATUSES["lead"],
+        *("CNY", "USD", "EUR", "GBP", "JPY", "HKD"),
     }
 
 

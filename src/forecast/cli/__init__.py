@@ -10,6 +10,7 @@ from rich.markup import escape
 from forecast.cli.accuracy import accuracy, backtest
 from forecast.cli.alerts import alerts
 from forecast.cli.changes import changes
+from forecast.cli.compare import compare
 from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
 from forecast.cli.duplicates import duplicates, merge, unmerge
@@ -17,6 +18,7 @@ from forecast.cli.exporting import export
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, recalibrate, rollback, train
 from forecast.cli.outlook import outlook
+from forecast.cli.phrases import say_refusal
 from forecast.cli.pipelines import pipelines
 from forecast.cli.policy import policy
 from forecast.cli.records import check, show
@@ -49,6 +51,7 @@ app.command(rich_help_panel=RECORDS)(unmerge)
 app.command(rich_help_panel=MODELS)(train)
 app.command(rich_help_panel=MODELS)(recalibrate)
 app.command("models", rich_help_panel=MODELS)(list_models)
+app.command(rich_help_panel=MODELS)(compare)
 app.command(rich_help_panel=MODELS)(promote)
 app.command(rich_help_panel=MODELS)(rollback)
 app.command(rich_help_panel=MODELS)(accuracy)
@@ -75,7 +78,7 @@ def main() -> None:
         app()
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:
-            console.print("stopped; what was finished is kept")
+            console.print(say_refusal("stopped; what was finished is kept"))
         raise
     except Exception as error:
         sentence = _sentence_of(error)
@@ -100,5 +103,5 @@ def _sentence_of(error: Exception) -> str | None:
 
 
 def _fail(sentence: str) -> NoReturn:
-    console.print(f"[red]error:[/red] {escape(sentence)}")
+    console.print(f"[red]{say_refusal('error: ')}[/red]{escape(say_refusal(sentence))}")
     sys.exit(1)

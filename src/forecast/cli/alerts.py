@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from forecast.cli.phrases import say
-from forecast.cli.screen import console, output, short_money, transaction
+from forecast.cli.phrases import say, short_money
+from forecast.cli.screen import console, output, transaction
 from forecast.cli.tiers import TIER_MODEL
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings

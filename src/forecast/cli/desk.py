@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, now, output, transaction
 from forecast.settings import read_settings
 
@@ -27,7 +28,7 @@ def list_api_keys() -> None:
     """List keys, without their secrets."""
     from serving.auth import list_keys
 
-    table = Table("name", "created", "revoked")
+    table = Table(*map(say, ("name", "created", "revoked")))
     with transaction(read_settings()) as session:
         for key in list_keys(session):
             table.add_row(escape(key.name), str(key.created_at)[:16], str(key.revoked_at or "")[:16])
@@ -41,7 +42,7 @@ def revoke_api_key(name: Annotated[str, typer.Argument(help="Name of the key.")]
 
     with transaction(read_settings()) as session:
         revoke_key(session, name, at=now())
-    console.print(f"{escape(name)} is revoked")
+    console.print(say("{name} is revoked", name=name), markup=False)
 
 
 def serve(

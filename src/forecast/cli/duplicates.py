@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say
+from forecast.cli.phrases import say, say_refusal
 from forecast.cli.screen import console, now, output, transaction
 from forecast.settings import read_settings
 from forecast.wording import Language
@@ -71,7 +71,7 @@ def _print_pairs(found: "pl.DataFrame", kind: str, language: Language) -> None:
         )
     if shown.height:
         output.print(table)
-        console.print(f"{say('merge the first group so:')} forecast merge {kind} {_first_group(found)}", markup=False)
+        console.print(f"{say('merge the first group so: ')}forecast merge {kind} {_first_group(found)}", markup=False)
     if found.height > shown.height:
         console.print(
             say(
@@ -108,9 +108,15 @@ def merge(
 def _said(merge: "Merge") -> str:
     moved = ", ".join(f"{len(ids)} {name}" for name, ids in merge.details["moved"].items() if ids)
     filled = ", ".join(merge.details["filled"])
-    return (
-        f'merge {merge.id}: {merge.kind} "{merge.merged_id}" into "{merge.kept_id}"; '
-        f"repointed: {moved or 'nothing'}; filled: {filled or 'nothing'}; undo with: forecast unmerge {merge.id}"
+    return say(
+        'merge {number}: {kind} "{merged}" into "{kept}"; repointed: {moved}; filled: {filled}; undo with: forecast unmerge {id}',
+        number=merge.id,
+        kind=say(merge.kind),
+        merged=merge.merged_id,
+        kept=merge.kept_id,
+        moved=moved or say("nothing"),
+        filled=filled or say("nothing"),
+        id=merge.id,
     )
 
 
@@ -125,14 +131,22 @@ def unmerge(
             _print_merges(list_merges(session))
             return
         undone = undo_merge(session, merge_id, by=ACTOR, at=now())
-    console.print(f"merge {merge_id} is undone, {undone.restored} references are restored", markup=False)
+    told = say("merge {number} is undone, {count} references are restored", number=merge_id, count=undone.restored)
+    console.print(told, markup=False)
     for sentence in undone.left:
-        console.print(f"[yellow]not restored:[/yellow] {escape(sentence)}")
+        console.print(f"[yellow]{say('not restored: ')}[/yellow]{escape(say_refusal(sentence))}")
 
 
 def _print_merges(merges: "Sequence[Merge]") -> None:
-    table = Table("id", "kind", "kept", "merged", "when", "by")
+    table = Table("id", *map(say, ("kind", "kept record", "merged record", "when", "by")))
     for one in merges:
-        cells = (str(one.id), one.kind, one.kept_id, one.merged_id, f"{one.merged_at:%Y-%m-%d %H:%M}", one.merged_by)
+        cells = (
+            str(one.id),
+            say(one.kind),
+            one.kept_id,
+            one.merged_id,
+            f"{one.merged_at:%Y-%m-%d %H:%M}",
+            one.merged_by,
+        )
         table.add_row(*map(escape, cells))
-    output.print(table if table.rows else "no merge is in force")
+    output.print(table if table.rows else say("no merge is in force"))

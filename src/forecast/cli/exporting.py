@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, transaction
 from forecast.settings import read_settings
 
@@ -22,4 +22,5 @@ def export(
 
     with transaction(read_settings()) as session:
         count = write_export(session, kind, out, include_deleted=include_deleted)
-    console.print(f"records of kind {escape(kind)} written to {escape(str(out))}: {count}")
+    told = say("records of kind {kind} written to {path}: {count}", kind=kind, path=out, count=count)
+    console.print(told, markup=False)

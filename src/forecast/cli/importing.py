@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from forecast.cli.phrases import say
 from forecast.cli.screen import console, now, opened
 from forecast.settings import read_settings
+from forecast.wording import say_error
 
 if TYPE_CHECKING:
     from forecast.intake import ImportReport, StatusWord
+
+_DONE = (
+    "{table} as {kind}: {read} rows read, {new} new, {changed} changed, {unchanged} unchanged, {rejected} rejected, "
+    "{changes} changes of fields stored"
+)
+_DRY = (
+    "{table} as {kind}: {read} rows read, {new} new, {changed} changed, {unchanged} unchanged, {rejected} rejected, "
+    "{changes} changes of fields would be stored"
+)
+_NOT_SURE = "words with ? are not acted upon; accept the guesses with --yes, or write what they mean into [values.status] of a mapping"
 
 
 def import_files(
@@ -47,46 +59,43 @@ def import_files(
             confirm=_guesses if yes else _asked if sys.stdin.isatty() and not dry_run else None,
         )
     if imported.done:
-        console.print(f"resumed: stored before the interruption were {', '.join(imported.done)}", markup=False)
+        told = say("resumed: stored before the interruption were {tables}", tables=", ".join(imported.done))
+        console.print(told, markup=False)
     for report in imported.reports:
         _print_import(report)
     for one in imported.left_out:
-        console.print(f"[yellow]not imported:[/yellow] {escape(one.reason)}")
+        console.print(f"[yellow]{say('not imported: ')}[/yellow]{escape(say_error(one.reason, settings.language))}")
     if imported.left_out:
-        console.print("  or write how to read them into what --save-mapping gives, and import it with --mapping")
+        console.print(say("  or write how to read them into what --save-mapping gives, and import it with --mapping"))
     if save_mapping:
         intake.write_mapping(imported.mapping, save_mapping)
 
 
 def _print_import(report: "ImportReport") -> None:
-    done = "would be stored" if report.dry_run else "stored"
-    console.print(
-        f"{report.file}{f' ({report.part})' if report.part else ''} as {report.kind}: {report.read} rows read, {report.new} new, {report.changed} changed, "
-        f"{report.unchanged} unchanged, {report.rejected} rejected, {report.changes} changes of fields {done}",
-        markup=False,
-    )
+    table = f"{report.file} ({report.part})" if report.part else str(report.file)
+    counts = {name: getattr(report, name) for name in ("read", "new", "changed", "unchanged", "rejected", "changes")}
+    console.print(say(_DRY if report.dry_run else _DONE, table=table, kind=report.kind, **counts), markup=False)
     if report.custom_fields:
         fields = ", ".join(f"{name} ({kind})" for name, kind in report.custom_fields.items())
-        console.print(f"  custom fields: {fields}", markup=False)
+        console.print(say("  custom fields: {fields}", fields=fields), markup=False)
     if report.ignored_columns:
-        console.print(f"  not read: {', '.join(report.ignored_columns)}", markup=False)
+        console.print(say("  not read: {columns}", columns=", ".join(report.ignored_columns)), markup=False)
     if report.words:
-        console.print(f"  words that decide: {', '.join(map(_word_text, report.words[:30]))}", markup=False)
+        words = ", ".join(map(_word_text, report.words[:30]))
+        console.print(say("  words that decide: {words}", words=words), markup=False)
     if report.uncertain:
-        console.print(
-            "  [yellow]not sure:[/yellow] words with ? are not acted upon; "
-            "accept the guesses with --yes, or write what they mean into \\[values.status] of a mapping"
-        )
+        told = escape(say(_NOT_SURE))
+        console.print(f"  [yellow]{say('not sure: ')}[/yellow]{told}")
     for warning in report.warnings:
-        console.print(f"  [yellow]warning:[/yellow] {escape(warning)}")
+        said = say_error(warning, read_settings().language)
+        console.print(f"  [yellow]{say('warning: ')}[/yellow]{escape(said)}")
     if report.rejects:
-        console.print(
-            f"  [red]rejected rows[/red] are in {report.rejects}; correct them there and import that file",
-        )
+        told = say("rejected rows are in {path}; correct them there and import that file", path=report.rejects)
+        console.print(f"  [red]{escape(told)}[/red]")
 
 
 def _word_text(word: "StatusWord") -> str:
-    return f"{word.word} ({word.count}) {word.status}{'' if word.is_certain else '?'}"
+    return f"{word.word} ({word.count}) {say(word.status)}{'' if word.is_certain else '?'}"
 
 
 def _guesses(report: "ImportReport") -> dict[str, str]:
@@ -98,11 +107,12 @@ def _asked(report: "ImportReport") -> dict[str, str]:
     from forecast.intake import STATUSES
 
     statuses = STATUSES[report.kind]
-    console.print(f"{report.file}: what do these words say of a record? ({', '.join(statuses)})", markup=False)
+    asked = say("{file}: what do these words say of a record? ({words})", file=report.file, words=", ".join(statuses))
+    console.print(asked, markup=False)
     answers = {}
     for word in report.uncertain:
-        question = f"  {word.heading}: {word.word} ({word.count} rows)"
+        question = say("  {heading}: {word} ({count} rows)", heading=word.heading, word=word.word, count=word.count)
         while (answer := typer.prompt(question, default=word.status, err=True)) not in statuses:
-            console.print(f"  write one of {', '.join(statuses)}")
+            console.print(say("  write one of {words}", words=", ".join(statuses)), markup=False)
         answers[word.word] = answer
     return answers

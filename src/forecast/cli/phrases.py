@@ -9,8 +9,13 @@ from types import MappingProxyType
 from rich.markup import escape
 
 from forecast.cli.screen import console
+from forecast.errors import InputError
 from forecast.settings import read_settings
-from forecast.wording import say_remark
+from forecast.wording import Language, say_error, say_remark
+
+_SCALES: Mapping[Language, tuple[tuple[float, str], ...]] = MappingProxyType(
+    {"en": ((1e9, "bn"), (1e6, "M"), (1e3, "k")), "zh": ((1e8, "亿"), (1e4, "万"))}
+)
 
 
 @cache
@@ -30,3 +35,29 @@ def print_notes(*remarks: str) -> None:
     for remark in remarks:
         said = say_remark(remark, read_settings().language)
         console.print(f"[yellow]{say('note: ')}[/yellow]{escape(said)}")
+
+
+def short_money(amount: float | None) -> str:
+    """Write an amount with three digits or so, in thousands or in 万; nothing where it is missing."""
+    if amount is None:
+        return ""
+    for divisor, letters in _SCALES[read_settings().language]:
+        scaled = amount / divisor
+        if abs(scaled) >= 0.9995:
+            return f"{scaled:.3g}{letters}" if abs(scaled) < 999.5 else f"{scaled:.0f}{letters}"
+    return f"{amount:.0f}"
+
+
+def short_range(low: float, high: float) -> str:
+    """Write a range of amounts, their scale once where it is the same."""
+    lower, upper = short_money(low), short_money(high)
+    scale = upper.lstrip("-.0123456789")
+    return f"{lower.removesuffix(scale)}–{upper}"
+
+
+def say_refusal(sentence: str) -> str:
+    """Say why a command ends early in the language of FORECAST_LANGUAGE; in English where a setting is what is wrong."""
+    try:
+        return say_error(sentence, read_settings().language)
+    except InputError:
+        return sentence

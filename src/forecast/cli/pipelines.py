@@ -83,6 +83,9 @@ def _cells(stage: "StageDefinition", language: str) -> tuple[str, ...]:
     return escape(stage.name), say(stage.kind), *days, escape("\n".join(stage.required_fields)), escape(playbook or "")
 
 
+_ACTS = frozenset({"added", "removed"})  # beside these, what changed is a field
+
+
 @pipelines.command("set")
 def set_from_file(file: Annotated[Path, typer.Argument(help="TOML as `show --toml` prints it.")]) -> None:
     """Store a pipeline; what it changes is known from now on, earlier moments keep what they had."""
@@ -91,7 +94,8 @@ def set_from_file(file: Annotated[Path, typer.Argument(help="TOML as `show --tom
     with transaction(read_settings()) as session:
         pipeline = read_pipeline_file(file, opportunity_custom_fields(session))
         changes = set_pipeline(session, pipeline, by=ACTOR, at=now())
-    console.print(f"pipeline {pipeline.id} has {len(pipeline.stages)} stages; {changes} changes", markup=False)
+    told = "pipeline {id} has {count} stages; {changes} changes"
+    console.print(say(told, id=pipeline.id, count=len(pipeline.stages), changes=changes), markup=False)
 
 
 @pipelines.command()
@@ -99,9 +103,14 @@ def history(pipeline_id: PipelineId = "default") -> None:
     """List what changed of a pipeline and when, newest first."""
     from forecast.process import pipeline_history
 
-    table = Table("when (UTC)", "stage", "what", "before", "now")
+    table = Table(*map(say, ("when (UTC)", "stage", "what changed", "before", "now")))
     with transaction(read_settings()) as session:
         for change in pipeline_history(session, pipeline_id):
-            cells = (change.stage or "", change.field, change.old or "", change.new or "")
+            cells = (
+                change.stage or "",
+                say(change.field) if change.field in _ACTS else change.field,
+                change.old or "",
+                change.new or "",
+            )
             table.add_row(f"{change.changed_at:%Y-%m-%d %H:%M:%S}", *map(escape, cells))
-    output.print(table if table.rows else "nothing changed since it was first set")
+    output.print(table if table.rows else say("nothing changed since it was first set"))

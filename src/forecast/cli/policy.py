@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.box import SIMPLE
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from forecast.cli.phrases import say
 from forecast.cli.screen import console, output, transaction
@@ -25,8 +25,7 @@ def show_policies() -> None:
     """Print the policies in force, who decided them and when."""
     from forecast.policies import list_policies
 
-    names = ("probability", "expected value", "ratings", "decided by", "at")
-    table = Table(*map(say, ("pipeline", *names)), box=SIMPLE)
+    table = _table("pipeline", "probability", "expected value", "ratings", "decided by", "at")
     with transaction(read_settings()) as session:
         for found in list_policies(session):
             table.add_row(
@@ -43,6 +42,11 @@ def show_policies() -> None:
             "probability, expected value: high from, medium from; ratings: lift from, lower up to. Leads have the pipeline lead."
         )
     )
+
+
+def _table(*headings: str) -> Table:
+    """Begin a table whose cells are folded where they are too wide: Chinese has no spaces to break at."""
+    return Table(*(Column(say(heading), overflow="fold") for heading in headings), box=SIMPLE)
 
 
 def _pair(upper: float | None, lower: float | None) -> str:
@@ -92,7 +96,7 @@ def show_strategies() -> None:
     from forecast.policies import read_strategies
 
     settings = read_settings()
-    table = Table(*map(say, ("tier", "potential", "follow-up", "decided by", "at")), box=SIMPLE)
+    table = _table("tier", "potential", "follow-up", "decided by", "at")
     with transaction(settings) as session:
         for found in read_strategies(session).values():
             table.add_row(

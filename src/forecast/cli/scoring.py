@@ -12,6 +12,7 @@ from forecast.cli.screen import AsOf, ModelName, console, moment_of, transaction
 from forecast.cli.tiers import TIER_MODEL, score_customer_tiers
 from forecast.errors import InputError
 from forecast.settings import read_settings
+from forecast.wording import say_error
 
 if TYPE_CHECKING:
     from forecast.population import Population
@@ -75,7 +76,8 @@ def score(
     told = "{count} scores by {version} (basis: {basis}) into {where}"
     console.print(say(told, count=scores.height, version=version.version, basis=version.basis, where=where))
     for opportunity_id, asked, reason in refused.head(5).iter_rows():
-        one = say("{id} at {moment}: {reason}", id=escape(opportunity_id), moment=asked, reason=reason)
+        why = say_error(reason, settings.language)
+        one = say("{id} at {moment}: {reason}", id=escape(opportunity_id), moment=asked, reason=why)
         console.print(f"[yellow]{say('not scored:')}[/yellow] {one}")
     if refused.height:
         console.print(say("{refused} of {count} could not be scored", refused=refused.height, count=subjects.height))

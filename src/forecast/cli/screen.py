@@ -54,14 +54,3 @@ def now() -> datetime:
 def moment_of(text: str | None, settings: Settings) -> datetime:
     """Read a moment as a person writes it; now where none is given."""
     return now() if text is None else read_moment(text, settings.timezone)
-
-
-def short_money(amount: float | None) -> str:
-    """Write an amount with three digits or so; nothing where it is missing."""
-    if amount is None:
-        return ""
-    for divisor, letters in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        scaled = amount / divisor
-        if abs(scaled) >= 0.9995:
-            return f"{scaled:.3g}{letters}" if abs(scaled) < 999.5 else f"{scaled:.0f}{letters}"
-    return f"{amount:.0f}"

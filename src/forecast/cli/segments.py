@@ -8,8 +8,8 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.phrases import say
-from forecast.cli.screen import console, output, short_money, transaction
+from forecast.cli.phrases import say, short_money
+from forecast.cli.screen import console, output, transaction
 from forecast.errors import InputError, TooLittleHistoryError
 from forecast.settings import read_settings
 

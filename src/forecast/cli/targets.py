@@ -12,8 +12,8 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import print_notes, say
-from forecast.cli.screen import AsOf, console, moment_of, now, output, short_money, transaction
+from forecast.cli.phrases import print_notes, say, short_money, short_range
+from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
 
@@ -97,7 +97,8 @@ def _print_targets(
         output.print(f"{found_none}{say('; import quotas, or propose some:')} forecast targets --propose AMOUNT")
         return
     if found.run is not None:
-        console.print(say("judged by the forecast as of {moment} UTC", moment=f"{found.run.as_of:%Y-%m-%d %H:%M}"))
+        told = found.run.as_of.astimezone(ZoneInfo(settings.timezone))
+        console.print(say("judged by the forecast as of {moment}", moment=f"{told:%Y-%m-%d %H:%M %Z}"))
     for table in _targets_tables(found.attainments):
         output.print(table)
     output.print(say("needed: further opportunities that close the gap at the usual amount and share won"))
@@ -140,7 +141,7 @@ def _attainment_cells(found: "Attainment") -> list[str]:
         chance = "" if outlook.probability is None else f"{outlook.probability:.0%}"
         cells += [
             short_money(outlook.mean) + until,
-            f"{short_money(outlook.low)}–{short_money(outlook.high)}",
+            short_range(outlook.low, outlook.high),
             chance,
         ]
     return [*cells, short_money(found.gap), "" if needed is None else str(needed.opportunities)]
@@ -169,7 +170,7 @@ def _print_failed_checks(attainments: Iterable["Attainment"], settings: Settings
         name = f"{_unit(target.level, target.unit_id, target.unit_name)} {_period(target.starts_on, target.ends_on)}"
         for check in check_target(found, settings.language):
             if check.passed is False:
-                output.print(escape(f"{name}: {check.label}: {check.sentence}"))
+                output.print(escape(say(": ").join([name, check.label, check.sentence])))
 
 
 def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -> None:
@@ -196,15 +197,21 @@ def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -
 
 
 def _periods_table(found: "Proposal") -> Table:
-    """Lay the proposal out, a row a unit and a column a period."""
-    starts = sorted(set(found.parts["starts_on"]))
-    table = Table(
-        say("unit"), *(Column(f"{start:%Y-%m}", justify="right", no_wrap=True) for start in starts), box=SIMPLE
-    )
-    for (level, unit_id), rows in found.parts.group_by("level", "unit_id", maintain_order=True):
-        amounts = dict(zip(rows["starts_on"], rows["amount"], strict=True))
+    """Lay the proposal out, a row a unit and a column a quarter, or the year: twelve months fit no terminal."""
+    import polars as pl
+
+    longest = "1y" if found.parts["starts_on"].n_unique() == 1 else "1q"
+    sums = found.parts.with_columns(pl.col("starts_on").dt.truncate(longest))
+    starts = sorted(set(sums["starts_on"]))
+    ends = [
+        (start + timedelta(days=366 if longest == "1y" else 92)).replace(day=1) - timedelta(days=1) for start in starts
+    ]
+    names = (_period(start, end) for start, end in zip(starts, ends, strict=True))
+    table = Table(say("unit"), *(Column(name, justify="right", no_wrap=True) for name in names), box=SIMPLE)
+    for (level, unit_id), rows in sums.group_by("level", "unit_id", maintain_order=True):
         name = _unit(str(level), str(unit_id), rows["unit_name"][0])
-        table.add_row(escape(name), *(_money(amounts[start]) for start in starts))
+        amounts = rows.group_by("starts_on").agg(pl.col("amount").sum()).sort("starts_on")["amount"]
+        table.add_row(escape(name), *map(_money, amounts))
     return table
 
 

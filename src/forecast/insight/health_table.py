@@ -40,7 +40,10 @@ def _findings(findings: Sequence[Finding], language: Language) -> Iterator[Rende
         place = ".".join([phrase("kinds", finding.kind, language), *([finding.field] if finding.field else [])])
         ids = f"{_word('examples', language)} {', '.join(finding.examples)}"
         extent = _word("comma", language).join([said.extent, *([ids] if finding.examples else [])])
-        details = (f"{place}: {extent}", f"{said.meaning} {said.remedy}")
+        details = (
+            f"{place}{_word('colon', language)}{extent}",
+            f"{said.meaning}{_word('space', language)}{said.remedy}",
+        )
         heading = f"{finding.code} [{colour}]{severity}[/{colour}] [bold]{escape(said.title)}[/bold]"
         yield Group(heading, *(Padding(Text(detail, overflow="fold"), (0, 0, 0, 2)) for detail in details))
 
