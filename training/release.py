@@ -32,7 +32,7 @@ from training.card import recalibration_card, write_card
 from training.config import Experiment, parse_config
 from training.pipeline import Listener, Run, Stopwatch, train_win_model
 from training.plots import gain_figure, reliability_figure
-from training.recalibration import Recalibration, recalibrate
+from training.recalibration import Recalibration, origin_of, recalibrate
 from training.tracking import Report, log_run, move_champion
 from training.tune import Budget
 
@@ -146,11 +146,13 @@ def recalibrate_and_register(
     found = recalibrate(history, experiment, live, until=until, version_id=version_id)
     if found.candidate is None:
         return Levelled(found=found, live=live.version, folder=None)
+    origin = origin_of(found.candidate)
     report = Report(
         card=recalibration_card(found, models),
         verdict=found.verdict,
         metrics={**found.metrics, "level_shift": found.level.shift},
         sample=found.dataset.features.head(20),
+        parameters={"trained_as": origin.version, "level_raised": origin.raised},
     )
     folder = _register(settings, found.candidate, lambda _: report)
     if not (promote and found.promotable):

@@ -28,6 +28,8 @@ from forecast.settings import Settings
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+TEXT_MAX = 5000
+"""Characters that MLflow keeps of a tag or a description."""
 FEATURE_MODEL = Path(__file__).with_name("pyfunc.py")
 
 
@@ -73,7 +75,7 @@ def log_run(settings: Settings, version: Version[Estimator], report: Report) -> 
     """Log the run of a version with its figures and register the version as challenger; give MLflow's run id."""
     client = _connect(settings, version.name)
     with mlflow.start_run(run_name=version.version) as active:
-        mlflow.set_tags({"version": version.version, "basis": version.basis, "verdict": report.verdict[:5000]})
+        mlflow.set_tags({"version": version.version, "basis": version.basis, "verdict": report.verdict[:TEXT_MAX]})
         mlflow.log_params({**report.parameters, **version.bundle["data"], "until": version.bundle["until"]})
         mlflow.log_metrics({name: value for name, value in report.metrics.items() if value == value})  # noqa: PLR0124 - not NaN
         for name, curve in report.curves.items():
@@ -85,9 +87,20 @@ def log_run(settings: Settings, version: Version[Estimator], report: Report) -> 
         frame = report.sample.to_pandas()
         mlflow.log_input(from_pandas(frame, name=version.name, digest=version.bundle["data"]["digest"][:36]))
         registered = _log_model(version, report)
-        client.set_model_version_tag(version.name, registered, "version", version.version)
+        _describe(client, version, registered, report.verdict)
         client.set_registered_model_alias(version.name, CHALLENGER, registered)
         return str(active.info.run_id)
+
+
+def _describe(client: MlflowClient, version: Version[Estimator], registered: str, verdict: str) -> None:
+    """Say in the register what a version is, so that a list of them can be read without opening their runs."""
+    tags = {"version": version.version, "basis": version.basis, "until": version.bundle["until"]}
+    for name, value in tags.items():
+        client.set_model_version_tag(version.name, registered, name, value)
+    said = f"Version {version.version}: {verdict}. Its card is card.md of the run."
+    client.update_model_version(version.name, registered, description=said[:TEXT_MAX])
+    about = f"`{CHAMPION}` is the version that serves, `{CHALLENGER}` the newest other one. Ids are those of `forecast models`."
+    client.update_registered_model(version.name, description=about)
 
 
 def _log_model(version: Version[Estimator], report: Report) -> str:
@@ -107,7 +120,7 @@ def _log_model(version: Version[Estimator], report: Report) -> str:
 
 
 def move_champion(settings: Settings, name: str, version: str) -> None:
-    """Let the alias champion point to this version.
+    """Let the alias champion point to this version, which is no challenger any more.
 
     Raises:
         NotFoundError: MLflow's register does not know it.
@@ -120,3 +133,5 @@ def move_champion(settings: Settings, name: str, version: str) -> None:
     if not found:
         raise NotFoundError(f"MLflow at {settings.tracking_uri} knows no version {version} of {name}; train it again")
     client.set_registered_model_alias(name, CHAMPION, found[0].version)
+    if client.get_registered_model(name).aliases.get(CHALLENGER) == found[0].version:
+        client.delete_registered_model_alias(name, CHALLENGER)

@@ -1,8 +1,12 @@
 """GET /v1/models: which versions serve."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter
 
-from serving.deps import DeskDep
+from forecast.wording import Language, say_training
+from serving.deps import DeskDep, LanguageDep
 from serving.live import Live
 from serving.schemas import LiveModel, ModelsAnswer
 
@@ -10,18 +14,22 @@ router = APIRouter()
 
 
 @router.get("/v1/models", summary="List the versions that serve")
-def list_models(desk: DeskDep) -> ModelsAnswer:
+def list_models(desk: DeskDep, language: LanguageDep) -> ModelsAnswer:
     """List live versions with how well they did on rows they had not seen, and the gates they passed."""
-    return ModelsAnswer(models=[_answer(live) for live in desk.live.list()])
+    return ModelsAnswer(models=[_answer(live, language) for live in desk.live.list()])
 
 
-def _answer(live: Live) -> LiveModel:
+def _answer(live: Live, language: Language) -> LiveModel:
     return LiveModel(
         name=live.version.name,
         version=live.version.version,
         basis=live.version.basis,
         since=live.since,
-        why=live.why,
+        why=say_training(live.why, language),
         metrics=live.version.bundle.get("metrics", {}),
-        gates=live.version.bundle.get("gates", []),
+        gates=[_said(gate, language) for gate in live.version.bundle.get("gates", [])],
     )
+
+
+def _said(gate: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    return {**gate, **{name: say_training(gate[name], language) for name in ("name", "sentence")}}

@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,8 @@ def test_errors_are_in_the_language_of_the_request(client):
     assert answer.json()["detail"].startswith('opportunities[0].created_at：收到 "gestern"，应为时间；')
     refused = client.post("/v1/records/opportunity/bulk?language=zh", content=b'{"stage": "Quoted"}')
     assert refused.json()["results"][0]["detail"].startswith("id：收到 null，应为记录的编号；")
+    refused = client.get("/v1/opportunities?grade=hoch&language=zh").json()
+    assert refused["detail"] == 'grade：收到 "hoch"，应为以下之一：high, medium, low；请填写其中之一'
     assert client.get("/v2", headers={"Accept-Language": "zh"}).json()["detail"] == "没有这个地址"
 
 
@@ -176,6 +178,31 @@ def test_live_versions_are_listed_with_their_measures(client, live):
         "metrics": {"model_auc": 0.7},
         "gates": [],
     }
+
+
+def test_versions_are_told_of_in_the_language_asked_for(settings, version, open_client):
+    """Why a version serves and what its gates found is said in Chinese to who asks so, and kept as it was to others."""
+    gate = {
+        "name": "calibrated",
+        "number": 7,
+        "passed": True,
+        "sentence": "calibration slope 0.90 (asked for: 0.6 to 6.0)",
+    }
+    told = replace(version, version="20260915T000002Z", bundle={**version.bundle, "gates": [gate]})
+    write_version(settings.models_folder, told, "# card")
+    make_live(
+        settings.models_folder,
+        told.name,
+        told.version,
+        since=datetime(2026, 9, 15, tzinfo=UTC),
+        why="promoted: every gate passed",
+    )
+    client = open_client(settings)
+    (english,) = client.get("/v1/models").json()["models"]
+    assert (english["why"], english["gates"]) == ("promoted: every gate passed", [gate])
+    (chinese,) = client.get("/v1/models", params={"language": "zh"}).json()["models"]
+    assert chinese["why"] == "上线：全部关卡通过"
+    assert chinese["gates"] == [{**gate, "name": "概率校准", "sentence": "校准斜率 0.90（要求 0.6 至 6.0）"}]
 
 
 def test_a_promotion_is_picked_up_at_once(client, settings, live: Version, clock):

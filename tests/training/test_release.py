@@ -243,6 +243,8 @@ def test_a_new_level_is_a_version_like_any_other(settings, company_engine, low, 
     assert made.live == live(settings) == champion() == made.found.candidate.version
     card = (made.folder / "card.md").read_text(encoding="utf-8")
     assert f"Trained as version {low}" in card
+    run_id = MlflowClient(settings.tracking_uri).get_model_version_by_alias(NAME, "champion").run_id
+    assert MlflowClient(settings.tracking_uri).get_run(run_id).data.params["trained_as"] == low
     assert "no worse than the live version on log loss" in card
     with pytest.raises(InputError, match=f"version {made.live} knows all that came before"):
         levelled(promote=True)

@@ -1,5 +1,7 @@
 import json
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import cloudpickle
@@ -98,6 +100,9 @@ def test_the_version_is_registered_as_challenger(client, logged):
     found = client.get_model_version_by_alias(NAME, "challenger")
     assert found.run_id == logged
     assert found.tags["version"] == "first"
+    assert found.tags["basis"] == "own"
+    assert found.description.startswith("Version first: promoted: every gate passed.")
+    assert "`champion` is the version that serves" in client.get_registered_model(NAME).description
     with pytest.raises(mlflow.exceptions.MlflowException):
         client.get_model_version_by_alias(NAME, "champion")
 
@@ -111,6 +116,32 @@ def test_the_champion_predicts_what_the_registry_predicts(settings, run, logged,
     served = read_version(folder).estimator.predict(features)
     np.testing.assert_array_equal(model.predict(features.to_pandas()).to_numpy(), served)
     np.testing.assert_array_equal(model.predict(features.to_pandas().tail(1)).to_numpy(), served[-1:])
+
+
+def test_a_champion_is_no_challenger(settings, client, run, logged):  # noqa: ARG001
+    """Challenger is the newest version that does not serve: promoted, it is champion only; a newer one is challenger beside it."""
+    move_champion(settings, NAME, "first")
+    assert set(client.get_registered_model(NAME).aliases) == {"champion"}
+    second = replace(run.candidate, version="second")
+    log_run(settings, second, win_report(run, second, MODELS, seconds={}))
+    assert client.get_model_version_by_alias(NAME, "challenger").tags["version"] == "second"
+    assert client.get_model_version_by_alias(NAME, "champion").tags["version"] == "first"
+
+
+def test_a_clean_process_loads_the_champion(settings, run, logged, tmp_path):  # noqa: ARG001
+    """A program of its own, with nothing but MLflow and the register's address, gets the same probabilities."""
+    move_champion(settings, NAME, "first")
+    features = run.dataset.features.head(50)
+    features.to_pandas().to_parquet(tmp_path / "features.parquet")
+    script = (
+        "import sys, mlflow, pandas; mlflow.set_tracking_uri(sys.argv[1]); "
+        f"model = mlflow.pyfunc.load_model('models:/{NAME}@champion'); "
+        "print(*model.predict(pandas.read_parquet(sys.argv[2])), sep=',')"
+    )
+    command = [sys.executable, "-c", script, settings.tracking_uri, str(tmp_path / "features.parquet")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    given = [float(value) for value in said.strip().splitlines()[-1].split(",")]
+    assert given == run.candidate.estimator.predict(features).tolist()
 
 
 def test_a_prior_can_be_loaded_too(settings, run, no_pickle):  # noqa: ARG001
