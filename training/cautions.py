@@ -5,8 +5,9 @@ import polars as pl
 
 from training.config import Experiment
 from training.dataset import Dataset
-from training.fit import Recipe, faded
+from training.fit import CLEARLY
 from training.folds import Folds
+from training.prior import fit_prior, prior_level
 
 DRIFT_LOG_ODDS = 0.2
 
@@ -59,17 +60,21 @@ def order_warnings(dataset: Dataset, *, held_out: Folds, folds: Folds) -> list[s
     return found
 
 
-def drift_warnings(dataset: Dataset, recipe: Recipe) -> list[str]:
-    """Say where the level that was lately right is not that of the whole history."""
+def drift_warnings(dataset: Dataset, ages_days: tuple[float, ...]) -> list[str]:
+    """Say where the level of now is surely not that of the whole history."""
     lesson = dataset.lesson(dataset.until)
-    lately = faded(dataset, lesson, recipe.level_half_life_days)
-    whole, now = (np.average(part.won[part.used], weights=part.weight[part.used]) for part in (lesson, lately))
-    if abs(np.log(now / (1 - now)) - np.log(whole / (1 - whole))) < DRIFT_LOG_ODDS:
+    prior = fit_prior(dataset, lesson, ages_days)
+    level = prior_level(dataset, lesson, prior)
+    if abs(level.shift) < max(DRIFT_LOG_ODDS, CLEARLY * np.sqrt(level.variance)):
         return []
-    days = recipe.level_half_life_days
+    features = dataset.features.filter(lesson.used)
+    whole, now = (
+        np.average(one.predict(features), weights=lesson.weight[lesson.used])
+        for one in (prior, prior.raised(level.shift))
+    )
     return [
         (
-            f"the share won drifts: {whole:.1%} over all, {now:.1%} where it counts half as much every {days:.0f} days; "
+            f"the share won drifts: {whole:.1%} over all, {now:.1%} lately; "
             "probabilities follow the latter, so train again often, and recalibrate in between"
         )
     ]

@@ -15,7 +15,7 @@ from forecast.estimators.win import WinModel, occasions
 from forecast.features.plan import KEY_VALUES_MIN
 from forecast.metrics import level_shift, log_losses
 from training.dataset import Dataset, Lesson
-from training.fit import CLEARLY, Evidence, Recipe, Unlevelled, faded, judge_on_folds, judged_rows
+from training.fit import CLEARLY, Evidence, Recipe, Unlevelled, judge_on_folds, judged_rows
 from training.folds import Fold
 
 TIMES = ("month", "calendar")
@@ -226,39 +226,31 @@ def _inside(dataset: Dataset, mixes: list[Choice]) -> Choice:
 def choose_level(
     dataset: Dataset, folds: list[Fold], models: list[WinModel], recipe: Recipe, *, ages_days: tuple[float, ...]
 ) -> Level:
-    """Choose how fast the share won fades, and whether each age has a level of its own, by the loss on the folds.
+    """Choose whether each age has a level of its own: if the loss on the folds is then lower by more than a standard error.
 
-    A level that follows too slowly is as wrong as one that follows too fast, so that the lowest loss decides, if it is lower
-    than that of a level which stays by more than a standard error. `models` are the recipe's, fitted on each fold.
+    `models` are the recipe's, fitted on each fold.
     """
     asked = [
         Unlevelled.of(model, dataset, fold.fit.used | fold.judged.used)
         for fold, model in zip(folds, models, strict=True)
     ]
 
-    def expected(half_life_days: float | None, ages: tuple[float, ...] | None) -> Choice:
+    def expected(ages: tuple[float, ...] | None) -> Choice:
         log_odds = np.full(dataset.keys.height, np.nan)
         for fold, one in zip(folds, asked, strict=True):
-            levelled, judged = one.at(faded(dataset, fold.fit, half_life_days), ages), fold.judged.used
-            log_odds[judged] = one.log_odds_at(levelled)[judged[one.rows]]
+            judged = fold.judged.used
+            log_odds[judged] = one.log_odds_at(one.at(fold.fit, ages))[judged[one.rows]]
         return Choice(
-            recipe=replace(recipe, level_half_life_days=half_life_days, level_ages_days=ages),
+            recipe=replace(recipe, level_ages_days=ages),
             evidence=Evidence(log_odds=log_odds, judged=judged_rows(folds)),
         )
 
-    best = expected(None, None)
-    if dataset.dated:
-        best = _likeliest(dataset, [best, *(expected(days, None) for days in HALF_LIVES_DAYS)])
+    level = expected(None)
     if dataset.timed:
-        best = _likeliest(dataset, [best, expected(best.recipe.level_half_life_days, ages_days)])
-    return Level(recipe=best.recipe, error=_level_error(folds, best.evidence))
-
-
-def _likeliest(dataset: Dataset, choices: list[Choice]) -> Choice:
-    """Give the choice of the lowest loss, or the first unless it is worse by more than a standard error."""
-    best = max(choices, key=lambda choice: _gain(dataset, choices[0], choice)[0])
-    gain, error = _gain(dataset, choices[0], best)
-    return best if gain > error else choices[0]
+        by_age = expected(ages_days)
+        gain, error = _gain(dataset, level, by_age)
+        level = by_age if gain > error else level
+    return Level(recipe=level.recipe, error=_level_error(folds, level.evidence))
 
 
 def _level_error(folds: list[Fold], evidence: Evidence) -> float:

@@ -16,19 +16,20 @@ from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.logistic import Logistic, fit_logistic
 from forecast.estimators.mix import PARTS, AgeLevel, Mix
 from forecast.estimators.symmetric import Rows, fit_symmetric
-from forecast.estimators.win import PriorModel, WinModel, occasions
+from forecast.estimators.win import WinModel, occasions
 from forecast.metrics import Floats, level_shift, log_losses
 from training.dataset import Dataset, Lesson, thinned
 from training.folds import Fold
+from training.levels import level_now
+from training.prior import PRIOR_ROWS
 
 CALIBRATION_SHARE = 2 / 3
 CLEARLY = 2.0
 """Standard errors: many choices are tried, and one error would be found by chance in every sixth."""
-PRIOR_ROWS = 20.0
 ROWS_ENOUGH = 200_000
-"""More rows tell a leak, a straight line, or a level that moves, no better."""
+"""More rows tell a leak or a straight line no better."""
 LEVEL_ROWS_ENOUGH = 60_000
-"""More rows tell a level that stays no better: it is off by a hundredth in log-odds."""
+"""More rows tell a level no better: with some hundred outcomes a week it is off by less than a tenth in log-odds."""
 MEMBERS_MIN = 3
 MICROSECONDS_A_DAY = 86_400_000_000
 
@@ -55,7 +56,6 @@ class Recipe:
         boosting_share: weight of the trees in the mix, 0-1.
         own_shares: likewise in the mixes of occasions, by name.
         half_life_days: age at which a row teaches half as much as the newest; missing where all count alike.
-        level_half_life_days: likewise where only the level, the share won, is concerned.
         level_ages_days: age bands that have a level of their own; missing where all have one.
         left_out: features that the guard named, or that did not pay.
         line_only: features that the logistic regression sees and the trees don't.
@@ -69,7 +69,6 @@ class Recipe:
     boosting_share: float
     own_shares: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     half_life_days: float | None = None
-    level_half_life_days: float | None = None
     level_ages_days: tuple[float, ...] | None = None
     left_out: frozenset[str]
     line_only: frozenset[str] = frozenset()
@@ -233,20 +232,14 @@ def judged_rows(folds: list[Fold]) -> Lesson:
 
 
 def calibrate(model: WinModel, dataset: Dataset, lesson: Lesson, evidence: Evidence, recipe: Recipe) -> WinModel:
-    """Set the calibration and the level of a model fitted on a lesson.
-
-    The calibration is chosen on the evidence. The level is the lesson's share won, where what is old counts less by the
-    recipe's half-life for it.
-    """
+    """Set the calibration and the level of a model fitted on a lesson; the calibration is chosen on the evidence."""
 
     def calibrated(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
         return replace(mix, calibration=choose_calibration(dataset, evidence, evidence.judged.used & rows))
 
-    rows_max = LEVEL_ROWS_ENOUGH if recipe.level_half_life_days is None else ROWS_ENOUGH
-    enough = dataset.thinned(lesson.used, rows_max, recipe.seed)
-    level = faded(dataset, lesson.within(enough), recipe.level_half_life_days)
+    enough = dataset.thinned(lesson.used, LEVEL_ROWS_ENOUGH, recipe.seed)
     divided = [rows for _, rows in model.divided(dataset.features)]
-    return set_level(_each_mix(model, divided, calibrated), dataset, level, recipe.level_ages_days)
+    return set_level(_each_mix(model, divided, calibrated), dataset, lesson.within(enough), recipe.level_ages_days)
 
 
 def choose_calibration(dataset: Dataset, evidence: Evidence, rows: NDArray[np.bool_]) -> Calibration:
@@ -296,12 +289,13 @@ class Unlevelled:
     Attributes:
         model: without a level.
         rows: which rows of the data set.
-        matrix, log_odds: of those rows.
+        dataset, matrix, log_odds: of those rows.
         divided: for each mix of the model, which of those rows it predicts.
     """
 
     model: WinModel
     rows: NDArray[np.bool_]
+    dataset: Dataset
     matrix: Floats
     log_odds: Floats
     divided: list[NDArray[np.bool_]]
@@ -309,34 +303,36 @@ class Unlevelled:
     @classmethod
     def of(cls, model: WinModel, dataset: Dataset, rows: NDArray[np.bool_]) -> Self:
         """Ask a model, whatever its level is now."""
-        features = dataset.features.filter(rows)
+        asked = dataset.part(rows)
+        features = asked.features
         divided = [part for _, part in model.divided(features)]
         plain = _each_mix(model, divided, lambda mix, _: replace(mix, shift=0.0, by_age=None))
         matrix = model.encoding.matrix(features)
         log_odds = np.zeros(len(matrix))
         for mix, part in plain.divided(features):
             log_odds[part] = mix.log_odds(matrix[part])
-        return cls(model=plain, rows=rows, matrix=matrix, log_odds=log_odds, divided=divided)
+        return cls(model=plain, rows=rows, dataset=asked, matrix=matrix, log_odds=log_odds, divided=divided)
 
     def at(self, lesson: Lesson, ages_days: tuple[float, ...] | None = None) -> WinModel:
-        """Shift the model so that its mean probability is a lesson's share won, for each mix that the lesson speaks of.
+        """Shift each mix that the lesson speaks of to the level now, as its outcomes tell.
 
-        Where ages are given, each age band besides: like the prior's, its share counts as much as PRIOR_ROWS are outweighed.
+        Where ages are given, each age band is shifted besides by what it lacked over all the time: like the prior's, its
+        share counts as much as PRIOR_ROWS are outweighed.
         """
-        won, weight = lesson.won[self.rows], lesson.weight[self.rows]
+        lesson = lesson.part(self.rows)
         numbers = self.model.encoding.numbers
 
         def shifted(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
-            taught = (weight > 0) & rows
+            taught = lesson.used & rows
             if not taught.any():
                 return mix
-            shift = level_shift(won[taught], self.log_odds[taught], weight[taught])
-            level = replace(mix, shift=shift)
+            level = replace(mix, shift=level_now(self.dataset, lesson.within(rows), self.log_odds).shift)
             if ages_days is None or "age_days" not in numbers:
                 return level
+            won, weight, log_odds = lesson.won[taught], lesson.weight[taught], self.log_odds[taught]
             nothing = AgeLevel(column=numbers.index("age_days"), from_days=ages_days, shifts=(0.0,) * len(ages_days))
-            band, log_odds = nothing.bands(self.matrix[taught]), self.log_odds[taught] + shift
-            return replace(level, by_age=_age_level(nothing, band, log_odds, won[taught], weight[taught]))
+            band, log_odds = nothing.bands(self.matrix[taught]), log_odds + level_shift(won, log_odds, weight)
+            return replace(level, by_age=_age_level(nothing, band, log_odds, won, weight))
 
         return _each_mix(self.model, self.divided, shifted)
 
@@ -371,25 +367,3 @@ def _each_mix(
     """Change each mix by the rows that it predicts."""
     changed = [change(mix, rows) for mix, rows in zip([model.mix, *model.own.values()], divided, strict=True)]
     return replace(model, mix=changed[0], own=dict(zip(model.own, changed[1:], strict=True)))
-
-
-def fit_prior(
-    dataset: Dataset, lesson: Lesson, ages_days: tuple[float, ...], half_life_days: float | None = None
-) -> PriorModel:
-    """Take the weighted share won in each age band, shrunk to the band before it, the first to one half.
-
-    (won + k * before) / (rows + k), with k = PRIOR_ROWS, 1 for the first. Moments at which a stage is entered don't count:
-    what has just moved is won more often than what stands.
-    """
-    lesson = faded(dataset, lesson.within(~occasions(dataset.features)["entry"]), half_life_days)
-    ages = dataset.features["age_days"].fill_null(ages_days[0]).to_numpy()[lesson.used]
-    weight, won = lesson.weight[lesson.used], lesson.won[lesson.used]
-    bands = np.searchsorted(ages_days, ages + 1e-6, side="right") - 1
-    rows, wins = (np.bincount(bands, weights=values, minlength=len(ages_days)) for values in (weight, weight * won))
-    shares: list[float] = []
-    for band_rows, band_wins in zip(rows, wins, strict=True):
-        before, strength = (shares[-1], PRIOR_ROWS) if shares else (0.5, 1.0)
-        shares.append(float((band_wins + strength * before) / (band_rows + strength)))
-    squares = np.bincount(bands, weights=weight**2, minlength=len(ages_days))
-    effective = tuple(float(value) for value in rows**2 / np.maximum(squares, 1e-12))
-    return PriorModel(ages_days=ages_days, shares=tuple(shares), rows=effective)

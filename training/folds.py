@@ -110,8 +110,9 @@ def _has_both(dataset: Dataset, fold: Fold, least: int) -> bool:
 
 
 def count_rarer(dataset: Dataset, lesson: Lesson) -> int:
-    """Count the opportunities of the rarer outcome."""
-    return min(len(np.unique(dataset.groups[lesson.used & (lesson.won == outcome)])) for outcome in (0, 1))
+    """Count the opportunities of the rarer outcome; young ones count if won, as those not won may still be open."""
+    ended = (lesson.won == 1, lesson.settled.won == 0)
+    return min(len(np.unique(dataset.groups[rows])) for rows in ended)
 
 
 def _moments(dataset: Dataset, lesson: Lesson, shares: tuple[float, ...], column: str) -> list[datetime]:

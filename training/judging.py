@@ -16,9 +16,10 @@ from training.choose import together
 from training.config import Experiment
 from training.cut import Cut
 from training.dataset import Dataset, Lesson
-from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_prior, fit_recipe, judge_models, only_logistic
+from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_recipe, judge_models, only_logistic
 from training.folds import Fold
 from training.gates import Judged, is_worse_than_logistic
+from training.prior import prior_of_now
 from training.recalibration import as_trained, origin_of
 from training.tune import Search, with_newest, without_trees
 
@@ -103,7 +104,7 @@ def _beside_yardsticks(
     seen, test = cut.seen, cut.test
     rows = test.judged.used
     features = seen.features.filter(rows)
-    prior = fit_prior(seen, test.fit, ages_days, recipe.level_half_life_days)
+    prior = prior_of_now(seen, test.fit, ages_days)
     return Judged(
         won=seen.won[rows],
         weight=test.judged.weight[rows],

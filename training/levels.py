@@ -1,5 +1,6 @@
 """How the level of a version's log-odds moves from week to week, and where it stands."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from forecast.metrics import Floats, log_losses
+from forecast.metrics import Floats, level_shift, log_losses
 from training.dataset import Dataset, Lesson
 
 STEP = 0.05
@@ -15,6 +16,8 @@ STEP = 0.05
 JUMP_CHANCE = 0.005
 JUMP = 0.7
 """Likewise in a week in which it jumps. The three were found on simulated levels that stay, walk, jump and swing."""
+STEADY_STEP = 0.03
+"""Likewise for the level that a training leaves for months. Faster steps gain more where it moves fast, and lose where it stays."""
 START_VARIANCE = 1.0
 NEWTON_ROUNDS = 4
 WEEK = timedelta(days=7)
@@ -43,18 +46,55 @@ def follow_level(dataset: Dataset, lesson: Lesson, log_odds: Floats, until: date
     The level is a random walk that now and then jumps (a dynamic logistic regression of two states: West, Harrison and Migon
     1985, Harrison and Stevens 1976). The outcomes of each week's rows draw it, the more the more they are.
     """
+    return _followed(dataset, lesson, log_odds, until, step=STEP, draw=_drawn)
+
+
+def level_now(dataset: Dataset, lesson: Lesson, log_odds: Floats) -> Level:
+    """Give the level that a lesson leaves for what comes: where its rows have dates, that of now.
+
+    It is followed likewise, but slower, and as one that never jumps: what looks like a jump within weeks is as often gone again months later.
+    """
+    if dataset.dated:
+        return _followed(dataset, lesson, log_odds, dataset.until, step=STEADY_STEP, draw=_usual)
+    used = lesson.used
+    return Level(level_shift(lesson.won[used], log_odds[used], lesson.weight[used]), 0.0)
+
+
+def _followed(
+    dataset: Dataset,
+    lesson: Lesson,
+    log_odds: Floats,
+    until: datetime,
+    *,
+    step: float,
+    draw: Callable[[Level, _Rows], Level],
+) -> Level:
     taught = np.flatnonzero(lesson.used)
     if not len(taught):
         return Level()
-    # Weights let one opportunity stand for several, and by several rows; no more is known than of each once.
-    once = len(np.unique(dataset.groups[taught])) / lesson.weight.sum()
+    once = _once(dataset, lesson)
     weeks, number = np.unique(-weeks_before(dataset, until)[taught], return_inverse=True)
     taught = taught[np.argsort(number, kind="stable")]
     level = Level()
     for gap, rows in zip(np.diff(weeks, append=1), np.split(taught, np.cumsum(np.bincount(number))[:-1]), strict=True):
-        level = _drawn(level, _Rows(log_odds[rows], lesson.won[rows], lesson.weight[rows] * once))
-        level = Level(level.shift, level.variance + STEP**2 * float(gap))
+        level = draw(level, _Rows(log_odds[rows], lesson.won[rows], lesson.weight[rows] * once))
+        level = Level(level.shift, level.variance + step**2 * float(gap))
     return level
+
+
+def _once(dataset: Dataset, lesson: Lesson) -> float:
+    """Give what weights are to be multiplied by, so that each settled opportunity speaks once.
+
+    Weights let one opportunity stand for several, and by several rows; no more is known than of each once. The young that
+    are still open count as a part of one.
+    """
+    settled = lesson.settled if lesson.settled.used.any() else lesson
+    return len(np.unique(dataset.groups[settled.used])) / float(settled.weight.sum())
+
+
+def _usual(level: Level, rows: _Rows) -> Level:
+    """Draw a level towards the share won of some rows, as one that does not jump."""
+    return _posterior(level, rows)[0]
 
 
 def _drawn(level: Level, rows: _Rows) -> Level:

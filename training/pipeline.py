@@ -17,11 +17,12 @@ from training.config import Experiment
 from training.curve import fit_curve
 from training.cut import cut_rows
 from training.dataset import Dataset, build_dataset
-from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_prior, fit_recipe
+from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_recipe
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.group_prior import with_groups
 from training.guard import Suspicion, find_leaks
 from training.judging import judge
+from training.prior import fit_prior, prior_of_now
 from training.tune import Budget, Search, search_recipe
 from training.usual import usual_by_stage, usual_values
 
@@ -144,15 +145,15 @@ def train_win_model(
     listener.step("judging")
     judgement = judge(history, cut, search, experiment, live=live, plan=plan)
     judged, search = judgement.judged, judgement.search
-    run.warnings.extend(drift_warnings(dataset, search.recipe))
-    prior = _prior_version(experiment, dataset, closed, version_id, half_life_days=search.recipe.level_half_life_days)
+    run.warnings.extend(drift_warnings(dataset, experiment.ages_days))
+    prior = prior_of_now(dataset, dataset.taught(until), experiment.ages_days)
     run = replace(
         run,
         search=search,
         judged=judged,
         judged_features=cut.seen.features.filter(cut.test.judged.used),
         metrics=_metrics(judged),
-        prior=prior,
+        prior=replace(run.prior, estimator=prior),
     )
     run = replace(run, gates=decide_gates(judged, experiment.gates, experiment.seed))
 
@@ -235,14 +236,8 @@ def _fit_on_everything(dataset: Dataset, search: Search, evidence: Evidence, *, 
     return replace(model, curve=curve, level_error=search.level_error)
 
 
-def _prior_version(
-    experiment: Experiment,
-    dataset: Dataset,
-    closed: tuple[int, int],
-    version_id: str,
-    half_life_days: float | None = None,
-) -> Version:
-    estimator = fit_prior(dataset, dataset.taught(dataset.until), experiment.ages_days, half_life_days)
+def _prior_version(experiment: Experiment, dataset: Dataset, closed: tuple[int, int], version_id: str) -> Version:
+    estimator = fit_prior(dataset, dataset.taught(dataset.until), experiment.ages_days)
     return Version(
         name=experiment.name,
         version=f"{version_id}{PRIOR_SUFFIX}",
@@ -283,7 +278,6 @@ def _recipe_json(recipe: Recipe) -> dict[str, Any]:
         "boosting_share": recipe.boosting_share,
         "own_shares": dict(recipe.own_shares),
         "half_life_days": recipe.half_life_days,
-        "level_half_life_days": recipe.level_half_life_days,
         "level_ages_days": recipe.level_ages_days and list(recipe.level_ages_days),
         "left_out": sorted(recipe.left_out),
         "line_only": sorted(recipe.line_only),

@@ -157,10 +157,7 @@ def without_trees(dataset: Dataset, folds: list[Fold], search: Search, ages_days
 def with_newest(
     dataset: Dataset, folds: list[Fold], search: Search, model: WinModel, ages_days: tuple[float, ...]
 ) -> Search:
-    """Choose the level again with one more fold, the last, on which `model` is the recipe's.
-
-    How fast the share won moves shows nowhere as well as in the newest rows.
-    """
+    """Choose the level again with one more fold, the last, on which `model` is the recipe's."""
     level = choose_level(dataset, folds, [*search.models, model], search.recipe, ages_days=ages_days)
     return replace(search, recipe=level.recipe, level_error=level.error)
 

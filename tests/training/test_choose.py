@@ -105,22 +105,28 @@ def test_rates_of_few_values_are_never_taken(dataset):
     assert few_levels(rated) == {"source_win_lift", "source_closed_share"}
 
 
-def level_chosen(dataset):
+def level_chosen(dataset, recipe=START):
     """Give what is chosen for the level of a data set."""
     folds = folds_of(dataset)
-    models = [fit_recipe(dataset, fold.fit, START) for fold in folds]
-    return choose_level(dataset, folds, models, START, ages_days=(0.0, 30.0, 90.0))
+    models = [fit_recipe(dataset, fold.fit, recipe) for fold in folds]
+    return choose_level(dataset, folds, models, recipe, ages_days=(0.0, 30.0, 90.0))
 
 
-def test_the_level_follows_a_share_won_that_moves(dataset):
-    """Where the share won rises all the time the old counts less; where it stays, all counts alike."""
+def test_a_level_that_moves_is_missed_by_more(dataset):
+    """Where the share won rises all the time folds say that the level is missed by more than where it stays."""
     days = dataset.keys["created_at"].dt.epoch("s").to_numpy() / 86_400
     size = dataset.features["size"].to_numpy()
     rising = level_chosen(with_won(dataset, size - 3 + 6 * (days - days.min()) / np.ptp(days)))
     staying = level_chosen(with_won(dataset, size))
-    assert rising.recipe.level_half_life_days is not None
-    assert staying.recipe.level_half_life_days is None
-    assert rising.error > staying.error
+    assert rising.error > 2 * staying.error
+
+
+def test_ages_have_levels_of_their_own_where_that_pays(dataset):
+    """Where one age is won far more than those around it a line through the age doesn't tell, but a level does."""
+    size, age = (dataset.features[name].to_numpy() for name in ("size", "age_days"))
+    line = replace(START, boosting_share=0.0)
+    assert level_chosen(with_won(dataset, size + 4.0 * (age == 30.0)), line).recipe.level_ages_days is not None
+    assert level_chosen(with_won(dataset, size), line).recipe.level_ages_days is None
 
 
 def test_the_line_takes_what_tells_the_times(dataset):

@@ -4,21 +4,19 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from learning import EXPERIMENT, UNTIL, draw_dataset
-from scipy.special import expit, logit
+from learning import EXPERIMENT, UNTIL, draw_dataset, without_dates
+from scipy.special import expit
 
 from forecast.estimators.calibration import NOT_CALIBRATED
 from forecast.estimators.encoding import fit_encoding
 from training.dataset import Lesson
 from training.fit import (
-    PRIOR_ROWS,
     Evidence,
     Recipe,
     Sample,
     Trees,
     calibrate,
     faded,
-    fit_prior,
     fit_recipe,
     judge_on_folds,
     parts_kept,
@@ -205,15 +203,24 @@ def test_calibration_leaves_a_right_model_nearly_alone(dataset, lesson):
         assert calibrated(dataset, lesson, truth, won).mix.calibration == NOT_CALIBRATED
 
 
-def test_calibration_sets_the_level_to_the_share_won(dataset, lesson):
-    """The mean probability of the rows that were learnt from is their share won, where what is old counts less."""
-    truth, won = drawn_truth(200, 1.0)
-    for half_life in (None, 60.0):
-        recipe = replace(RECIPE, level_half_life_days=half_life)
-        model = calibrated(dataset, lesson, truth, won, recipe)
-        level = faded(dataset, lesson, half_life)
-        mean = np.average(model.predict(dataset.features.filter(level.used)), weights=level.weight[level.used])
-        assert mean == pytest.approx(np.average(level.won[level.used], weights=level.weight[level.used]), abs=1e-6)
+def test_the_level_is_the_share_won_where_nothing_tells_the_time():
+    """Without dates the mean probability of the rows that were learnt from is their share won, after calibration too."""
+    dataset = without_dates(draw_dataset())
+    lesson = dataset.lesson(UNTIL)
+    truth, won = drawn_truth(dataset.keys.height, 1.5)
+    model = calibrated(dataset, lesson, 3 * truth, won)
+    mean = np.average(model.predict(dataset.features.filter(lesson.used)), weights=lesson.weight[lesson.used])
+    assert mean == pytest.approx(np.average(lesson.won[lesson.used], weights=lesson.weight[lesson.used]), abs=1e-6)
+
+
+def test_the_level_is_that_of_now(dataset, lesson):
+    """Of opportunities that are all lost in the older half of time and won in the newer, more than half of the next are said to be won."""
+    newer = dataset.keys["as_of"] > dataset.keys["as_of"].median()
+    moved = Lesson(won=np.where(lesson.used, newer.cast(pl.Float64).to_numpy(), np.nan), weight=lesson.weight)
+    recipe = replace(RECIPE, left_out=frozenset({"age_days"}))
+    model = set_level(fit_recipe(dataset, lesson, recipe), dataset, moved)
+    share = np.average(moved.won[moved.used], weights=moved.weight[moved.used])
+    assert model.predict(dataset.features).mean() > max(0.6, share + 0.1)
 
 
 def test_folds_are_judged_at_their_own_level(dataset, lesson):
@@ -226,36 +233,3 @@ def test_folds_are_judged_at_their_own_level(dataset, lesson):
         assert np.average(expit(evidence.log_odds[rows]), weights=weight[rows]) == pytest.approx(share, abs=1e-6)
     np.testing.assert_array_equal(~np.isnan(evidence.log_odds), np.any([fold.judged.used for fold in folds], axis=0))
     np.testing.assert_array_equal(evidence.judged.used, ~np.isnan(evidence.log_odds))
-
-
-def plain_shares(dataset, lesson):
-    """Shrink each age band's share to the one before, by a plain loop."""
-    shares = []
-    for number, low in enumerate(AGES):
-        high = AGES[number + 1] if number + 1 < len(AGES) else float("inf")
-        rows = wins = 0.0
-        for age, won, weight in zip(dataset.features["age_days"], lesson.won, lesson.weight, strict=True):
-            if weight > 0 and low <= age < high:
-                rows, wins = rows + weight, wins + weight * won
-        before, strength = (shares[-1], PRIOR_ROWS) if shares else (0.5, 1.0)
-        shares.append((wins + strength * before) / (rows + strength))
-    return shares
-
-
-def test_the_prior_is_the_share_won_at_each_age(dataset, lesson):
-    """Each age band has its weighted share won, shrunk to the band before it."""
-    assert fit_prior(dataset, lesson, AGES).shares == pytest.approx(plain_shares(dataset, lesson))
-
-
-def test_an_age_that_nobody_reached_has_the_share_of_the_one_before(dataset, lesson):
-    """Where nothing is known the nearest younger age speaks."""
-    shares = fit_prior(dataset, lesson, (*AGES, 5000.0)).shares
-    assert shares[3] == shares[2]
-
-
-def test_the_prior_is_never_quite_sure(dataset, lesson):
-    """Where everything was won so far the share stays below 1."""
-    won = Lesson(won=np.where(lesson.used, 1.0, np.nan), weight=lesson.weight)
-    shares = fit_prior(dataset, won, AGES).shares
-    assert 0.9 < min(shares) <= max(shares) < 1
-    assert logit(shares[0]) < 10

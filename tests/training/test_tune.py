@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from forecast.errors import InputError
 from forecast.metrics import log_losses
+from training.choose import choose_level
 from training.fit import fit_recipe, judge_on_folds, only_logistic
 from training.folds import choosing_folds
 from training.tune import Budget, search_recipe, with_newest, without_trees
@@ -157,19 +158,16 @@ def test_without_its_trees_a_search_is_that_of_the_regression(dataset, long_sear
     np.testing.assert_allclose(found.evidence.log_odds, again.log_odds, atol=1e-9)
 
 
-@pytest.mark.parametrize(("last", "follows"), [(0.0, False), (4.0, True)])
-def test_the_newest_rows_say_how_fast_the_level_moves(dataset, long_search, last, follows):
-    """A share won that began to move lately is followed, though the folds of the search had seen nothing of it."""
+def test_what_the_level_misses_in_the_newest_rows_counts(dataset, long_search):
+    """A share won that began to move after the rows of the search tells that levels are missed by more."""
     created = dataset.keys["created_at"].dt.epoch("s").to_numpy() / 86_400
     along = (created - created.min()) / np.ptp(created)
-    log_odds = dataset.features["size"].to_numpy() - 1 + last * np.clip((along - 0.5) / 0.25, 0, 1)
+    log_odds = dataset.features["size"].to_numpy() - 1 + 4.0 * np.clip((along - 0.5) / 0.25, 0, 1)
     won = np.random.default_rng(2).random(dataset.groups.max() + 1)[dataset.groups] < expit(log_odds)
     known = pl.col("won").is_not_null()
     moved = replace(dataset, keys=dataset.keys.with_columns(won=pl.when(known).then(pl.Series(won.astype(int)))))
     *folds, newest = folds_of(moved)
-    recipe = replace(long_search.recipe, level_half_life_days=None, level_ages_days=None)
-    models = tuple(fit_recipe(moved, fold.fit, recipe) for fold in folds)
-    before = replace(long_search, recipe=recipe, models=models)
-    model = fit_recipe(moved, newest.fit, recipe)
+    *models, model = (fit_recipe(moved, fold.fit, long_search.recipe) for fold in (*folds, newest))
+    before = replace(long_search, models=tuple(models))
     found = with_newest(moved, [*folds, newest], before, model, EXPERIMENT.ages_days)
-    assert (found.recipe.level_half_life_days is not None) == follows
+    assert found.level_error > 1.5 * choose_level(moved, folds, models, long_search.recipe, ages_days=(0.0,)).error

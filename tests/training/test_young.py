@@ -8,7 +8,7 @@ import pytest
 from learning import DAY, KEY_TYPES, UNTIL, draw_dataset
 
 from training.dataset import Dataset
-from training.folds import choosing_folds, newest_part
+from training.folds import choosing_folds, count_rarer, newest_part
 from training.young import find_young
 
 SILENCE_DAYS = 90.0
@@ -162,3 +162,12 @@ def test_a_history_hardly_longer_than_silence_is_judged_by_creation(days):
     held_out = newest_part(dataset, 0.2, seed=1)
     folds = choosing_folds(dataset, held_out.folds[0].fit, 3, gap_days=0, seed=1)
     assert (held_out.order, folds.order, len(folds.folds)) == ("created", "created", 3)
+
+
+def test_young_ones_still_open_are_not_counted_as_lost():
+    """Of a lesson with young rows all wins count, and only those losses that silence has settled."""
+    dataset = draw_leads()
+    lesson, taught = dataset.lesson(UNTIL), dataset.taught(UNTIL)
+    assert count_rarer(dataset, taught) == len(np.unique(dataset.groups[taught.won == 1]))
+    turned = replace(taught, won=1 - taught.won)
+    assert count_rarer(dataset, turned) == len(np.unique(dataset.groups[lesson.won == 1]))
