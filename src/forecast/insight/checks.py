@@ -10,25 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.insight.findings import EXAMPLES_MAX, Coverage, Finding
-from forecast.records import RECORD_KINDS, Activity, Case, Change, CustomField, Lead, Opportunity, Record
+from forecast.records import BOOKKEEPING, RECORD_KINDS, Activity, Case, Change, CustomField, Lead, Opportunity, Record
 
 OVERDUE_DAYS = 30
 CASE_DAYS = 30
 STAGED_SHARE_MIN = 0.5
 
-_BOOKKEEPING = frozenset(
-    {
-        "id",
-        "source_system",
-        "external_id",
-        "modified_at",
-        "deleted_at",
-        "version",
-        "stored_at",
-        "import_digest",
-        "custom",
-    }
-)
 _NAMED_BY_PEOPLE = ("account", "campaign", "contact", "lead", "opportunity", "person", "product", "team")
 _PERSONS = frozenset({"owner_id", "person_id", "manager_id"})
 # Every opportunity has a pipeline, "default" where its CRM knows none; that one needs no record.
@@ -68,7 +55,7 @@ def read_coverage(session: Session) -> tuple[Coverage, ...]:
 def _coverage(session: Session, kind: str, custom: Sequence[str]) -> Iterator[Coverage]:
     table = _table(kind)
     fields: dict[str, sa.ColumnElement[Any]] = {
-        column.name: column for column in table.__table__.columns if column.name not in _BOOKKEEPING
+        column.name: column for column in table.__table__.columns if column.name not in BOOKKEEPING - {"created_at"}
     }
     fields |= {f"custom.{name}": table.custom.op("->>")(name) for name in custom}
     counts = session.execute(

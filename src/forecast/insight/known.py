@@ -11,27 +11,12 @@ from sqlalchemy.orm import Session
 
 from forecast.changes import CHANGE_TYPES, as_known
 from forecast.errors import InputError, NotFoundError
-from forecast.records import RECORD_KINDS, Activity, Change, CustomField, Record, Score
+from forecast.records import BOOKKEEPING, RECORD_KINDS, Activity, Change, CustomField, Record, Score
 from forecast.store import read_frame
 
 Origin = Literal["creation", "change", "closing", "unknown", "hidden"]
 
 SCORES_MAX = 5
-
-_BOOKKEEPING = frozenset(
-    {
-        "id",
-        "created_at",
-        "modified_at",
-        "deleted_at",
-        "stored_at",
-        "import_digest",
-        "version",
-        "source_system",
-        "external_id",
-        "custom",
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +174,7 @@ def _times(session: Session, stored: Record) -> dict[str, str]:
         .order_by(CustomField.name)
     )
     columns = {
-        column.name: str(column.info["time"]) for column in stored.__table__.columns if column.name not in _BOOKKEEPING
+        column.name: str(column.info["time"]) for column in stored.__table__.columns if column.name not in BOOKKEEPING
     }
     return columns | {f"custom.{name}": time for name, time in custom}
 
@@ -197,7 +182,7 @@ def _times(session: Session, stored: Record) -> dict[str, str]:
 def _as_text(session: Session, stored: Record) -> pl.DataFrame:
     """Read the record's columns and custom fields as PostgreSQL prints them, which is how changes hold values."""
     table = type(stored)
-    columns = [column for column in table.__table__.columns if column.name not in _BOOKKEEPING]
+    columns = [column for column in table.__table__.columns if column.name not in BOOKKEEPING]
     names = session.scalars(sa.select(CustomField.name).where(CustomField.kind == stored.__tablename__))
     custom = [table.custom.op("->>", return_type=sa.Text())(name).label(f"custom.{name}") for name in names]
     texts = [sa.cast(column, sa.Text).label(column.name) for column in columns]

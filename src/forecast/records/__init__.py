@@ -22,7 +22,7 @@ from forecast.records.pipeline import (
     Stage,
 )
 from forecast.records.policy import GradePolicy, StrategyPolicy
-from forecast.records.record import Record, Table, TimeKind, record_id
+from forecast.records.record import BOOKKEEPING, Record, Table, TimeKind, record_id
 from forecast.records.scores import Score
 from forecast.records.service import Case, Feedback
 from forecast.records.targets import Quota
@@ -63,6 +63,7 @@ def get_table(kind: str) -> sa.Table:
 
 
 __all__ = [
+    "BOOKKEEPING",
     "PERSONAL_FIELDS",
     "RECORD_KINDS",
     "Account",

@@ -80,6 +80,10 @@ class Record(Table):
     custom: Mapped[dict[str, Any]] = tracked(JSONB, default=dict, server_default="{}")
 
 
+BOOKKEEPING = frozenset(Record.__annotations__)
+"""The columns that every record has, whatever it is about."""
+
+
 def record_id(source_system: str, external_id: str) -> str:
     """Make a record's id of its source and its id there."""
     return external_id if source_system == "import" else f"{source_system}:{external_id}"
