@@ -178,6 +178,9 @@ def _expected(found: Mapping[str, Any]) -> tuple[str, str]:
     """Say what was expected and what to do; the longest beginning of pydantic's type that the table has decides."""
     if isinstance(found.get("input"), bytes):  # as it came: without the header it is not read as JSON
         return "JSON", "send it with the header Content-Type: application/json"
+    if found["type"] == "literal_error":
+        words = found["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
+        return f"one of {words}", "give one of these"
     known = [name for name in _EXPECTED if str(found["type"]).startswith(name)]
     if known:
         return _EXPECTED[max(known, key=len)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import polars as pl
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
@@ -128,12 +128,14 @@ def list_accounts(
     *,
     session: SessionDep,
     said: SaidDep,
-    tier: Annotated[Tier | None, Query(examples=["A"])] = None,
-    potential: Annotated[Potential | None, Query(examples=["declining"])] = None,
+    tier: Annotated[Tier | None, Query(description="Only those of this tier.", examples=["A"])] = None,
+    potential: Annotated[
+        Potential | None, Query(description="Only those of this potential.", examples=["declining"])
+    ] = None,
     overdue: Annotated[bool | None, Query(description="Only those whose next order is overdue, or is not.")] = None,
-    region: Annotated[str | None, Query()] = None,
-    industry: Annotated[str | None, Query()] = None,
-    limit: Annotated[int, Query(ge=1, le=500, examples=[50])] = 50,
+    region: Annotated[str | None, Query(description="Only those in this region.")] = None,
+    industry: Annotated[str | None, Query(description="Only those of this industry.")] = None,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=500, examples=[50])] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> AccountPage:
     """List scored accounts by expected revenue, highest first."""
@@ -180,10 +182,10 @@ def list_account_alerts(
     session: SessionDep,
     desk: DeskDep,
     said: SaidDep,
-    kind: Annotated[AlertKind | None, Query(examples=["churn_risk"])] = None,
-    tier: Annotated[Tier | None, Query(examples=["A"])] = None,
+    kind: Annotated[AlertKind | None, Query(description="Only alerts of this kind.", examples=["churn_risk"])] = None,
+    tier: Annotated[Tier | None, Query(description="Only those of this tier.", examples=["A"])] = None,
     owner_id: Annotated[str | None, Query(description="Only accounts of this person.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500, examples=[50])] = 50,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=500, examples=[50])] = 50,
 ) -> AlertsAnswer:
     """List accounts that may leave, fell silent again or are past their usual next order, with reasons and strategy."""
     found = list_alerts(session, kind=kind, tier=tier, owner_id=owner_id, limit=limit)
@@ -203,7 +205,11 @@ def _evidence(desk: Desk) -> Mapping[str, Any]:
 
 
 @router.get("/v1/accounts/{account_id:path}", summary="Read one account with its value and trend")
-def read_account(account_id: str, session: SessionDep, said: SaidDep) -> AccountAnswer:
+def read_account(
+    account_id: Annotated[str, Path(description="Id of the account.", examples=["A00012"])],
+    session: SessionDep,
+    said: SaidDep,
+) -> AccountAnswer:
     """Give the newest score of an account with its reasons, and the newest 50 scores."""
     scores = _scores_of(session, account_id)
     newest = next((score for score in scores if score.latest), None)

@@ -42,13 +42,24 @@ def list_audit(
     session: SessionDep,
     desk: DeskDep,
     *,
-    kind: Annotated[str | None, Query(examples=["opportunity"], json_schema_extra={"enum": [*RECORD_KINDS]})] = None,
-    record_id: Annotated[str | None, Query(examples=["006Qy00000A1b2C"])] = None,
-    actor: Annotated[str | None, Query(examples=["crm"])] = None,
-    action: Annotated[str | None, Query(examples=["update"])] = None,
+    kind: Annotated[
+        str | None,
+        Query(
+            description="Acts on records of this kind.",
+            examples=["opportunity"],
+            json_schema_extra={"enum": [*RECORD_KINDS]},
+        ),
+    ] = None,
+    record_id: Annotated[
+        str | None, Query(description="Acts on the record with this id.", examples=["006Qy00000A1b2C"])
+    ] = None,
+    actor: Annotated[str | None, Query(description="By whom: the name of a key.", examples=["crm"])] = None,
+    action: Annotated[
+        str | None, Query(description="What was done, such as create, update or delete.", examples=["update"])
+    ] = None,
     since: Annotated[Moment | None, Query(description="At or after it.")] = None,
     until: Annotated[Moment | None, Query(description="Before it.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=1000)] = 100,
     cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next_cursor` of the page before.")] = None,
 ) -> AuditPage:
     """List acts that meet all filters; what imports did is in the runs of imports, not here."""

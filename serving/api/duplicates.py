@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from forecast.duplicates import find_duplicates, say_evidence
@@ -41,12 +41,12 @@ class DuplicatesAnswer(Schema):
 
 @router.get("/v1/duplicates/{kind}", summary="Propose records to merge")
 def list_duplicates(
-    kind: Literal["account", "lead"],
+    kind: Annotated[Literal["account", "lead"], Path(description="What is looked through.")],
     *,
     session: SessionDep,
     language: LanguageDep,
-    confidence_min: Annotated[float, Query(ge=0, le=1)] = 0.5,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    confidence_min: Annotated[float, Query(description="Leave out pairs of less confidence.", ge=0, le=1)] = 0.5,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=1000)] = 100,
 ) -> DuplicatesAnswer:
     """Compare all records of the kind, and propose pairs with a confidence and its reasons; nothing is merged.
 

@@ -223,7 +223,9 @@ def read_forecast(
 
 @router.get("/v1/forecast/runs", summary="List kept forecasts")
 def read_runs(
-    session: SessionDep, language: LanguageDep, limit: Annotated[int, Query(ge=1, le=RUNS_MAX)] = 20
+    session: SessionDep,
+    language: LanguageDep,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=RUNS_MAX)] = 20,
 ) -> RunsAnswer:
     """List the kept forecasts by the moment that they are of, newest first."""
     return RunsAnswer(runs=[_run(run, language) for run in list_runs(session)[:limit]])

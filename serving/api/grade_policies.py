@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from forecast.grades import GradeThresholds
@@ -50,7 +50,10 @@ def read_grade_policies(session: SessionDep) -> PoliciesAnswer:
 
 @router.put("/v1/grade-policies/{pipeline_id}", summary="Decide the grade policy of a pipeline")
 def put_grade_policy(
-    pipeline_id: str, thresholds: Thresholds, session: SessionDep, caller: Annotated[str, Depends(require_key)]
+    pipeline_id: Annotated[str, Path(description="Id of the pipeline; `lead` for leads.", examples=["default"])],
+    thresholds: Thresholds,
+    session: SessionDep,
+    caller: Annotated[str, Depends(require_key)],
 ) -> PolicyOut:
     """Put thresholds in force from the next scoring on; earlier ones are kept, with who decided them."""
     decide_thresholds(session, GradeThresholds(**thresholds.model_dump()), caller, pipeline_id=pipeline_id)

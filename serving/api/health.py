@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
@@ -13,6 +14,9 @@ from serving.deps import MODEL, Desk, DeskDep, LanguageDep
 from serving.schemas import Health
 
 router = APIRouter()
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "The database, its schema or a live version is missing; `detail` says which, and what to do."}
+}
 
 
 @router.get("/healthz", summary="Is the process up")
@@ -21,7 +25,7 @@ def report_health() -> Health:
     return Health()
 
 
-@router.get("/readyz", summary="Can the service do its work")
+@router.get("/readyz", summary="Can the service do its work", responses=_NOT_READY)
 def report_readiness(desk: DeskDep, language: LanguageDep) -> Health:
     """Check the database, its schema and the live version; 503 names what is missing."""
     missing = [say_error(found, language) for check in _CHECKS.values() if (found := _trouble(check, desk))]

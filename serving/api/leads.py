@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from forecast.records import Lead
 from forecast.wording.speaker import Speaker, read_speaker
@@ -53,12 +53,14 @@ def list_leads(
     *,
     session: SessionDep,
     language: LanguageDep,
-    grade: Annotated[Literal["high", "medium", "low"] | None, Query(examples=["high"])] = None,
-    owner_id: Annotated[str | None, Query(examples=["U07"])] = None,
+    grade: Annotated[
+        Literal["high", "medium", "low"] | None, Query(description="Only those of this grade.", examples=["high"])
+    ] = None,
+    owner_id: Annotated[str | None, Query(description="Only those of this person.", examples=["U07"])] = None,
     team_id: Annotated[str | None, Query(description="Those of its members.", examples=["T1"])] = None,
-    source: Annotated[str | None, Query(examples=["Referral"])] = None,
-    campaign_id: Annotated[str | None, Query(examples=["K03"])] = None,
-    limit: Annotated[int, Query(ge=1, le=500, examples=[50])] = 50,
+    source: Annotated[str | None, Query(description="Only those from this source.", examples=["Referral"])] = None,
+    campaign_id: Annotated[str | None, Query(description="Only those of this campaign.", examples=["K03"])] = None,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=500, examples=[50])] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> LeadPage:
     """List open leads by probability, highest first; those without a score come last.
@@ -79,7 +81,11 @@ def list_leads(
 
 
 @router.get("/v1/leads/{lead_id:path}", summary="Read one lead with its scores")
-def read_lead(lead_id: str, session: SessionDep, language: LanguageDep) -> LeadAnswer:
+def read_lead(
+    lead_id: Annotated[str, Path(description="Id of the lead.", examples=["N000567"])],
+    session: SessionDep,
+    language: LanguageDep,
+) -> LeadAnswer:
     """Give a lead as stored, its latest score, and its newest 50 scores, newest first."""
     stored = get_stored_lead(session, lead_id)
     speaker = read_speaker(session, language, stored_reasons(stored.score), kind="lead")

@@ -4,7 +4,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from forecast.merging import list_merges, merge_records, undo_merge
@@ -81,7 +81,12 @@ def read_merges(session: SessionDep) -> MergesAnswer:
 
 
 @router.delete("/v1/merges/{merge_id}", summary="Undo a merge")
-def delete_merge(merge_id: int, session: SessionDep, desk: DeskDep, key: KeyName) -> UndoneOut:
+def delete_merge(
+    merge_id: Annotated[int, Path(description="Number of the merge.", examples=[1])],
+    session: SessionDep,
+    desk: DeskDep,
+    key: KeyName,
+) -> UndoneOut:
     """Put back what the merge changed, as far as nobody changed it since."""
     undone = undo_merge(session, merge_id, by=key, at=desk.clock())
     return UndoneOut(id=merge_id, restored=undone.restored, left=list(undone.left))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from forecast.records import Opportunity
 from forecast.wording.speaker import Speaker, read_speaker
@@ -21,13 +21,15 @@ def list_opportunities(
     *,
     session: SessionDep,
     language: LanguageDep,
-    grade: Annotated[Literal["high", "medium", "low"] | None, Query(examples=["high"])] = None,
-    owner_id: Annotated[str | None, Query(examples=["U07"])] = None,
+    grade: Annotated[
+        Literal["high", "medium", "low"] | None, Query(description="Only those of this grade.", examples=["high"])
+    ] = None,
+    owner_id: Annotated[str | None, Query(description="Only those of this person.", examples=["U07"])] = None,
     team_id: Annotated[
         str | None, Query(description="The team's own, and those of its members without one.", examples=["T1"])
     ] = None,
-    stage: Annotated[str | None, Query(examples=["Quoted"])] = None,
-    limit: Annotated[int, Query(ge=1, le=500, examples=[50])] = 50,
+    stage: Annotated[str | None, Query(description="Only those in this stage.", examples=["Quoted"])] = None,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=500, examples=[50])] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> OpportunityPage:
     """List open opportunities by expected value, highest first; those without one come last.
@@ -46,7 +48,12 @@ def list_opportunities(
 
 
 @router.get("/v1/opportunities/{opportunity_id:path}", summary="Read one opportunity with its scores")
-def read_opportunity(opportunity_id: str, *, session: SessionDep, language: LanguageDep) -> OpportunityAnswer:
+def read_opportunity(
+    opportunity_id: Annotated[str, Path(description="Id of the opportunity.", examples=["O0003243"])],
+    *,
+    session: SessionDep,
+    language: LanguageDep,
+) -> OpportunityAnswer:
     """Give an opportunity as stored, its latest score, when it will close, and its newest 50 scores, newest first."""
     stored = get_stored(session, opportunity_id)
     speaker = read_speaker(session, language, stored_reasons(stored.score))

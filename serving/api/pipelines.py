@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
@@ -80,7 +80,7 @@ def list_pipelines(
     },
 )
 def put_pipeline(
-    pipeline_id: str,
+    pipeline_id: Annotated[str, Path(description="Id of the pipeline.", examples=["default"])],
     posted: PipelineIn,
     *,
     session: SessionDep,

@@ -69,7 +69,7 @@ def list_kind(
         Query(description="Only what was written here at or after it.", examples=["2026-09-01T00:00:00Z"]),
     ] = None,
     include_deleted: Annotated[bool, Query(description="Deleted records too; `deleted_at` tells them.")] = False,
-    limit: Annotated[int, Query(ge=1, le=1000, examples=[100])] = 100,
+    limit: Annotated[int, Query(description="At most so many.", ge=1, le=1000, examples=[100])] = 100,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> RecordPage:
     """List records that meet all filters; any field is a parameter.

@@ -57,7 +57,7 @@ class SegmentsAnswer(Schema):
 def list_segments(
     session: SessionDep,
     language: LanguageDep,
-    by: Annotated[SegmentKey, Query(examples=["industry"])] = "industry",
+    by: Annotated[SegmentKey, Query(description="What accounts are grouped by.", examples=["industry"])] = "industry",
 ) -> SegmentsAnswer:
     """Give revenue, growth, tiers, concentration and what sets each segment apart, of scored accounts."""
     accounts = read_segment_accounts(session)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from forecast.errors import InputError
@@ -49,8 +49,8 @@ def list_strategies(session: SessionDep) -> StrategiesAnswer:
 
 @router.put("/v1/strategies/{tier}/{potential}", summary="Decide how accounts of a tier and potential are followed up")
 def put_strategy(
-    tier: Tier,
-    potential: Potential,
+    tier: Annotated[Tier, Path(description="Tier of the accounts.", examples=["A"])],
+    potential: Annotated[Potential, Path(description="Potential of the accounts.", examples=["dormant"])],
     texts: StrategyTexts,
     session: SessionDep,
     caller: Annotated[str, Depends(require_key)],

@@ -3,7 +3,7 @@
 from datetime import UTC
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import Field
 from sqlalchemy.orm import Session
 
@@ -71,7 +71,7 @@ class WhatIfAnswer(Schema):
 
 @router.post("/v1/opportunities/{opportunity_id:path}/what-if", summary="Suppose something about an opportunity")
 def suppose(
-    opportunity_id: str,
+    opportunity_id: Annotated[str, Path(description="Id of the opportunity.", examples=["O0003243"])],
     call: WhatIfRequest,
     *,
     desk: DeskDep,
