@@ -26,7 +26,7 @@ DEALINGS: Mapping[str, str] = MappingProxyType(
         "account": r"account_(order|case|satisfaction|open|newer).*",
         "quotes": r"quote_.*",
         "amounts": r"amount_to_.*usual",
-        "words": r"((account_)?custom_.+|next_step)_(has|says)_.+",
+        "words": r"((account_)?custom_.+|next_step)_says_.+",
         "pace": r"stage_pace",
         "recent": r"(activity_.+|(in|out)bound_activity)_count_\d+d",
         "repricing": r"amount_(change|raise|cut)_count",

@@ -151,13 +151,19 @@ def test_an_occasion_has_a_mix_of_its_own_unless_that_is_worse(dataset):
 
 
 def test_dealings_are_groups_that_must_pay(dataset):
-    """What varies of the account's dealings, quotes, usual amounts and words is left out together unless it pays."""
+    """What varies of the account's dealings, quotes, usual amounts and words is left out unless it pays; a list's entries are in."""
     noise = pl.Series(np.random.default_rng(3).normal(size=dataset.keys.height))
     shown = with_features(
-        dataset, account_open_count=noise, quote_count=noise * 0, amount_to_usual=noise, custom_a_has_b=noise
+        dataset,
+        account_open_count=noise,
+        quote_count=noise * 0,
+        amount_to_usual=noise,
+        custom_a_has_b=noise,
+        custom_a_says_b=noise,
     )
     found = optional_features(shown, folds_of(shown))
     assert found["account"] == {"account_open_count"}
     assert found["quotes"] == frozenset()
     assert found["amounts"] == {"amount_to_usual"}
-    assert found["words"] == {"custom_a_has_b"}
+    assert found["words"] == {"custom_a_says_b"}
+    assert not any("custom_a_has_b" in group for group in found.values())
