@@ -277,7 +277,7 @@ def _score_steps(home: Path) -> dict[str, float]:
     from forecast.history import read_history
     from forecast.policies import read_policies
     from forecast.registry import get_live_version
-    from forecast.scoring import score_opportunities
+    from forecast.scoring.scores import score_opportunities
     from forecast.snapshot import known_opportunities, take_snapshot
 
     settings = Settings(home=home)

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from forecast.customer_alerts import AlertKind
-from forecast.customer_wording import alert_sentence, potential_label, reason_sentence
+from forecast.accounts.alerts import AlertKind
+from forecast.accounts.tiers import Potential, Tier
+from forecast.accounts.wording import alert_sentence, potential_label, reason_sentence
 from forecast.policies import Strategies, read_strategies
 from forecast.records import Account, AccountScore
-from forecast.tiers import Potential, Tier
 from forecast.wording import Language
 from serving.deps import LanguageDep, SessionDep
 from serving.schemas import Schema

@@ -18,7 +18,7 @@ def scored_closing(row: Mapping[str, Any]) -> Closing | None:
     """Tell when a scored opportunity is expected to end; None where the version has no win curve.
 
     Args:
-        row: as `scoring.score_opportunities` gives it.
+        row: as `scores.score_opportunities` gives it.
     """
     if row["expected_close_on"] is None:
         return None

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.errors import NotFoundError
-from forecast.grades import Grade
 from forecast.records import Campaign, Lead, Person, Score
+from forecast.scoring.grades import Grade
 from serving.deps import LEAD_MODEL
 from serving.listing import Cursor, comes_after, where_given
 

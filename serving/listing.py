@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from forecast.errors import InputError, NotFoundError
-from forecast.grades import Grade
 from forecast.records import Account, Opportunity, Person, Score
+from forecast.scoring.grades import Grade
 from serving.deps import MODEL
 
 PAST_SCORES_MAX = 50

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from forecast.changes import CHANGE_TYPES
 from forecast.errors import InputError
-from forecast.frames import QUOTE_TYPES
 from forecast.history import OPPORTUNITY_COLUMNS
-from forecast.lead_history import name_lead_changes
+from forecast.history.leads import name_lead_changes
 from forecast.snapshot import History
+from forecast.snapshot.changes import CHANGE_TYPES
+from forecast.snapshot.frames import QUOTE_TYPES
 from forecast.store import frame_type
 from serving.errors import shown
 from serving.schemas import ActivityIn, FieldProblem, LeadIn, OpportunityIn
@@ -194,7 +194,7 @@ def posted_lead_history(
 
 
 def _lead_columns(items: Sequence[LeadIn], channels: Mapping[str, str]) -> pl.DataFrame:
-    """Give what `lead_history` reads besides the columns that leads share with opportunities."""
+    """Give what `history.leads` reads besides the columns that leads share with opportunities."""
     rows = [
         (
             item.id,

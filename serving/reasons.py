@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from forecast.reasons import theme_of
+from forecast.scoring.reasons import theme_of
 from forecast.wording import theme_label
 from forecast.wording.speaker import Speaker
 from serving.schemas import Money, Reason, ThemePart

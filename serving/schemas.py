@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from forecast.grades import Grade, Trend
+from forecast.scoring.grades import Grade, Trend
 
 ITEMS_MAX = 1000
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from forecast.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
-from forecast.neighbours import opportunity_events
+from forecast.history.neighbours import opportunity_events
 from forecast.records import Case, Contact, Feedback, Order, Quote
+from forecast.snapshot.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
 
 SCALES = {"1-5": (1, 5), "10": (0, 10), None: None, "smileys": None}
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from known_values import changes_of, known
 from worlds import INSTANT, START, STEP
 
-from forecast.stages import STAGE_TYPES
+from forecast.snapshot.stages import STAGE_TYPES
 
 IN_FORCE = ("position", "kind", "usual_days", "quiet_days_max")
 

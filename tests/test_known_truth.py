@@ -9,10 +9,10 @@ from learning import BRIEF, DAY, EXPERIMENT, SILENT, UNTIL, store_history
 
 from forecast.demo import simulate_company
 from forecast.errors import TooLittleHistoryError
-from forecast.grades import GradePolicies
 from forecast.metrics import fit_sigmoid
 from forecast.policies import DEFAULT_THRESHOLDS
-from forecast.scoring import score_opportunities
+from forecast.scoring.grades import GradePolicies
+from forecast.scoring.scores import score_opportunities
 from forecast.snapshot import cut_history
 from training.folds import newest_part
 from training.pipeline import train_win_model

@@ -12,8 +12,8 @@ from forecast.estimators.encoding import fit_encoding
 from forecast.estimators.mix import Mix
 from forecast.estimators.win import WinModel
 from forecast.features import FeaturePlan, opportunity_features
-from forecast.reasons import reason_columns
 from forecast.registry import Version
+from forecast.scoring.reasons import reason_columns
 from forecast.snapshot import take_snapshot
 from forecast.wording import reason_sentence
 

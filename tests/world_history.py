@@ -7,12 +7,12 @@ from dealings import with_dealings
 from stage_worlds import stage_rows
 from worlds import CUSTOM_FIELDS, MOMENT, as_text, distinct_changes
 
-from forecast.changes import CHANGE_TYPES
 from forecast.features import plan_features
 from forecast.history import OPPORTUNITY_COLUMNS, OVERWRITTEN_ON_CLOSE
 from forecast.records import Account, Person, Product
 from forecast.snapshot import History
-from forecast.stages import STAGE_TYPES
+from forecast.snapshot.changes import CHANGE_TYPES
+from forecast.snapshot.stages import STAGE_TYPES
 from forecast.store import frame_type
 
 RATES = ("owner_id", "account_id", "source", "product_id", "account_industry", "product_family", "team_id")

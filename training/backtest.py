@@ -14,7 +14,7 @@ from forecast.metrics import Floats, auc, brier_losses, expected_calibration_err
 from forecast.outcomes import opportunity_outcomes
 from forecast.registry import Version
 from forecast.snapshot import History, cut_history, take_snapshot
-from forecast.subjects import opportunities_at_ages
+from forecast.snapshot.subjects import opportunities_at_ages
 from training.config import Experiment
 from training.dataset import Dataset
 from training.pipeline import Listener, train_win_model

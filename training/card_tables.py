@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from forecast.estimators.win import WinModel
-from forecast.grades import GRADES, GradePolicies, grade_records, usual_thresholds
 from forecast.metrics import Floats, expected_calibration_error, log_losses
-from forecast.reasons import THEMES, theme_of
+from forecast.scoring.grades import GRADES, GradePolicies, grade_records, usual_thresholds
+from forecast.scoring.reasons import THEMES, theme_of
 from training.dataset import Dataset
 from training.gates import Judged, Outcomes
 

@@ -14,7 +14,7 @@ from forecast.features import FeaturePlan, opportunity_features
 from forecast.metrics import Floats
 from forecast.outcomes import censoring_weights, maturity, opportunity_outcomes
 from forecast.snapshot import History, take_snapshot
-from forecast.subjects import opportunities_at_ages, opportunities_entering_stages
+from forecast.snapshot.subjects import opportunities_at_ages, opportunities_entering_stages
 from training.young import find_young
 
 OPEN_ONLY = 0.1

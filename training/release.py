@@ -10,7 +10,6 @@ from typing import Any, Generic, Protocol, TypeVar
 import sqlalchemy as sa
 
 from forecast.errors import ConflictError, GateError, InputError
-from forecast.grades import usual_thresholds
 from forecast.history import read_history
 from forecast.policies import decide_thresholds, find_thresholds
 from forecast.population import population_of
@@ -25,6 +24,7 @@ from forecast.registry import (
     version_folder,
     write_version,
 )
+from forecast.scoring.grades import usual_thresholds
 from forecast.settings import Settings
 from forecast.snapshot import History, known_opportunities, take_snapshot
 from forecast.store import unit_of_work

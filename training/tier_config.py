@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from forecast.tiers import TierPolicy
+from forecast.accounts.tiers import TierPolicy
 from training.config import NO_OTHER_KEYS, Count, Share, read_config
 from training.value_fit import ValueRecipe
 

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm, rankdata
 
-from forecast.customer_alerts import AlertKind, alert_population
-from forecast.customer_scoring import NEXT_PRODUCTS, usual_gaps
-from forecast.customer_wording import evidence_sentence
+from forecast.accounts.alerts import AlertKind, alert_population
+from forecast.accounts.scoring import NEXT_PRODUCTS, usual_gaps
+from forecast.accounts.wording import evidence_sentence
 from forecast.customers import CustomerHistory
 from forecast.estimators.next_products import basket_matrix, best_places, fit_companions, next_products
 from forecast.metrics import Floats, chance_of_gain

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from forecast.customer_records import read_customers
-from forecast.customer_scoring import MEASURED, middle_customer, season_seen, value_customers
+from forecast.accounts.reading import read_customers
+from forecast.accounts.scoring import MEASURED, middle_customer, season_seen, value_customers
+from forecast.accounts.tiers import find_yardsticks
 from forecast.customers import CustomerHistory, cut_customers, unusual_silence
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.value import BANDED, Bands, Target, ValueModel
@@ -21,7 +22,6 @@ from forecast.metrics import Floats
 from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.settings import Settings
 from forecast.store import unit_of_work
-from forecast.tiers import find_yardsticks
 from training.card import compose_card, gates_section, warnings_section
 from training.gates import Gate
 from training.prospect_fit import prospect_leaks, train_prospects

@@ -13,14 +13,14 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
-from forecast.account_alerts import list_alerts, scored_accounts
-from forecast.customer_alerts import ALERT_KINDS, AlertKind
-from forecast.customer_scoring import score_customers
-from forecast.customer_wording import why_absent
+from forecast.accounts.alerts import ALERT_KINDS, AlertKind
+from forecast.accounts.call_list import list_alerts, scored_accounts
+from forecast.accounts.scoring import score_customers
+from forecast.accounts.tiers import Potential, Tier, Yardsticks
+from forecast.accounts.wording import why_absent
 from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory
 from forecast.errors import InputError, NotFoundError
 from forecast.records import Account, AccountScore
-from forecast.tiers import Potential, Tier, Yardsticks
 from serving.account_values import AccountRow, AccountValue, SaidDep, account_row, account_value
 from serving.deps import Desk, DeskDep, SessionDep
 from serving.listing import PAST_SCORES_MAX, Cursor, comes_after

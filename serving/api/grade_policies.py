@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
-from forecast.grades import GradeThresholds
 from forecast.policies import decide_thresholds, list_policies
 from forecast.records import GradePolicy
+from forecast.scoring.grades import GradeThresholds
 from serving.deps import SessionDep, require_key
 from serving.schemas import Schema, Share
 

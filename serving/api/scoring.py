@@ -13,8 +13,8 @@ from forecast.policies import read_policies
 from forecast.population import population_of
 from forecast.records import Campaign
 from forecast.registry import Version
-from forecast.score_table import read_past_scores
-from forecast.scoring import score_opportunities
+from forecast.scoring.scores import score_opportunities
+from forecast.scoring.table import read_past_scores
 from forecast.snapshot import History
 from forecast.wording import Language
 from forecast.wording.speaker import Speaker, read_speaker

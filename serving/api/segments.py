@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from forecast.customer_wording import difference_sentence
+from forecast.accounts.wording import difference_sentence
 from forecast.insight.segments import Segment, SegmentKey, read_segment_accounts, segments, whole_market
 from serving.deps import LanguageDep, SessionDep
 from serving.schemas import Schema

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
+from forecast.accounts.tiers import Potential, Tier
 from forecast.errors import InputError
 from forecast.policies import Strategy, decide_strategy, read_strategies
-from forecast.tiers import Potential, Tier
 from serving.deps import SessionDep, require_key
 from serving.schemas import Posted, Schema
 

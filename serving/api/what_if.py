@@ -8,10 +8,10 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from forecast.errors import ConflictError
-from forecast.grades import Grade
 from forecast.policies import read_policies
 from forecast.records import Opportunity
-from forecast.what_if import Supposition, WhatIf, what_if
+from forecast.scoring.grades import Grade
+from forecast.scoring.what_if import Supposition, WhatIf, what_if
 from forecast.wording import Language, moved_sentence, theme_label, warning_sentence
 from forecast.wording.speaker import Speaker, read_speaker
 from serving.deps import DeskDep, LanguageDep, LiveDep, SessionDep

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from forecast.changes import CHANGE_TYPES, as_known
+from forecast.snapshot.changes import CHANGE_TYPES, as_known
 
 DAY_MICROSECONDS = 86_400_000_000
 DAYS_MAX = 10_000_000

@@ -11,12 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from forecast.customer_wording import strategy
+from forecast.accounts.tiers import POTENTIALS, TIERS
+from forecast.accounts.wording import strategy
 from forecast.errors import InputError
-from forecast.grades import GradePolicies, GradeThresholds
 from forecast.population import OPPORTUNITIES, Population
 from forecast.records import GradePolicy, StrategyPolicy
-from forecast.tiers import POTENTIALS, TIERS
+from forecast.scoring.grades import GradePolicies, GradeThresholds
 
 DEFAULT_THRESHOLDS = GradeThresholds(probability_high=0.5, probability_medium=0.2)
 LEAD_PIPELINE = "lead"

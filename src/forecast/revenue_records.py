@@ -7,13 +7,13 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.changes import CHANGE_TYPES
 from forecast.history import read_history, read_pipeline
 from forecast.records import Change, Order, OrderLine, Person, Product, Quota, Team
 from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.planned import REVENUE_METRICS, TARGET_TYPES
 from forecast.revenue.records import SalesRecords
 from forecast.snapshot import History
+from forecast.snapshot.changes import CHANGE_TYPES
 from forecast.store import read_frame
 
 DEAL_FIELDS = (

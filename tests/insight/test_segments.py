@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from sqlalchemy import insert
 
-from forecast.customer_wording import difference_sentence
+from forecast.accounts.wording import difference_sentence
 from forecast.insight.segments import gini, read_segment_accounts, segments, whole_market
 from forecast.records import Account, AccountScore, Order
 from forecast.store import unit_of_work

@@ -28,7 +28,7 @@ from forecast.process import (
 )
 from forecast.records import AuditEvent, Change, Opportunity, Stage
 from forecast.snapshot import take_snapshot
-from forecast.stages import stages_then
+from forecast.snapshot.stages import stages_then
 from forecast.store import unit_of_work
 
 NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecast.changes import CHANGE_TYPES
 from forecast.records import Order, Person, Quota
 from forecast.revenue.futures import units_of
 from forecast.revenue.planned import TARGET_TYPES, known_targets, planned_inputs
@@ -14,6 +13,7 @@ from forecast.revenue.records import months_ahead, read_sales
 from forecast.revenue.time_series import forecast_series
 from forecast.series.calendar import Calendar
 from forecast.series.panel import Panel
+from forecast.snapshot.changes import CHANGE_TYPES
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
 QUARTERS = [date(year, month, 1) for year in (2024, 2025, 2026) for month in (1, 4, 7, 10)]

@@ -25,8 +25,8 @@ from forecast.records import Account, Activity, Campaign, Change, CustomField, L
 from forecast.registry import Version, make_live, write_version
 from forecast.settings import Settings
 from forecast.snapshot import take_snapshot
+from forecast.snapshot.subjects import opportunities_at_ages
 from forecast.store import copy_frame, unit_of_work
-from forecast.subjects import opportunities_at_ages
 from serving.app import create_app
 from serving.auth import create_key
 

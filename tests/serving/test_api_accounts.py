@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from buyers import FIRST, simulate_buyers
 from typer.testing import CliRunner
 
-from forecast.account_scores import write_account_scores
+from forecast.accounts.alerts import ALERT_KINDS
+from forecast.accounts.scoring import score_customers
+from forecast.accounts.writing import write_account_scores
 from forecast.cli import app
-from forecast.customer_alerts import ALERT_KINDS
-from forecast.customer_scoring import score_customers
 from forecast.records import Account, AccountScore
 from forecast.registry import make_live, write_version
 from forecast.store import unit_of_work

@@ -12,16 +12,16 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from forecast.cli import app
-from forecast.closings import closings
 from forecast.estimators.win import PriorModel
 from forecast.estimators.win_curve import LOST, OPEN, WON, fit_win_curve
 from forecast.features import opportunity_features
 from forecast.history import read_history
 from forecast.records import Opportunity
 from forecast.registry import make_live, write_version
+from forecast.scoring.closings import closings
 from forecast.snapshot import known_opportunities, take_snapshot
+from forecast.snapshot.subjects import opportunities_at_ages
 from forecast.store import unit_of_work
-from forecast.subjects import opportunities_at_ages
 
 NOW = datetime(2026, 9, 15, 8, 30, tzinfo=UTC)
 NOW_TEXT = NOW.isoformat()
@@ -242,6 +242,6 @@ def test_many_rows_are_read_in_parts(curved, history, monkeypatch):
     """However many rows the trees see at once, each row says the same."""
     subjects = known_opportunities(history, NOW)
     whole = told(history, curved, subjects)
-    monkeypatch.setattr("forecast.closings.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("forecast.scoring.closings.ROWS_AT_ONCE", 7)
     assert subjects.height > 20
     assert_frame_equal(told(history, curved, subjects), whole)

@@ -6,8 +6,8 @@ import pytest
 
 from forecast.history import read_history
 from forecast.policies import read_policies
-from forecast.score_table import read_past_scores, write_scores
-from forecast.scoring import score_opportunities
+from forecast.scoring.scores import score_opportunities
+from forecast.scoring.table import read_past_scores, write_scores
 from forecast.snapshot import known_opportunities
 from forecast.store import unit_of_work
 

@@ -3,13 +3,13 @@
 import pytest
 import sqlalchemy as sa
 
-from forecast.grades import GradePolicies
 from forecast.history import read_history
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.population import Population
 from forecast.records import Activity, Lead, Score
-from forecast.score_table import write_scores
-from forecast.scoring import score_open_opportunities
+from forecast.scoring.grades import GradePolicies
+from forecast.scoring.scores import score_open_opportunities
+from forecast.scoring.table import write_scores
 from forecast.store import unit_of_work
 
 LIST = "/v1/leads"

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from forecast.grades import GradePolicies
 from forecast.history import read_history
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.records import Opportunity, Person, Score
-from forecast.score_table import write_scores
-from forecast.scoring import score_open_opportunities
+from forecast.scoring.grades import GradePolicies
+from forecast.scoring.scores import score_open_opportunities
+from forecast.scoring.table import write_scores
 from forecast.store import unit_of_work
 
 LIST = "/v1/opportunities"

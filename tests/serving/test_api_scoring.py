@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from forecast.grades import GradePolicies
 from forecast.history import OPPORTUNITY_COLUMNS, read_history
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.records import Activity, Change, Opportunity
-from forecast.scoring import score_opportunities
+from forecast.scoring.grades import GradePolicies
+from forecast.scoring.scores import score_opportunities
 from forecast.snapshot import known_opportunities
 from forecast.store import unit_of_work
 from serving.schemas import OpportunityIn

@@ -6,13 +6,13 @@ import pytest
 import sqlalchemy as sa
 from scipy.special import logit
 
-from forecast.grades import GradePolicies
 from forecast.history import read_history
 from forecast.policies import DEFAULT_THRESHOLDS
 from forecast.records import Opportunity
-from forecast.scoring import score_open_opportunities
+from forecast.scoring.grades import GradePolicies
+from forecast.scoring.scores import score_open_opportunities
+from forecast.scoring.what_if import Supposition, what_if
 from forecast.store import unit_of_work
-from forecast.what_if import Supposition, what_if
 
 POLICIES = GradePolicies(default=DEFAULT_THRESHOLDS)
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from learning import UNTIL
 
-from forecast.closings import expected_closings, won_by_days, won_by_month_ends
 from forecast.errors import TooLittleHistoryError
 from forecast.estimators.win import occasions
+from forecast.scoring.closings import expected_closings, won_by_days, won_by_month_ends
 from forecast.snapshot import known_opportunities
 from training.curve import fit_curve
 

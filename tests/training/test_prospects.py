@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from buyers import EVENTS, FIRST, ORDERS
 
-from forecast.customer_scoring import score_customers
+from forecast.accounts.scoring import score_customers
 from forecast.customers import ATTRIBUTES, PIPELINE_TYPES, CustomerHistory, cut_customers
 from forecast.estimators.prospects import ProspectModel
 from training.prospect_fit import prospect_leaks, train_prospects

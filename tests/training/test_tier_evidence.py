@@ -7,8 +7,8 @@ import pytest
 from buyers import FIRST, history_of, simulate_buyers
 from sklearn.metrics import roc_auc_score
 
-from forecast.customer_scoring import NEXT_PRODUCTS
-from forecast.customer_wording import evidence_sentence
+from forecast.accounts.scoring import NEXT_PRODUCTS
+from forecast.accounts.wording import evidence_sentence
 from forecast.customers import LINE_TYPES
 from training.prospect_fit import FIRST_BUYERS_MIN, PROSPECTS_MIN
 from training.tier_config import read_tier_experiment

@@ -9,9 +9,9 @@ import pytest
 from buyers import FIRST, history_of, simulate_buyers, simulate_strangers
 from polars.testing import assert_frame_equal
 
-from forecast.account_scores import write_account_scores, write_account_scores_file
-from forecast.customer_records import read_customers
-from forecast.customer_scoring import score_customers
+from forecast.accounts.reading import read_customers
+from forecast.accounts.scoring import score_customers
+from forecast.accounts.writing import write_account_scores, write_account_scores_file
 from forecast.customers import cut_customers, purchases_within
 from forecast.errors import InputError, TooLittleHistoryError
 from forecast.estimators.offset_glm import fit_correction

@@ -10,11 +10,11 @@ import pytest
 import forecast.cli
 from forecast.cli.changes import _NAMES
 from forecast.cli.phrases import chinese, say
-from forecast.grades import Grade
 from forecast.insight.segments import SEGMENT_KEYS
 from forecast.intake import STATUSES
 from forecast.revenue.cells import LEVELS
 from forecast.runs.habits import Verdict
+from forecast.scoring.grades import Grade
 
 FOLDER = Path(forecast.cli.__file__).parent
 HEADINGS = {"headings", "names"}

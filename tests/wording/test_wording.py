@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast.changes import CHANGE_TYPES
 from forecast.features import FeaturePlan, opportunity_features
 from forecast.features.attributes import CATEGORIES
 from forecast.snapshot import History, take_snapshot
-from forecast.stages import STAGE_TYPES
+from forecast.snapshot.changes import CHANGE_TYPES
+from forecast.snapshot.stages import STAGE_TYPES
 from forecast.wording import CustomFeature, feature_label, moved_sentence, reason_sentence, warning_sentence
 from forecast.wording.labels import word_list
 

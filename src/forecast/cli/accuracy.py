@@ -77,7 +77,7 @@ def backtest(
     """Replay training and scoring through time: train at each moment on what was known then, judge what came next."""
     from forecast.history import read_history
     from forecast.population import population_of
-    from forecast.score_files import read_subjects
+    from forecast.scoring.files import read_subjects
     from training.backtest import replay, whole, window_bounds
     from training.config import read_experiment
     from training.pipeline import Listener

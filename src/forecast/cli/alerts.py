@@ -14,8 +14,8 @@ from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from forecast.customer_alerts import AlertKind
-    from forecast.tiers import Tier
+    from forecast.accounts.alerts import AlertKind
+    from forecast.accounts.tiers import Tier
 
 
 def alerts(
@@ -25,8 +25,8 @@ def alerts(
     limit: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
     """List accounts to call, the most valuable first, as of the newest scoring of customer_tier."""
-    from forecast.account_alerts import check_owner, list_alerts
-    from forecast.customer_wording import alert_sentence
+    from forecast.accounts.call_list import check_owner, list_alerts
+    from forecast.accounts.wording import alert_sentence
     from forecast.policies import read_strategies
 
     settings = read_settings()
@@ -49,8 +49,8 @@ def alerts(
 
 
 def _say_what_is_absent(settings: Settings) -> None:
-    from forecast.customer_alerts import ALERT_KINDS
-    from forecast.customer_wording import absent_sentence, why_absent
+    from forecast.accounts.alerts import ALERT_KINDS
+    from forecast.accounts.wording import absent_sentence, why_absent
     from forecast.registry import get_live_version
 
     evidence = get_live_version(settings.models_folder, TIER_MODEL).bundle.get("evidence", {})
@@ -61,7 +61,7 @@ def _say_what_is_absent(settings: Settings) -> None:
 
 
 def _kind(text: str | None) -> "AlertKind | None":
-    from forecast.customer_alerts import ALERT_KINDS
+    from forecast.accounts.alerts import ALERT_KINDS
 
     for kind in ALERT_KINDS:
         if text == kind:
@@ -72,7 +72,7 @@ def _kind(text: str | None) -> "AlertKind | None":
 
 
 def _tier(text: str | None) -> "Tier | None":
-    from forecast.tiers import Tier
+    from forecast.accounts.tiers import Tier
 
     for tier in get_args(Tier):
         if text == tier:

@@ -92,7 +92,7 @@ def set_policy(
 @policy.command("strategies")
 def show_strategies() -> None:
     """Print how accounts of each tier and potential are followed up."""
-    from forecast.customer_wording import potential_label
+    from forecast.accounts.wording import potential_label
     from forecast.policies import read_strategies
 
     settings = read_settings()

@@ -105,9 +105,9 @@ def forecast_records(
 
 def _won_by(sales: "Sales", settings: Settings, horizon: int) -> "Floats | None":
     """Ask the live win curve; None where there is none, or where it was learnt later than the moment."""
-    from forecast.closings import has_win_curve, won_by_days
     from forecast.registry import find_live, get_live_version
     from forecast.revenue.records import months_ahead
+    from forecast.scoring.closings import has_win_curve, won_by_days
 
     if find_live(settings.models_folder, WIN_MODEL) is None:
         return None

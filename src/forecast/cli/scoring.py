@@ -37,9 +37,9 @@ def score(
     from forecast.policies import read_policies
     from forecast.population import population_of
     from forecast.registry import get_live_version
-    from forecast.score_files import read_subjects, told_reasons, write_scores_file
-    from forecast.score_table import read_past_scores, write_scores
-    from forecast.scoring import refused_subjects, score_opportunities
+    from forecast.scoring.files import read_subjects, told_reasons, write_scores_file
+    from forecast.scoring.scores import refused_subjects, score_opportunities
+    from forecast.scoring.table import read_past_scores, write_scores
     from forecast.snapshot import known_opportunities
     from forecast.wording.speaker import read_speaker
 

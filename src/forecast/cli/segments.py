@@ -37,7 +37,7 @@ def segments(
 
 
 def _print(found: "list[Segment]", market: "Segment", by: str, language: str) -> None:
-    from forecast.customer_wording import difference_sentence
+    from forecast.accounts.wording import difference_sentence
 
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for name in (by, "accounts", "past year", "growth", "expected", "A/B/C", "top 10", "Gini"):

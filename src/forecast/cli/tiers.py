@@ -56,7 +56,7 @@ def _days(text: str) -> int:
 
 
 def _print_figures(run: "TierRun") -> None:
-    from forecast.customer_wording import evidence_label, evidence_sentence
+    from forecast.accounts.wording import evidence_label, evidence_sentence
 
     print_warnings(run.warnings)
     if run.metrics:
@@ -81,9 +81,9 @@ def _figures_table(metrics: Mapping[str, float]) -> Table:
 
 def score_customer_tiers(settings: Settings, *, as_of: str | None, out: Path | None) -> None:
     """Score every account that had bought before a moment; into a CSV or the table of account scores."""
-    from forecast.account_scores import write_account_scores, write_account_scores_file
-    from forecast.customer_records import read_customers
-    from forecast.customer_scoring import score_customers
+    from forecast.accounts.reading import read_customers
+    from forecast.accounts.scoring import score_customers
+    from forecast.accounts.writing import write_account_scores, write_account_scores_file
     from forecast.registry import get_live_version
 
     version = get_live_version(settings.models_folder, TIER_MODEL)

@@ -23,11 +23,11 @@ def what_if(
     as_of: AsOf = None,
 ) -> None:
     """Say what the model would say if the amount, close date, stage or a meeting were different: association, not cause."""
-    from forecast import what_if as supposing
     from forecast.history import read_history
     from forecast.policies import read_policies
-    from forecast.reasons import REASON_LOG_ODDS_MIN
     from forecast.registry import get_live_version
+    from forecast.scoring import what_if as supposing
+    from forecast.scoring.reasons import REASON_LOG_ODDS_MIN
     from forecast.wording import moved_sentence, warning_sentence
 
     settings = read_settings()

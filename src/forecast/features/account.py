@@ -4,7 +4,7 @@ import polars as pl
 
 from forecast.features.durations import days
 from forecast.snapshot import Snapshot
-from forecast.tallies import totals_before
+from forecast.snapshot.tallies import totals_before
 
 _AS_OF = pl.col("as_of")
 _YEAR, _QUARTER = pl.duration(days=365), pl.duration(days=90)

@@ -3,9 +3,9 @@
 import polars as pl
 
 from forecast.snapshot import Snapshot
-from forecast.stages import stages_then
-from forecast.stays import stay_key
-from forecast.tallies import sums_before
+from forecast.snapshot.stages import stages_then
+from forecast.snapshot.stays import stay_key
+from forecast.snapshot.tallies import sums_before
 
 PRIOR_STAYS = 10.0
 STAYS_MIN = 5

@@ -8,7 +8,7 @@ from forecast.features.durations import days
 from forecast.features.pace import usual_stay_days
 from forecast.features.plan import FeaturePlan
 from forecast.snapshot import Snapshot
-from forecast.stages import stages_then
+from forecast.snapshot.stages import stages_then
 
 
 def timing_features(snapshot: Snapshot) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from forecast.closings import INTERVAL, MONTHS
+from forecast.scoring.closings import INTERVAL, MONTHS
 
 UNKNOWN_MAX = 0.05
 WON_BY = pl.List(pl.Struct({"month_end": pl.String, "probability": pl.Float64}))

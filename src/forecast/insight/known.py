@@ -9,9 +9,9 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.changes import CHANGE_TYPES, as_known
 from forecast.errors import InputError, NotFoundError
 from forecast.records import BOOKKEEPING, RECORD_KINDS, Activity, Change, CustomField, Record, Score
+from forecast.snapshot.changes import CHANGE_TYPES, as_known
 from forecast.store import read_frame
 
 Origin = Literal["creation", "change", "closing", "unknown", "hidden"]

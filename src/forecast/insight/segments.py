@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.customer_records import IS_PURCHASE, first_places, worth_of_orders
+from forecast.accounts.reading import IS_PURCHASE, first_places, worth_of_orders
 from forecast.metrics import Floats
 from forecast.records import Account, AccountScore
 from forecast.store import read_frame

@@ -11,7 +11,7 @@ from forecast.insight.leaks import find_deciding_levels, find_late_filling, find
 from forecast.metrics import Floats
 from forecast.outcomes import opportunity_outcomes
 from forecast.snapshot import History, take_snapshot
-from forecast.subjects import opportunities_at_ages
+from forecast.snapshot.subjects import opportunities_at_ages
 
 CHANGED_AT_CLOSE_SHARE = 0.5
 

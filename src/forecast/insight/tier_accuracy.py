@@ -8,7 +8,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.customer_records import read_customers
+from forecast.accounts.reading import read_customers
 from forecast.customers import CustomerHistory, purchases_within
 from forecast.errors import TooLittleHistoryError
 from forecast.metrics import auc

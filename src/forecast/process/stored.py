@@ -7,11 +7,11 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.changes import CHANGE_TYPES, as_known
 from forecast.errors import NotFoundError
 from forecast.process.definition import DEFAULT_PIPELINE, PipelineDefinition, StageDefinition, default_pipeline
 from forecast.records import Change, CustomField, Pipeline, Stage
-from forecast.stages import STAGE_TYPES
+from forecast.snapshot.changes import CHANGE_TYPES, as_known
+from forecast.snapshot.stages import STAGE_TYPES
 from forecast.store import read_frame
 
 _MOMENT = pl.Datetime("us", "UTC")

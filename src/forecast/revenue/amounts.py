@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from forecast.changes import as_known
 from forecast.metrics import Floats
 from forecast.revenue.cells import PERSON
 from forecast.revenue.records import Sales
+from forecast.snapshot.changes import as_known
 
 # So many won deals' worth of the whole company's ratio goes into a person's.
 RATIO_DEALS = 20.0

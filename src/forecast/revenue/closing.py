@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from forecast.changes import as_known
 from forecast.estimators.deal_clock import DealClock, fit_clock
 from forecast.estimators.encoding import Encoding, fit_encoding
 from forecast.estimators.win_curve import LOST, OPEN, WON, WinCurve, amount_weights, at_days, cut_time, fit_win_curve
@@ -15,6 +14,7 @@ from forecast.features.untold import without_untold
 from forecast.metrics import Floats
 from forecast.revenue.records import Sales, days_since
 from forecast.snapshot import known_opportunities, take_snapshot
+from forecast.snapshot.changes import as_known
 
 PLAN = FeaturePlan()
 LOOKS, LOOK_DAYS_MIN, LOOK_DAYS_MAX = 18, 7.0, 30.0

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from forecast.changes import CHANGE_TYPES, as_known
 from forecast.revenue.cells import COMPANY, NO_UNIT, PERSON, TEAM
 from forecast.series.inputs import Inputs
 from forecast.series.panel import Panel
+from forecast.snapshot.changes import CHANGE_TYPES, as_known
 
 REVENUE_METRICS = frozenset({"revenue", "bookings", "booked revenue", "sales", "amount", "销售额", "收入", "业绩"})
 TARGET = "targets"

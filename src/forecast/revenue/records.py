@@ -10,12 +10,12 @@ import polars as pl
 
 from forecast.errors import TooLittleHistoryError
 from forecast.features.durations import days
-from forecast.frames import CANCELLED
 from forecast.metrics import Floats
 from forecast.revenue.cells import NO_UNIT, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.currencies import check_currency, of_currency
 from forecast.revenue.planned import NO_CHANGES, NO_TARGETS, known_targets
 from forecast.snapshot import History, cut_history
+from forecast.snapshot.frames import CANCELLED
 
 UNITS = (PERSON, TEAM, REGION, PRODUCT)
 

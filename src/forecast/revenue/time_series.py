@@ -11,9 +11,9 @@ import polars as pl
 from forecast.metrics import Floats
 from forecast.revenue.cells import PERSON, TEAM
 from forecast.revenue.futures import Units
+from forecast.revenue.monthly import monthly_revenue
 from forecast.revenue.planned import TARGET, planned_inputs
 from forecast.revenue.records import Months, Sales
-from forecast.rollup import monthly_revenue
 from forecast.series.hierarchy import BOTTOM, span_hierarchy
 from forecast.series.outlook import outlook_of_hierarchy, outlook_of_series
 from forecast.series.reading import series_of

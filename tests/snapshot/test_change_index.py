@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecast.changes import CHANGE_TYPES, ChangeIndex, as_known
+from forecast.snapshot.changes import CHANGE_TYPES, ChangeIndex, as_known
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
+from forecast.accounts.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
 
 POLICY = TierPolicy(margin=0.3)
 

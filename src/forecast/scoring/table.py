@@ -28,7 +28,7 @@ _COLUMNS = (
 def read_past_scores(
     session: Session, subjects: pl.DataFrame, *, model: str, decided_at: datetime | None
 ) -> pl.DataFrame:
-    """Read what was said of each subject before its moment, for `scoring.score_opportunities`.
+    """Read what was said of each subject before its moment, for `scores.score_opportunities`.
 
     Args:
         session: an open transaction.
@@ -75,7 +75,7 @@ _PAST_TYPES = pl.Schema(
 
 
 def write_scores(session: Session, scores: pl.DataFrame, *, model: str, kind: str = "opportunity") -> None:
-    """Add scores of opportunities, or of another kind of record, as `scoring.score_opportunities` gives them.
+    """Add scores of opportunities, or of another kind of record, as `scores.score_opportunities` gives them.
 
     A score of an earlier moment than the newest one kept is history at once. Scoring the same record, version and moment
     again replaces nothing and adds nothing.

@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from forecast.rollup import monthly_revenue
+from forecast.revenue.monthly import monthly_revenue
 
 AS_OF = datetime(2024, 6, 15, tzinfo=UTC)
 

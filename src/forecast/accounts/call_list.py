@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.customer_alerts import AlertKind
+from forecast.accounts.alerts import AlertKind
+from forecast.accounts.tiers import Tier
 from forecast.errors import NotFoundError
 from forecast.records import Account, AccountScore, Person
-from forecast.tiers import Tier
 
 
 def scored_accounts() -> sa.Select[AccountScore, Account]:

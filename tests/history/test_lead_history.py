@@ -10,8 +10,8 @@ from forecast.outcomes import opportunity_outcomes
 from forecast.population import Population, population_of
 from forecast.records import Activity, Campaign, Change, CustomField, Lead, Opportunity
 from forecast.snapshot import known_opportunities, take_snapshot
+from forecast.snapshot.subjects import opportunities_at_ages
 from forecast.store import unit_of_work
-from forecast.subjects import opportunities_at_ages
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -9,10 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from forecast.changes import CHANGE_TYPES
 from forecast.customers import ATTRIBUTES, CUSTOM_PREFIX, CustomerHistory, cut_customers
-from forecast.dealings import read_ratings
-from forecast.frames import CANCELLED
+from forecast.history.dealings import read_ratings
 from forecast.records import (
     PERSONAL_FIELDS,
     Account,
@@ -26,6 +24,8 @@ from forecast.records import (
     Product,
     Score,
 )
+from forecast.snapshot.changes import CHANGE_TYPES
+from forecast.snapshot.frames import CANCELLED
 from forecast.store import read_frame
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import polars as pl
 
-from forecast.tiers import TierPolicy, Yardsticks, bought_lately
+from forecast.accounts.tiers import TierPolicy, Yardsticks, bought_lately
 
 AlertKind = Literal["churn_risk", "dormant_again", "overdue"]
 

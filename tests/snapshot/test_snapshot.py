@@ -6,9 +6,9 @@ from oracles import attribute, by_id, earlier_closings, won_log_amounts
 from world_history import RATES, history_of
 from worlds import INSTANT, MOMENT, START, STEP, World, add_change, make_subjects, make_world, subjects_frame
 
-from forecast.changes import as_known
 from forecast.snapshot import take_snapshot
-from forecast.subjects import opportunities_at_ages
+from forecast.snapshot.changes import as_known
+from forecast.snapshot.subjects import opportunities_at_ages
 
 SEEDS = range(8)
 NOON = START + STEP

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from forecast.changes import as_known
-from forecast.frames import ACCOUNT_EVENT_TYPES
 from forecast.snapshot import History
+from forecast.snapshot.changes import as_known
+from forecast.snapshot.frames import ACCOUNT_EVENT_TYPES
 
 _INSTANT = pl.duration(microseconds=1)
 _MOVING = ("account_id", "amount")

@@ -9,8 +9,8 @@ from worlds import INSTANT, START, STEP, STEPS, make_world, subjects_frame
 
 from forecast.errors import InputError
 from forecast.features import opportunity_features
+from forecast.scoring.what_if import Supposition, suppose
 from forecast.snapshot import take_snapshot
-from forecast.what_if import Supposition, suppose
 
 NOW = START + STEPS * STEP
 WORLD = make_world(4, size=30)

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.errors import InputError
-from forecast.grades import (
+from forecast.policies import DEFAULT_THRESHOLDS, decide_thresholds, find_thresholds, list_policies, read_policies
+from forecast.population import Population
+from forecast.scoring.grades import (
     GRADES,
     NOISE,
     GradePolicies,
@@ -16,8 +18,6 @@ from forecast.grades import (
     trend,
     usual_thresholds,
 )
-from forecast.policies import DEFAULT_THRESHOLDS, decide_thresholds, find_thresholds, list_policies, read_policies
-from forecast.population import Population
 from forecast.store import unit_of_work
 
 MATRIX = GradeThresholds(

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import polars as pl
 
-from forecast.closings import closings
 from forecast.features import opportunity_features
-from forecast.grades import RATINGS, GradePolicies, grade_records, trend
-from forecast.reasons import reason_columns
 from forecast.registry import Version
+from forecast.scoring.closings import closings
+from forecast.scoring.grades import RATINGS, GradePolicies, grade_records, trend
+from forecast.scoring.reasons import reason_columns
 from forecast.snapshot import History, known_opportunities, take_snapshot
 
 EXPLAINED_AT_ONCE = 50_000
@@ -46,7 +46,7 @@ def score_opportunities(
         version: the model version.
         subjects: `opportunity_id, as_of`.
         policies: of the grades.
-        past: what was said before, as `score_table.read_past_scores` gives it.
+        past: what was said before, as `table.read_past_scores` gives it.
         reasons_share: of the rows that get reasons, 0-1, those of the highest expected value first, and among rows
             without one those of the highest probability. The others have none: the columns are missing.
 

@@ -17,12 +17,12 @@ from forecast.estimators.logistic import fit_logistic
 from forecast.estimators.mix import Mix
 from forecast.estimators.win import PriorModel, WinModel
 from forecast.features import opportunity_features
-from forecast.grades import GradePolicies, GradeThresholds
-from forecast.reasons import PACE, REASON_LOG_ODDS_MIN, REASONS_MAX, THEMES, theme_of
 from forecast.records import Score
 from forecast.registry import Version
-from forecast.score_table import write_scores
-from forecast.scoring import refused_subjects, score_open_opportunities, score_opportunities
+from forecast.scoring.grades import GradePolicies, GradeThresholds
+from forecast.scoring.reasons import PACE, REASON_LOG_ODDS_MIN, REASONS_MAX, THEMES, theme_of
+from forecast.scoring.scores import refused_subjects, score_open_opportunities, score_opportunities
+from forecast.scoring.table import write_scores
 from forecast.snapshot import known_opportunities, take_snapshot
 from forecast.store import unit_of_work
 

@@ -6,9 +6,9 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
 from forecast.records import Case, Contact, Feedback, Opportunity, Order, Quote
 from forecast.records.record import MOMENT
+from forecast.snapshot.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
 from forecast.store import Statement, read_frame
 
 

@@ -12,10 +12,10 @@ from types import MappingProxyType
 
 import polars as pl
 
-from forecast.changes import ChangeIndex, as_known
-from forecast.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
-from forecast.stays import stays_of_won
-from forecast.tallies import TALLIED, tally_dated, tally_undated
+from forecast.snapshot.changes import ChangeIndex, as_known
+from forecast.snapshot.frames import ACCOUNT_EVENT_TYPES, CONTACT_TYPES, QUOTE_TYPES
+from forecast.snapshot.stays import stays_of_won
+from forecast.snapshot.tallies import TALLIED, tally_dated, tally_undated
 
 UNDATED_FOLDS = 10
 

@@ -8,7 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from forecast.customer_alerts import ALERT, PURCHASES_FOR_RHYTHM, find_alerts
+from forecast.accounts.alerts import ALERT, PURCHASES_FOR_RHYTHM, find_alerts
+from forecast.accounts.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
 from forecast.customers import DAY_MICROSECONDS, EVENTS, CustomerHistory, margin_shares
 from forecast.estimators.next_products import fit_companions, next_products
 from forecast.estimators.prospects import ProspectModel
@@ -17,7 +18,6 @@ from forecast.features.customers import YEAR_DAYS, customer_features
 from forecast.features.prospects import prospect_features
 from forecast.metrics import Floats
 from forecast.registry import Version
-from forecast.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
 
 MONTH_DAYS = 30
 NEXT_PRODUCTS = 5

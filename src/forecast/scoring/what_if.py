@@ -7,13 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from forecast.changes import CHANGE_TYPES
 from forecast.errors import ConflictError, InputError
-from forecast.grades import GradePolicies
 from forecast.registry import Version
-from forecast.scoring import refused_subjects, score_opportunities
+from forecast.scoring.grades import GradePolicies
+from forecast.scoring.scores import refused_subjects, score_opportunities
 from forecast.snapshot import History, take_snapshot
-from forecast.stages import stages_at
+from forecast.snapshot.changes import CHANGE_TYPES
+from forecast.snapshot.stages import stages_at
 
 MEETING_TYPES = ("meeting", "会议", "面谈", "event")
 INSTANT = timedelta(microseconds=1)
@@ -45,7 +45,7 @@ class Supposition:
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIf:
-    """Two rows of `scoring.score_opportunities`: as things stand, and as supposed."""
+    """Two rows of `scores.score_opportunities`: as things stand, and as supposed."""
 
     before: dict[str, Any]
     after: dict[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from forecast.snapshot import History, without_departed
+from forecast.snapshot.cutting import History, without_departed
 
 
 def opportunities_at_ages(history: History, ages_days: Sequence[float]) -> pl.DataFrame:

@@ -55,7 +55,7 @@ def write_scores_file(
     sentence, nothing where none were asked for.
 
     Args:
-        scores: as `scoring.score_opportunities` gives them.
+        scores: as `scores.score_opportunities` gives them.
         path: of the file.
         say: gives the sentence of a reason.
         kind: of the records.
@@ -84,7 +84,7 @@ def write_scores_file(
 
 
 def told_reasons(scores: pl.DataFrame) -> list[dict[str, Any]]:
-    """List the reasons of all scores, as `scoring.score_opportunities` gives them."""
+    """List the reasons of all scores, as `scores.score_opportunities` gives them."""
     return [reason for name in REASONS for reasons in scores[name].to_list() if reasons for reason in reasons]
 
 

@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
-from forecast.customer_alerts import ALERT_KINDS, find_alerts
-from forecast.customer_wording import absent_sentence, alert_sentence, evidence_sentence, why_absent
-from forecast.tiers import TierPolicy, Yardsticks
+from forecast.accounts.alerts import ALERT_KINDS, find_alerts
+from forecast.accounts.tiers import TierPolicy, Yardsticks
+from forecast.accounts.wording import absent_sentence, alert_sentence, evidence_sentence, why_absent
 
 YARDSTICKS = Yardsticks(a=100.0, b=50.0, usual_probability=0.2, usual_pace=1.0, usual_lately=0.5)
 CALM = {

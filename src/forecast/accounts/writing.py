@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from forecast.customer_wording import alert_sentence, reason_sentence
+from forecast.accounts.wording import alert_sentence, reason_sentence
 from forecast.store import copy_frame
 
 _LISTS = ("reasons", "alerts", "next_products")

@@ -94,5 +94,5 @@ def _number(value: float | None) -> str:
 
 @cache
 def _phrases() -> dict[str, Any]:
-    text = (files("forecast") / "customer_phrases.toml").read_text(encoding="utf-8")
+    text = (files("forecast") / "accounts/phrases.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)

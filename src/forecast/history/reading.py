@@ -10,10 +10,9 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from forecast.changes import CHANGE_TYPES
-from forecast.dealings import read_account_events, read_contacts, read_quotes
-from forecast.lead_history import LEAD_TYPES, lead_columns, lead_frames, name_lead_changes
-from forecast.neighbours import opportunity_events
+from forecast.history.dealings import read_account_events, read_contacts, read_quotes
+from forecast.history.leads import LEAD_TYPES, lead_columns, lead_frames, name_lead_changes
+from forecast.history.neighbours import opportunity_events
 from forecast.population import OPPORTUNITIES, Population
 from forecast.process import read_stages
 from forecast.records import (
@@ -29,6 +28,7 @@ from forecast.records import (
     Product,
 )
 from forecast.snapshot import History, cut_history
+from forecast.snapshot.changes import CHANGE_TYPES
 from forecast.store import Statement, read_frame
 
 _CUSTOM_SQL_TYPES: Mapping[str, sa.types.TypeEngine[Any]] = MappingProxyType(

@@ -9,7 +9,7 @@ from buyers import FIRST, history_of
 from polars.testing import assert_frame_equal
 from sqlalchemy import insert
 
-from forecast.customer_records import read_customers
+from forecast.accounts.reading import read_customers
 from forecast.customers import (
     LINE_TYPES,
     PIPELINE_TYPES,
