@@ -94,16 +94,17 @@ LanguageDep = Annotated[Language, Depends(choose_language)]
 
 
 def get_live(desk: DeskDep) -> Live:
-    """Give the live version of the win model; without one, the service can't do its work (503)."""
-    return _get_live(desk, MODEL)
+    """Give the live version of the win model; 503 without one."""
+    return get_live_of(desk, MODEL)
 
 
 def get_live_lead_model(desk: DeskDep) -> Live:
     """Give the live version of the lead model; 503 without one."""
-    return _get_live(desk, LEAD_MODEL)
+    return get_live_of(desk, LEAD_MODEL)
 
 
-def _get_live(desk: Desk, model: str) -> Live:
+def get_live_of(desk: Desk, model: str) -> Live:
+    """Give the live version of a model; without one, the service can't do this (503)."""
     try:
         return desk.live.get(model)
     except NotFoundError as error:

@@ -18,6 +18,7 @@ from forecast.estimators.mix import PARTS, AgeLevel, Mix
 from forecast.estimators.symmetric import Rows, fit_symmetric
 from forecast.estimators.win import WinModel, occasions
 from forecast.metrics import Floats, level_shift, log_losses
+from forecast.moments import MICROSECONDS_A_DAY
 from training.dataset import Dataset, Lesson, thinned
 from training.folds import Fold
 from training.levels import level_now
@@ -31,7 +32,6 @@ ROWS_ENOUGH = 200_000
 LEVEL_ROWS_ENOUGH = 60_000
 """More rows tell a level no better: with some hundred outcomes a week it is off by less than a tenth in log-odds."""
 MEMBERS_MIN = 3
-MICROSECONDS_A_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Annotated, Any
 
 import polars as pl
@@ -11,7 +10,6 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 from sqlalchemy.orm import Session
-from starlette.exceptions import HTTPException
 
 from forecast.accounts.alerts import ALERT_KINDS, AlertKind
 from forecast.accounts.call_list import list_alerts, scored_accounts
@@ -22,7 +20,7 @@ from forecast.customers import ATTRIBUTES, EVENTS, CustomerHistory
 from forecast.errors import InputError, NotFoundError
 from forecast.records import Account, AccountScore
 from serving.account_values import AccountRow, AccountValue, SaidDep, account_row, account_value
-from serving.deps import Desk, DeskDep, SessionDep
+from serving.deps import Desk, DeskDep, SessionDep, get_live_of
 from serving.listing import PAST_SCORES_MAX, Cursor, comes_after
 from serving.live import Live
 from serving.posted import utc
@@ -96,11 +94,8 @@ class AccountScoreAnswer(Schema):
 
 
 def get_live_tiers(desk: DeskDep) -> Live:
-    """Give the live version of customer tiers; without one, the service can't do this (503)."""
-    try:
-        return desk.live.get(TIER_MODEL)
-    except NotFoundError as error:
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+    """Give the live version of customer tiers; 503 without one."""
+    return get_live_of(desk, TIER_MODEL)
 
 
 LiveTiersDep = Annotated[Live, Depends(get_live_tiers)]

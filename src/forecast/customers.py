@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from forecast.moments import MICROSECONDS_A_DAY
 from forecast.snapshot.changes import CHANGE_TYPES, as_known
 
-DAY_MICROSECONDS = 86_400_000_000
 DAYS_MAX = 10_000_000
 SILENCE_MIN = timedelta(days=30)
 
@@ -213,7 +213,7 @@ def _days_before(orders: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     day = pl.col("account_id").rle_id().cast(pl.Int64) * DAYS_MAX - pl.col("ago_days")
     return (
         orders.filter(pl.col("ordered_at") < as_of)
-        .with_columns(ago_days=((since - 1) // DAY_MICROSECONDS).cast(pl.Int32))
+        .with_columns(ago_days=((since - 1) // MICROSECONDS_A_DAY).cast(pl.Int32))
         .with_columns(day.alias("day"))
         .set_sorted("day")
         .group_by("day", maintain_order=True)

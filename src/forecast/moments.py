@@ -1,9 +1,11 @@
-"""Read moments that people write."""
+"""Moments: as people write them, and how long a day is in the unit of our frames."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from forecast.errors import InputError
+
+MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def read_moment(text: str, timezone: str) -> datetime:

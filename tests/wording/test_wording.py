@@ -15,8 +15,8 @@ from forecast.features.attributes import CATEGORIES
 from forecast.snapshot import History, take_snapshot
 from forecast.snapshot.changes import CHANGE_TYPES
 from forecast.snapshot.stages import STAGE_TYPES
-from forecast.wording import CustomFeature, feature_label, moved_sentence, reason_sentence, warning_sentence
-from forecast.wording.labels import word_list
+from forecast.wording import CustomFeature, moved_sentence, reason_sentence, warning_sentence
+from forecast.wording.labels import feature_wording, word_list
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 MOMENT = pl.Datetime("us", "UTC")
@@ -92,7 +92,7 @@ FEATURES = all_features()
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_feature_has_a_name_in_both_languages(feature):
     """No feature is shown by the name of its column."""
-    english, chinese = feature_label(feature, "en"), feature_label(feature, "zh")
+    english, chinese = (feature_wording(feature, language, {}).label for language in ("en", "zh"))
     assert english != feature
     assert english.isascii() or "“" in english
     assert "{" not in english + chinese

@@ -10,13 +10,14 @@ from scipy.special import gammaincinv
 
 from forecast.accounts.alerts import ALERT, PURCHASES_FOR_RHYTHM, find_alerts
 from forecast.accounts.tiers import TierPolicy, Yardsticks, assign_tiers, find_yardsticks, potential
-from forecast.customers import DAY_MICROSECONDS, EVENTS, CustomerHistory, margin_shares
+from forecast.customers import EVENTS, CustomerHistory, margin_shares
 from forecast.estimators.next_products import fit_companions, next_products
 from forecast.estimators.prospects import ProspectModel
 from forecast.estimators.value import BANDED, SHAPES, Bands, ValueModel
 from forecast.features.customers import YEAR_DAYS, customer_features
 from forecast.features.prospects import prospect_features
 from forecast.metrics import Floats
+from forecast.moments import MICROSECONDS_A_DAY
 from forecast.registry import Version
 
 MONTH_DAYS = 30
@@ -292,7 +293,7 @@ def usual_gaps(features: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
 
 
 def _microseconds(days: Floats, known: NDArray[np.bool_]) -> pl.Expr:
-    whole = pl.Series((days * DAY_MICROSECONDS).astype(np.int64)).cast(pl.Duration("us"))
+    whole = pl.Series((days * MICROSECONDS_A_DAY).astype(np.int64)).cast(pl.Duration("us"))
     return pl.when(pl.Series(known)).then(pl.lit(whole))
 
 

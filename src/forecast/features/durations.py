@@ -2,7 +2,9 @@
 
 import polars as pl
 
-_DAYS_A_MICROSECOND = 1 / 86_400_000_000
+from forecast.moments import MICROSECONDS_A_DAY
+
+_DAYS_A_MICROSECOND = 1 / MICROSECONDS_A_DAY
 
 
 def days(duration: pl.Expr) -> pl.Expr:

@@ -9,6 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from forecast.moments import MICROSECONDS_A_DAY
 from forecast.population import Population
 from forecast.records import Campaign, Lead, Opportunity
 from forecast.store import read_frame
@@ -20,7 +21,6 @@ LEAD_TYPES: Mapping[str, str] = MappingProxyType(
 
 _RENAMED = {"industry": "account_industry", "region": "account_region", "title": "lead_title"}
 _PRESENCE = {"email": "email_known", "phone": "phone_known"}
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def _within_horizon(reached: pl.DataFrame, horizon_days: float | None) -> pl.Dat
     if horizon_days is None:
         end = pl.lit(None, pl.Datetime("us", "UTC"))
     else:
-        end = pl.col("created_at") + pl.duration(microseconds=round(horizon_days * _MICROSECONDS_A_DAY))
+        end = pl.col("created_at") + pl.duration(microseconds=round(horizon_days * MICROSECONDS_A_DAY))
     ended, dated = pl.col("status") != "open", pl.col("closed_at").is_not_null()
     in_time = (dated & (pl.col("closed_at") <= end)) | (ended & ~dated)
     mostly_dated = (ended & dated).sum() >= (ended & ~dated).sum()

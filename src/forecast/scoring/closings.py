@@ -11,12 +11,12 @@ from forecast.estimators.win import WinModel
 from forecast.estimators.win_curve import at_days, days_until, won_as_scored
 from forecast.features import opportunity_features
 from forecast.metrics import Floats
+from forecast.moments import MICROSECONDS_A_DAY
 from forecast.registry import Version
 from forecast.snapshot import History, take_snapshot
 
 INTERVAL = (0.1, 0.5, 0.9)
 MONTHS = 3
-DAY_MICROSECONDS = 86_400_000_000
 ROWS_AT_ONCE = 20_000
 _MOMENT = pl.Datetime("us", "UTC")
 _SHOWN = {
@@ -136,7 +136,7 @@ def _month_ends(curves: _Curves, months: int) -> pl.DataFrame:
 
 def _won_at_ends(curves: _Curves, months: int) -> Floats:
     over = _last_days(curves.features, months).select(pl.all().cast(_MOMENT).dt.offset_by("1d"))
-    ahead = over.select((pl.all() - curves.features["as_of"]).dt.total_microseconds() / DAY_MICROSECONDS).to_numpy()
+    ahead = over.select((pl.all() - curves.features["as_of"]).dt.total_microseconds() / MICROSECONDS_A_DAY).to_numpy()
     return at_days(curves.won, curves.edges_days, ahead)
 
 
@@ -177,4 +177,4 @@ def _expected(curves: _Curves) -> pl.DataFrame:
 
 
 def _duration(days: Floats) -> pl.Series:
-    return pl.Series((days * DAY_MICROSECONDS).astype(np.int64)).cast(pl.Duration("us"))
+    return pl.Series((days * MICROSECONDS_A_DAY).astype(np.int64)).cast(pl.Duration("us"))

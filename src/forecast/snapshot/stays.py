@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from forecast.moments import MICROSECONDS_A_DAY
+
 STAY_TYPES = pl.Schema(
     {
         "key": pl.String(),
@@ -11,8 +13,6 @@ STAY_TYPES = pl.Schema(
     }
 )
 """A row for each stay: its stage as `stay_key` gives it, the moment from which it is known, 1, and the logarithm of its days and one more."""
-
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def stay_key() -> pl.Expr:
@@ -50,7 +50,7 @@ def stays_of_won(opportunities: pl.DataFrame, closings: pl.DataFrame, changes: p
     entries = pl.concat([begun, moves]).filter(pl.col("changed_at") < pl.col("closed_at"))
     left_at = pl.coalesce(pl.col("changed_at").shift(-1).over("opportunity_id"), "closed_at")
     ordered = entries.sort("changed_at", maintain_order=True)
-    took = (left_at - pl.col("changed_at")).dt.total_microseconds() / _MICROSECONDS_A_DAY
+    took = (left_at - pl.col("changed_at")).dt.total_microseconds() / MICROSECONDS_A_DAY
     return (
         ordered.with_columns(took.log1p().alias("log_days"), stay_key(), pl.lit(1, pl.Int64).alias("stay_count"))
         .filter(pl.col("key").is_not_null())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from forecast.moments import MICROSECONDS_A_DAY
 from forecast.snapshot.cutting import History, without_departed
 
 
@@ -13,7 +14,7 @@ def opportunities_at_ages(history: History, ages_days: Sequence[float]) -> pl.Da
     One that closed at an unknown moment is listed at its creation only, one of unknown creation once, without a moment.
     """
     ages = pl.DataFrame({"age_days": [float(age) for age in ages_days]}, schema={"age_days": pl.Float64})
-    as_of = pl.col("created_at") + pl.duration(microseconds=(pl.col("age_days") * 86_400_000_000).cast(pl.Int64))
+    as_of = pl.col("created_at") + pl.duration(microseconds=(pl.col("age_days") * MICROSECONDS_A_DAY).cast(pl.Int64))
     closed_sometime = (pl.col("status") != "open") & pl.col("closed_at").is_null()
     subjects = (
         history.opportunities.select("opportunity_id", "created_at")

@@ -48,19 +48,14 @@ def word_list() -> Mapping[str, Any]:
     return MappingProxyType(tomllib.loads(files(__package__).joinpath("labels.toml").read_text(encoding="utf-8")))
 
 
-def feature_label(feature: str, language: Language, custom: Mapping[str, CustomFeature] = NO_CUSTOM) -> str:
-    """Name a feature; one that is not known (any more) keeps its own name.
+def feature_wording(feature: str, language: Language, custom: Mapping[str, CustomFeature]) -> Wording:
+    """Give the label, the templates and the unit of a feature; one that is not known (any more) keeps its own name.
 
     Args:
         feature: as in a feature frame.
         language: `en` or `zh`.
         custom: custom fields by their column, such as `custom_segment`.
     """
-    return feature_wording(feature, language, custom).label
-
-
-def feature_wording(feature: str, language: Language, custom: Mapping[str, CustomFeature] = NO_CUSTOM) -> Wording:
-    """Give the label, the templates and the unit of a feature."""
     told = None if feature in custom else _TOLD.fullmatch(feature)
     if told:
         return _told_wording(told, language, custom)
