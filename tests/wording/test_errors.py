@@ -106,6 +106,7 @@ def test_parts_of_an_error_are_said_in_chinese_too():
     assert said == "没有存储编号为“L1”的线索；用 `forecast duplicates leads` 查看编号"
     said = say_error('3 rejected: column "金额": "12k5" is not a number; write digits such as 12500.50', "zh")
     assert said == "3 行被拒绝：“金额”列的“12k5”不是数字；请写成 12500.50 这样的数字"
+    assert say_error('there is no key "crm"; there are: none', "zh") == "没有名为“crm”的密钥；现有：无"
     said = say_error('opportunities[0].created_at: found "x", expected a moment; write 2026-03-01T09:30:00+08:00', "zh")
     assert said == 'opportunities[0].created_at：收到 "x"，应为时间；请写成 2026-03-01T09:30:00+08:00'
 

@@ -6,6 +6,8 @@ from forecast.wording.remarks import say_remark
 
 FILES = ("errors.toml", "imports.toml")
 _SAID = frozenset({"kind", "why", "how"})
+_NONE = "none"
+"""What stands in the place of a list without an entry."""
 
 
 def say_error(sentence: str, language: Language) -> str:
@@ -15,5 +17,5 @@ def say_error(sentence: str, language: Language) -> str:
         return say_remark(sentence, language)
     chinese, values = found
     return chinese.format(
-        **{name: say_error(text, language) if name in _SAID else text for name, text in values.items()}
+        **{name: say_error(text, language) if name in _SAID or text == _NONE else text for name, text in values.items()}
     )
