@@ -18,17 +18,17 @@ def read_phrases(file: str) -> Mapping[str, str]:
 
 def find_phrase(sentence: str, *books: str) -> tuple[str, dict[str, str]] | None:
     """Find the Chinese of a sentence, and its values by name; of several that fit, one that begins with a word, with the most words."""
-    for pattern, chinese in _patterns(books):
-        match = pattern.fullmatch(sentence)
-        if match is not None:
-            return chinese, match.groupdict()
+    for english, chinese in _phrases(books):
+        values = _values(english, sentence)
+        if values is not None:
+            return chinese, values
     return None
 
 
 @cache
-def _patterns(books: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
+def _phrases(books: tuple[str, ...]) -> tuple[tuple[list[str], str], ...]:
     phrases = {english: chinese for book in books for english, chinese in read_phrases(book).items()}
-    return tuple((_pattern(english), chinese) for english, chinese in sorted(phrases.items(), key=_rank))
+    return tuple((_FIELD.split(english), chinese) for english, chinese in sorted(phrases.items(), key=_rank))
 
 
 def _rank(phrase: tuple[str, str]) -> tuple[bool, int]:
@@ -36,8 +36,21 @@ def _rank(phrase: tuple[str, str]) -> tuple[bool, int]:
     return phrase[0].startswith("{"), -len(_FIELD.sub("", phrase[0]))
 
 
-def _pattern(english: str) -> re.Pattern[str]:
-    literal = (
-        re.escape(part) if place % 2 == 0 else f"(?P<{part}>.+?)" for place, part in enumerate(_FIELD.split(english))
-    )
-    return re.compile("".join(literal), re.DOTALL)
+def _values(phrase: list[str], sentence: str) -> dict[str, str] | None:
+    """Give what stands for each name of a phrase, as little as fits; None where the sentence is another.
+
+    Text that strangers sent may stand in a sentence, and a regular expression of several names can take minutes over it.
+    """
+    (begin, *between), names = phrase[::2], phrase[1::2]
+    if not names:
+        return {} if sentence == begin else None
+    finish = between.pop()
+    if not (sentence.startswith(begin) and sentence.endswith(finish)):
+        return None
+    values, start, end = {}, len(begin), len(sentence) - len(finish)
+    for name, literal in zip(names, between, strict=False):
+        at = sentence.find(literal, start + 1, end)
+        if at < 0:
+            return None
+        values[name], start = sentence[start:at], at + len(literal)
+    return {**values, names[-1]: sentence[start:end]} if start < end else None
