@@ -69,3 +69,33 @@ def test_a_stage_that_is_often_left_is_no_end(load, stored):
     found = stored()
     assert found["D2"].closed_at is None
     assert found["D5"].closed_at == moment("09 10:00")
+
+
+def test_what_is_told_again_is_not_entered_again(load, stored):
+    """A history that repeats the stage with every other change tells when it was entered by the first such row."""
+    load(DEALS, "deals.csv")
+    load(
+        """Deal ID,Change Date,Field,New Value
+D1,2026-02-01 10:00:00,Deal Stage,Proposal
+D1,2026-02-03 10:00:00,Deal Stage,Closed Won
+D1,2026-02-20 10:00:00,Deal Stage,Closed Won
+""",
+        "deal_stage_history.csv",
+    )
+    assert stored()["D1"].closed_at == moment("03 10:00")
+
+
+def test_what_is_open_again_closes_when_it_ends_again(load, stored):
+    """An opportunity that was opened again has no closing date, and then that of its last end."""
+    again = DEALS.replace("D1,2026-01-05,Closed Won", "D1,2026-01-05,Proposal")
+    moves = "Deal ID,Change Date,Field,Old Value,New Value\nD1,2026-02-{} 10:00:00,Deal Stage,{}\n"
+    load(DEALS, "deals.csv")
+    load(
+        MOVES + "".join(f"D{n},2026-02-04 10:00:00,Deal Stage,Proposal,Closed Won\n" for n in range(10, 40)),
+        "deal_stage_history.csv",
+    )
+    load(again, "deals.csv", imported_at=moment("10 10:00"))
+    assert stored()["D1"].closed_at is None
+    load(moves.format("12", "Proposal,Closed Won"), "deal_stage_history.csv")
+    load(DEALS, "deals.csv", imported_at=moment("12 10:00"))
+    assert stored()["D1"].closed_at == moment("12 10:00")

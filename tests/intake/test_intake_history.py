@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from forecast.errors import MappingError
 from forecast.records import Opportunity
 
 
@@ -93,3 +94,9 @@ def test_history_and_import_agree_on_how_values_are_written(load, changes, store
     by_history = {(one.field, one.old_value, one.new_value) for one in changes() if one.origin == "history"}
     assert by_history == by_import
     assert stored(Opportunity)["1"].need_fit == 5
+
+
+def test_a_history_says_what_changed(load):
+    """A file of changes without a column of fields or stages is refused: nobody knows what changed."""
+    with pytest.raises(MappingError, match="a file of kind change needs field"):
+        load("Deal ID,Change Date,Note\nD1,2026-02-01,x\n", "history.csv", kind="change")

@@ -262,6 +262,8 @@ def _words(seen: SeenColumn) -> dict[str, str]:
 
 def _check_required(kind: str, found: Collection[str]) -> None:
     missing = [name for name in required_fields(kind) if name not in found]
+    if kind == "change" and not {"field", "stage"} & set(found):
+        missing.append("field")
     if missing:
         raise MappingError(
             f"a file of kind {kind} needs {', '.join(missing)}; "
