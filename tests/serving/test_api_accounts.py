@@ -217,6 +217,14 @@ def test_the_command_lists_alerts_and_refuses_an_owner_that_nobody_knows(called,
     assert str(refused.exception) == '"nobody" is the id of no person, and owns no account'
 
 
+def test_before_any_training_the_command_only_says_what_to_run(tmp_path, monkeypatch):
+    """Without a live version nobody was looked at, so that it isn't said that nobody has an alert."""
+    monkeypatch.setenv("FORECAST_HOME", str(tmp_path))
+    refused = CliRunner().invoke(app, ["alerts"])
+    assert "run `forecast train customer_tier` first" in str(refused.exception)
+    assert refused.output == ""
+
+
 def test_a_strategy_that_a_manager_decides_is_given_with_the_account(scores, client):
     """It is in force at once, in its language; the other keeps the product's text, and deciding again makes a new version."""
     row = scores.row(0, named=True)

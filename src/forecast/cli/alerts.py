@@ -1,6 +1,7 @@
 """forecast alerts: which accounts to call, and why."""
 
-from typing import TYPE_CHECKING, Annotated, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
@@ -11,11 +12,12 @@ from forecast.cli.phrases import say, short_money
 from forecast.cli.screen import console, output, transaction
 from forecast.cli.tiers import TIER_MODEL
 from forecast.errors import InputError
-from forecast.settings import Settings, read_settings
+from forecast.settings import read_settings
 
 if TYPE_CHECKING:
     from forecast.accounts.alerts import AlertKind
     from forecast.accounts.tiers import Tier
+    from forecast.wording import Language
 
 
 def alerts(
@@ -28,8 +30,10 @@ def alerts(
     from forecast.accounts.call_list import check_owner, list_alerts
     from forecast.accounts.wording import alert_sentence
     from forecast.policies import read_strategies
+    from forecast.registry import get_live_version
 
     settings = read_settings()
+    evidence = get_live_version(settings.models_folder, TIER_MODEL).bundle.get("evidence", {})
     with transaction(settings) as session:
         if owner is not None:
             check_owner(session, owner)
@@ -45,19 +49,17 @@ def alerts(
             output.print(Padding(Text("\n".join([*why, what_to_do]), overflow="fold"), (0, 0, 0, 2)))
     if not found:
         output.print(say("no account has such an alert"))
-    _say_what_is_absent(settings)
+    _say_what_is_absent(evidence, settings.language)
 
 
-def _say_what_is_absent(settings: Settings) -> None:
+def _say_what_is_absent(evidence: Mapping[str, Mapping[str, Any]], language: "Language") -> None:
     from forecast.accounts.alerts import ALERT_KINDS
     from forecast.accounts.wording import absent_sentence, why_absent
-    from forecast.registry import get_live_version
 
-    evidence = get_live_version(settings.models_folder, TIER_MODEL).bundle.get("evidence", {})
     for kind in ALERT_KINDS:
-        why = why_absent(evidence, kind, settings.language)
+        why = why_absent(evidence, kind, language)
         if why:
-            console.print(f"[dim]{escape(absent_sentence(kind, why, settings.language))}[/dim]")
+            console.print(f"[dim]{escape(absent_sentence(kind, why, language))}[/dim]")
 
 
 def _kind(text: str | None) -> "AlertKind | None":
