@@ -174,6 +174,28 @@ def test_cancelled_orders_are_no_purchases(engine):
     assert_frame_equal(cut_customers(found, day(3)).cancelled, found.cancelled.head(1))
 
 
+def test_a_cancelled_amount_below_zero_is_a_return(engine):
+    """An invoice of a cancellation takes back what was sold by another, whatever its status says."""
+    orders = [("sold", 30, 0, None), ("taken back", -20, 1, "Cancelled")]
+    rows = [
+        {
+            "id": name,
+            "external_id": name,
+            "account_id": "a",
+            "ordered_at": day(place),
+            "amount": amount,
+            "status": status,
+        }
+        for name, amount, place, status in orders
+    ]
+    with unit_of_work(engine) as session:
+        session.execute(insert(Order), rows)
+    with unit_of_work(engine) as session:
+        found = read_customers(session)
+    features = customer_features(found, AS_OF, horizon_days=90).row(0, named=True)
+    assert (found.orders.height, features["spent"], features["returned_amount"]) == (2, 30, 20)
+
+
 def test_an_order_without_an_amount_is_worth_its_lines(engine):
     """Amounts of lines, else quantity times price less discount, are added up; an amount of its own comes first."""
     lines = [

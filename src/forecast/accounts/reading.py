@@ -78,7 +78,10 @@ def _account_changes(session: Session, custom: Sequence[str]) -> pl.DataFrame:
 
 
 _KNOWN_ORDER = (Order.account_id.is_not(None), Order.ordered_at.is_not(None), Order.deleted_at.is_(None))
-_IS_CANCELLED = sa.func.lower(sa.func.trim(sa.func.coalesce(Order.status, ""))).in_(CANCELLED)
+_IS_CANCELLED = sa.and_(
+    sa.func.lower(sa.func.trim(sa.func.coalesce(Order.status, ""))).in_(CANCELLED),
+    sa.func.coalesce(Order.amount, 0) >= 0,  # below 0 it takes back another order, which stands as it was
+)
 IS_PURCHASE = (*_KNOWN_ORDER, ~_IS_CANCELLED)
 
 
