@@ -105,7 +105,7 @@ def _figures(won: Floats, said: Floats, weight: Floats) -> dict[str, float]:
 
 def _differences(
     won: Floats, said: tuple[Floats, Floats], weight: Floats, groups: np.ndarray, *, seed: int
-) -> "list[Difference]":
+) -> list[Difference]:
     found = []
     for name, losses in (("log_loss", log_losses), ("brier", brier_losses)):
         ours, theirs = (losses(won, one) * weight for one in said)

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from forecast.estimators.win import occasions
 from forecast.features import FeaturePlan, opportunity_features
+from forecast.features.untold import OPEN_ONLY
 from forecast.metrics import Floats
 from forecast.outcomes import censoring_weights, maturity, opportunity_outcomes
 from forecast.snapshot import History, take_snapshot
 from forecast.snapshot.subjects import opportunities_at_ages, opportunities_entering_stages
 from training.young import find_young
-
-OPEN_ONLY = 0.1
-"""A feature that so much a larger share of the open rows has than of the newest ended ones is gone with the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
