@@ -38,7 +38,7 @@ def test_a_remark_is_said_in_chinese_with_its_values(english):
     names = re.findall(r"\{(\w+)\}", english)
     chinese = read_phrases(REMARKS)[english]
     assert set(re.findall(r"\{(\w+)\}", chinese)) <= set(names)
-    values = {name: str(place) for place, name in enumerate(names, start=11)}
+    values = {name: str(place) for place, name in enumerate(names, start=1)}
     assert say_remark(english.format(**values), "zh") == chinese.format(**values)
 
 

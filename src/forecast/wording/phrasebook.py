@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from string import digits
 from types import MappingProxyType
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -32,8 +33,8 @@ def _phrases(books: tuple[str, ...]) -> tuple[tuple[list[str], str], ...]:
 
 
 def _rank(phrase: tuple[str, str]) -> tuple[bool, int]:
-    """Put what begins with a word before what begins with a value, which fits all too much; then the longest first."""
-    return phrase[0].startswith("{"), -len(_FIELD.sub("", phrase[0]))
+    """Put what begins with a word before what begins with a value or number, which fits all too much; then the longest first."""
+    return phrase[0].startswith(("{", *digits)), -len(_FIELD.sub("", phrase[0]))
 
 
 def _values(phrase: list[str], sentence: str) -> dict[str, str] | None:
