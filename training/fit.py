@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
@@ -314,27 +315,29 @@ class Unlevelled:
         return cls(model=plain, rows=rows, dataset=asked, matrix=matrix, log_odds=log_odds, divided=divided)
 
     def at(self, lesson: Lesson, ages_days: tuple[float, ...] | None = None) -> WinModel:
-        """Shift each mix that the lesson speaks of to the level now, as its outcomes tell.
+        """Shift each mix that the lesson speaks of to its share won over all the time, and all mixes alike to the level now.
 
         Where ages are given, each age band is shifted besides by what it lacked over all the time: like the prior's, its
         share counts as much as PRIOR_ROWS are outweighed.
         """
         lesson = lesson.part(self.rows)
+        usual = _each_mix(self.model, self.divided, partial(self._usual, lesson, ages_days))
+        moved = level_now(self.dataset, lesson, self.log_odds_at(usual)).shift
+        return _each_mix(usual, self.divided, lambda mix, _: replace(mix, shift=mix.shift + moved))
+
+    def _usual(self, lesson: Lesson, ages_days: tuple[float, ...] | None, mix: Mix, rows: NDArray[np.bool_]) -> Mix:
+        taught = lesson.used & rows
+        if not taught.any():
+            return mix
+        won, weight, log_odds = lesson.won[taught], lesson.weight[taught], self.log_odds[taught]
+        shift = level_shift(won, log_odds, weight)
+        level = replace(mix, shift=shift)
         numbers = self.model.encoding.numbers
-
-        def shifted(mix: Mix, rows: NDArray[np.bool_]) -> Mix:
-            taught = lesson.used & rows
-            if not taught.any():
-                return mix
-            level = replace(mix, shift=level_now(self.dataset, lesson.within(rows), self.log_odds).shift)
-            if ages_days is None or "age_days" not in numbers:
-                return level
-            won, weight, log_odds = lesson.won[taught], lesson.weight[taught], self.log_odds[taught]
-            nothing = AgeLevel(column=numbers.index("age_days"), from_days=ages_days, shifts=(0.0,) * len(ages_days))
-            band, log_odds = nothing.bands(self.matrix[taught]), log_odds + level_shift(won, log_odds, weight)
-            return replace(level, by_age=_age_level(nothing, band, log_odds, won, weight))
-
-        return _each_mix(self.model, self.divided, shifted)
+        if ages_days is None or "age_days" not in numbers:
+            return level
+        nothing = AgeLevel(column=numbers.index("age_days"), from_days=ages_days, shifts=(0.0,) * len(ages_days))
+        band = nothing.bands(self.matrix[taught])
+        return replace(level, by_age=_age_level(nothing, band, log_odds + shift, won, weight))
 
     def log_odds_at(self, levelled: WinModel) -> Floats:
         """Give the rows' log-odds by the model that `at` gave."""

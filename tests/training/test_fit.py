@@ -223,6 +223,17 @@ def test_the_level_is_that_of_now(dataset, lesson):
     assert model.predict(dataset.features).mean() > max(0.6, share + 0.1)
 
 
+def test_all_occasions_move_alike(dataset, lesson):
+    """Where the share won moves, what lies between the mixes of two occasions stays."""
+    newer = dataset.keys["as_of"] > dataset.keys["as_of"].median()
+    moved = Lesson(won=np.where(lesson.used, newer.cast(pl.Float64).to_numpy(), np.nan), weight=lesson.weight)
+    model = fit_recipe(dataset, lesson, replace(RECIPE, own_shares={"creation": 0.5}))
+    undated = replace(dataset, keys=dataset.keys.with_columns(as_of=pl.lit(None, pl.Datetime("us", "UTC"))))
+    now, always = (set_level(model, rows, moved) for rows in (dataset, undated))
+    assert now.mix.shift > always.mix.shift + 0.1
+    assert now.own["creation"].shift - now.mix.shift == pytest.approx(always.own["creation"].shift - always.mix.shift)
+
+
 def test_folds_are_judged_at_their_own_level(dataset, lesson):
     """Evidence has in each fold a mean probability that is the share won there, and nothing outside the folds."""
     folds = choosing_folds(dataset, lesson, 3, gap_days=0, seed=1).folds
