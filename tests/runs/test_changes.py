@@ -142,6 +142,7 @@ def pipeline(engine):
         opportunity("won", amount=100, seller_probability=0.5, status="won", closed_at=day(10, 5), won_amount=90,
                     expected_close_on=INSIDE),
         opportunity("new", amount=40, seller_probability=0.5, expected_close_on=INSIDE, created_at=day(10, 1)),
+        changed("won", "seller_probability", day(2, 1), "0.4", "0.5"),
         changed("moved", "amount", day(10, 2), "150.00", "200.00"),
         changed("moved", "expected_close_on", day(10, 3), "2026-11-15", "2027-01-01"),
         changed("won", "seller_probability", day(10, 5), "0.5", "1"),

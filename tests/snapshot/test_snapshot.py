@@ -6,7 +6,7 @@ from oracles import attribute, by_id, earlier_closings, won_log_amounts
 from world_history import RATES, history_of
 from worlds import INSTANT, MOMENT, START, STEP, World, add_change, make_subjects, make_world, subjects_frame
 
-from forecast.snapshot import take_snapshot
+from forecast.snapshot import count_untold, look_back, take_snapshot
 from forecast.snapshot.changes import as_known
 from forecast.snapshot.subjects import opportunities_at_ages
 
@@ -162,3 +162,27 @@ def test_a_leap_day_is_a_day():
     """An opportunity of 28 February is two days old on 1 March of a leap year."""
     created = START + timedelta(days=2)
     assert at_ages(opportunity(created_at=created), (2,)) == [START + timedelta(days=4)]
+
+
+def looked_back(days_ago, *, other_changed=None):
+    """Look at the stage of an open opportunity some days before the last one was created, whose stage may have a change."""
+    last = START + 100 * STEP
+    world = World(opportunities=[opportunity(stage="offer"), opportunity(id="p", created_at=last, stage="lead")])
+    if other_changed is not None:
+        add_change(world, "opportunity", world.opportunities[1], "stage", other_changed, new="first")
+    history = history_of(world)
+    cut = look_back(history, last - timedelta(days=days_ago))
+    return cut.opportunities["stage"][0], count_untold(history, cut)
+
+
+def test_what_no_history_tells_stands_from_the_export_on():
+    """Without any change of a column, a value is known a few days before the last that happened, and is unknown earlier."""
+    assert looked_back(0) == ("offer", 0)
+    assert looked_back(6) == ("offer", 0)
+    assert looked_back(8) == (None, 1)
+
+
+def test_where_history_tells_of_others_a_value_without_changes_stood():
+    """From the first change of a column on all changes are known, so that a value that has none stood."""
+    assert looked_back(8, other_changed=START + 50 * STEP) == ("offer", 0)
+    assert looked_back(30, other_changed=START + 50 * STEP) == (None, 1)

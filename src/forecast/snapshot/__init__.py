@@ -4,8 +4,10 @@ from forecast.snapshot.cutting import (
     History,
     Snapshot,
     closings_as_closed,
+    count_untold,
     cut_history,
     known_opportunities,
+    look_back,
     stays_of_history,
     take_snapshot,
 )
@@ -14,8 +16,10 @@ __all__ = [
     "History",
     "Snapshot",
     "closings_as_closed",
+    "count_untold",
     "cut_history",
     "known_opportunities",
+    "look_back",
     "stays_of_history",
     "take_snapshot",
 ]

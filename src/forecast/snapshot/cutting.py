@@ -6,7 +6,7 @@ comparison with `as_of` that cuts history: `as_known`, `before`, and with tallie
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 
@@ -18,6 +18,8 @@ from forecast.snapshot.stays import stays_of_won
 from forecast.snapshot.tallies import TALLIED, tally_dated, tally_undated
 
 UNDATED_FOLDS = 10
+# What stands in an export stood a few days before it, mostly.
+STANDS = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +225,7 @@ def _with_late_values_hidden(history: History) -> pl.DataFrame:
     closed = ids.is_in(history.closings.filter(pl.col("status") != "open")["opportunity_id"].implode())
     return history.opportunities.with_columns(
         pl.when(~closed | history.change_index.tells_of(ids, name)).then(name).alias(name)
-        for name in sorted(history.overwritten_on_close & set(history.opportunities.columns))
+        for name in _overwritten(history)
     )
 
 
@@ -288,6 +290,48 @@ def cut_history(history: History, until: datetime) -> History:
         deletions=_filtered(history.deletions, pl.col("deleted_at") < until),
         stages=history.stages.filter(pl.col("valid_from").is_null() | (pl.col("valid_from") < until)),
     )
+
+
+def look_back(history: History, until: datetime) -> History:
+    """Give history as `cut_history` does, without values of an unknown moment: an export without history has those of its own day.
+
+    What CRMs overwrite, such as stages and close dates, is known of an opportunity without change rows from the first change of the
+    column that history tells of any; else from STANDS before the last creation or end of an opportunity, as the export is no older.
+    """
+    cut = cut_history(history, until)
+    ids = cut.opportunities["opportunity_id"]
+    untold = [name for name in _overwritten(history) if until < _told_since(history, name)]
+    shown = cut.opportunities.with_columns(
+        pl.when(history.change_index.tells_of(ids, name)).then(name).alias(name) for name in untold
+    )
+    return replace(cut, opportunities=shown)
+
+
+def count_untold(history: History, cut: History) -> int:
+    """Count the opportunities that were open at a cut by `look_back` and of which it blanked a value."""
+    still_open = cut.closings.filter(pl.col("status") == "open").select("opportunity_id")
+    stored, known = (
+        frame.join(still_open, on="opportunity_id", how="semi", maintain_order="left").join(
+            cut.opportunities.select("opportunity_id"), on="opportunity_id", how="semi", maintain_order="left"
+        )
+        for frame in (history.opportunities, cut.opportunities)
+    )
+    blank = pl.repeat(value=False, n=stored.height, eager=True)
+    for name in _overwritten(history):
+        told = history.change_index.tells_of(stored["opportunity_id"], name)
+        blank |= stored[name].is_not_null() & known[name].is_null() & ~told
+    return int(blank.sum())
+
+
+def _overwritten(history: History) -> list[str]:
+    return sorted(history.overwritten_on_close & set(history.opportunities.columns))
+
+
+def _told_since(history: History, name: str) -> datetime:
+    happened = pl.concat([history.opportunities["created_at"], history.closings["closed_at"]])
+    changed = history.changes.filter(pl.col("field") == name)["changed_at"]
+    known = [moment for moment in (changed.min(), (happened - STANDS).max()) if isinstance(moment, datetime)]
+    return min(known, default=datetime.min.replace(tzinfo=UTC))
 
 
 def _filtered(frame: pl.DataFrame | None, condition: pl.Expr) -> pl.DataFrame | None:
