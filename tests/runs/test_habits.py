@@ -39,12 +39,12 @@ def deals(owner, *, kept, broken, surprises=0):
     ]
 
 
-def judge(engine, *records):
+def judge(engine, *records, timezone="UTC"):
     """Judge what is stored."""
     people = [Person(id=name, external_id=name, name=f"Seller {name}", team_id=team) for name, team in PEOPLE.items()]
     store(engine, *people, *records)
     with unit_of_work(engine) as session:
-        said = read_deal_records(session, timezone="UTC", fields=ANNOUNCING, since=habits_since(NOW, "UTC"))
+        said = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=habits_since(NOW, timezone))
         return judge_habits(said, NOW)
 
 
@@ -112,6 +112,14 @@ def test_a_deal_that_is_announced_again_and_again_counts_once(engine):
     ]  # fmt: skip
     (habit,) = judge(engine, *rows, *moves).people
     assert (habit.announced, habit.kept_share) == (1, 0.5)
+
+
+def test_months_begin_at_midnight_of_the_companys_zone(engine):
+    """What is won at seven in the evening in UTC, when the next month has begun in Shanghai, did not come in the month before."""
+    late = {"closed_at": datetime(2025, 11, 30, 19, tzinfo=UTC)}
+    rows = [*deal("a", "U01", 11, said=True, won=True, **late), *deal("b", "U01", 11, said=True, won=True)]
+    (habit,) = judge(engine, *rows, timezone="Asia/Shanghai").people
+    assert (habit.announced, habit.kept_share) == (2, 0.5)
 
 
 def test_without_a_history_of_fields_nobody_is_judged(engine):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -83,8 +83,7 @@ def judge_habits(records: SalesRecords, now: datetime) -> Habits:
         now: later months are not over.
     """
     starts = _months(now, records.timezone)
-    zone = ZoneInfo(records.timezone)
-    sights = [deals_of(records, datetime.combine(day, time.min, zone), _NO_SCORES) for day in starts]
+    sights = [deals_of(records, _first_moment(day, records.timezone), _NO_SCORES) for day in starts]
     months = zip(pairwise(starts), pairwise(sights), strict=True)
     deals = pl.concat([_month(*days, *seen) for days, seen in months])
     ended = deals.filter("ended")
@@ -97,7 +96,11 @@ def judge_habits(records: SalesRecords, now: datetime) -> Habits:
 
 def habits_since(now: datetime, timezone: str) -> datetime:
     """Give the first moment that habits are judged by."""
-    return datetime.combine(_months(now, timezone)[0], time.min, ZoneInfo(timezone))
+    return _first_moment(_months(now, timezone)[0], timezone)
+
+
+def _first_moment(day: date, timezone: str) -> datetime:
+    return datetime.combine(day, time.min, ZoneInfo(timezone)).astimezone(UTC)
 
 
 def _months(now: datetime, timezone: str) -> list[date]:
