@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.history import read_history, read_pipeline
-from forecast.records import Change, Order, OrderLine, Person, Product, Quota, Team
+from forecast.records import IS_CANCELLED, Change, Order, OrderLine, Person, Product, Quota, Team
 from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.planned import REVENUE_METRICS, TARGET_TYPES
 from forecast.revenue.records import SalesRecords
@@ -48,14 +48,17 @@ def _with_orders(session: Session, history: History, timezone: str) -> SalesReco
     lines = products.select(
         pl.col("id").alias("product_id"), pl.coalesce("line", "family", "name", "id").alias(PRODUCT)
     )
-    owned = history.opportunities.select(pl.col("owner_id").alias("id"), pl.col("team_id")).drop_nulls()
-    usual_team = owned.group_by("id").agg(pl.col("team_id").mode().sort().first().alias("usual_team"))
+    orders = _read_orders(session, lines)
+    named = [rows.select(pl.col("owner_id").alias("id"), "team_id") for rows in (history.opportunities, orders)]
+    usual_team = (
+        pl.concat(named).drop_nulls().group_by("id").agg(pl.col("team_id").mode().sort().first().alias("usual_team"))
+    )
     placed = people.join(usual_team, on="id", how="full", coalesce=True).select(
         pl.col("id").alias(PERSON), pl.coalesce("team_id", "usual_team").alias(TEAM)
     )
     return SalesRecords(
         history=history,
-        orders=_read_orders(session, lines),
+        orders=orders,
         people=placed,
         products=lines,
         teams=teams.select(pl.col("id").alias(TEAM), pl.col("region").alias(REGION)),
@@ -114,14 +117,14 @@ def _read_targets(session: Session) -> pl.DataFrame:
 
 
 def _read_orders(session: Session, lines: pl.DataFrame) -> pl.DataFrame:
-    """Read orders; one without an amount is worth its lines."""
+    """Read orders that are sales; one without an amount is worth its lines."""
     orders = read_frame(
         session,
         sa.select(
             Order.id,
-            *(Order.opportunity_id, Order.account_id, Order.owner_id, Order.ordered_at),
-            *(Order.amount, Order.currency, Order.region, Order.status),
-        ).where(Order.deleted_at.is_(None)),
+            *(Order.opportunity_id, Order.account_id, Order.owner_id, Order.team_id, Order.ordered_at),
+            *(Order.amount, Order.currency, Order.region),
+        ).where(Order.deleted_at.is_(None), ~IS_CANCELLED),
     )
     parts = read_frame(
         session,
@@ -135,6 +138,7 @@ def _read_orders(session: Session, lines: pl.DataFrame) -> pl.DataFrame:
     of_order = (
         parts.with_columns(worth.alias("worth"))
         .join(lines, on="product_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(PRODUCT, "product_id").alias(PRODUCT))
         .sort("worth", descending=True, nulls_last=True)
         .group_by(pl.col("order_id").alias("id"), maintain_order=True)
         .agg(pl.col(PRODUCT).first(), pl.col("worth").sum())

@@ -308,6 +308,7 @@ OTHER_EXPORTS = {
         Order Start Date -> ordered_at
         Status -> status
         Order Owner -> owner_id
+        Billing Country -> region
     """),
     ),
     "Salesforce quotas": (
@@ -614,6 +615,7 @@ OTHER_EXPORTS = {
         Order Date -> ordered_at
         Customer -> account_id
         Salesperson -> owner_id
+        Sales Team -> team_id
         Total -> amount
         Status -> status
         Opportunity -> opportunity_id
@@ -710,6 +712,7 @@ OTHER_EXPORTS = {
         销售订单金额(元) -> amount
         下单日期 -> ordered_at
         负责人 -> owner_id
+        负责人主属部门 -> team_id
         订单状态 -> status
     """),
     ),

@@ -58,6 +58,37 @@ def test_a_reseller_is_the_customer_of_what_it_orders(load_sheet, stored):
     assert stored(Order)["A1"].account_id == "K1"
 
 
+@pytest.mark.parametrize(
+    ("headings", "team", "region"),
+    [
+        ("SalesTerritoryKey,Country", "T1", "Spain"),
+        ("Sales Team,Territory", "T1", "Spain"),
+        ("销售团队,区域", "T1", "Spain"),
+        ("Other,Region", None, "Spain"),
+    ],
+)
+def test_an_order_has_the_team_and_region_of_its_lines(load_sheet, stored, headings, team, region):
+    """A key of a sales territory, or a team, is the order's team; a territory's name or a country is its region."""
+    rows = "A1,K1,2024-03-01,P1,36,T1,Spain\nA1,K1,2024-03-01,P2,12,T1,Spain\n"
+    load_sheet(f"Order Number,Customer,Date,Product,Amount,{headings}\n{rows}")
+    assert [(one.team_id, one.region) for one in stored(Order).values()] == [(team, region)]
+
+
+def test_a_status_is_the_orders_where_all_its_lines_share_it(load_sheet, stored):
+    """An order of which some lines are cancelled is none that is cancelled; its lines say which are."""
+    rows = "A1,K1,2024-03-01,P1,36,Cancelled\nA1,K1,2024-03-01,P2,12,Cancelled\n"
+    rows += "A2,K1,2024-03-02,P1,36,Cancelled\nA2,K1,2024-03-02,P2,12,Shipped\n"
+    load_sheet(f"Order Number,Customer,Date,Product,Amount,Status\n{rows}")
+    assert {key: one.status for key, one in stored(Order).items()} == {"A1": "Cancelled", "A2": None}
+    lines = [(one.order_id, one.product_id, one.custom["status"]) for one in stored(OrderLine).values()]
+    assert set(lines) == {
+        ("A1", "P1", "Cancelled"),
+        ("A1", "P2", "Cancelled"),
+        ("A2", "P1", "Cancelled"),
+        ("A2", "P2", "Shipped"),
+    }
+
+
 def test_an_order_of_lines_without_values_has_no_amount(load_sheet, stored):
     """Nothing is known of it, which is not nothing."""
     rows = "1,mug,6,2024-01-05,2.5,C1,Spain\n1,pan,1,2024-01-05,30,C1,Spain\n2,mug,,2024-01-06,,C2,Spain\n2,pan,1,2024-01-06,,C2,Spain\n"
@@ -90,14 +121,15 @@ def test_an_amount_that_all_lines_repeat_is_the_orders_own(load_sheet, stored, r
 
 def test_nothing_of_a_sheet_is_lost(load_sheet, stored):
     """Rows without an order's id are lines of none, other columns custom fields of lines; rows of a wrong width are refused."""
-    rows = "1,mug,6,2024-01-05,2.5,C1,Spain\n1,pan,1,2024-01-05,30,C1,Spain\n"
-    orders, lines = load_sheet(HEADINGS + rows + ",total,7,,,,\n2,mug,1,2024-01-06,2.5,C1,Spain,extra\n3,pan\n")
+    headings = HEADINGS.replace("Country", "Colour")
+    rows = "1,mug,6,2024-01-05,2.5,C1,red\n1,pan,1,2024-01-05,30,C1,blue\n"
+    orders, lines = load_sheet(headings + rows + ",total,7,,,,\n2,mug,1,2024-01-06,2.5,C1,red,extra\n3,pan\n")
     assert (orders.new, orders.rejected) == (1, 0)
     assert (lines.new, lines.rejected) == (3, 2)
     assert "1 rows name no order: they are stored as lines of none" in " ".join(orders.warnings)
-    assert {(one.product_id, one.order_id, one.custom.get("country")) for one in stored(OrderLine).values()} == {
-        ("mug", "1", "Spain"),
-        ("pan", "1", "Spain"),
+    assert {(one.product_id, one.order_id, one.custom.get("colour")) for one in stored(OrderLine).values()} == {
+        ("mug", "1", "red"),
+        ("pan", "1", "blue"),
         ("total", None, None),
     }
 

@@ -118,6 +118,30 @@ def test_orders_alone_are_enough(records_of):
     assert "no opportunity is open: the forecast rests on what was booked" in forecast.remarks
 
 
+def test_sellers_of_several_teams_and_shops_without_sellers_have_teams(records_of):
+    """Teams and regions that orders name are levels of their own, and add up to the company in every draw and view."""
+    places = [("T1", "North"), ("T1", "South"), ("T2", "South"), (None, None)]
+    rows = [
+        Order(
+            id=f"R{day}", ordered_at=START + day * DAY, amount=50 + day % 7, owner_id=owner, team_id=team, region=region
+        )
+        for day in range(0, 400, 2)
+        for (team, region), owner in [(places[day // 2 % 4], "U1" if day % 3 else None)]
+    ]
+    cells = check_cells(forecast_at(records_of(*rows), START + 400 * DAY, horizon=3).cells)
+    units = cells.group_by("level", maintain_order=True).agg(pl.col("unit_id").unique().sort())
+    assert dict(units.iter_rows()) == {
+        "company": [""],
+        "team": ["T1", "T2", "no team"],
+        "person": ["U1", "nobody"],
+        "region": ["North", "South", "no region"],
+    }
+    sums = cells.group_by("level").agg(pl.col("mean", "series").sum())
+    assert np.ptp(sums.select("mean", "series").to_numpy(), axis=0) == pytest.approx(0, abs=1e-6 * sums["mean"][0])
+    teams = cells.filter(pl.col("level") == "team").group_by("unit_id").agg(pl.col("mean", "series").sum())
+    assert teams["series"].to_numpy() == pytest.approx(teams["mean"].to_numpy(), rel=0.15)
+
+
 def test_deals_without_creation_dates_are_forecast_by_what_was_booked(records_of):
     """An export that only says when opportunities were won still has a usual month, and a forecast near it."""
     rows = steady_pipeline(days=300, a_day=3.0)

@@ -5,7 +5,7 @@ import pytest
 from pipelines import DAY, START, steady_pipeline
 
 from forecast.errors import InputError, TooLittleHistoryError
-from forecast.records import Opportunity, Order, OrderLine, Person, Product, Team
+from forecast.records import Account, Opportunity, Order, OrderLine, Person, Product, Team
 from forecast.revenue.amounts import expected_amounts
 from forecast.revenue.arrivals import new_deals
 from forecast.revenue.closing import ConstantHazard, fit_hazard, won_by_days
@@ -43,11 +43,15 @@ def test_orders_that_name_no_opportunity_stand_alone(records_of):
 
 
 def test_cancelled_orders_and_undated_deals(records_of):
-    """Cancelled orders are not booked; a won opportunity without a creation date is, but teaches nothing of deals."""
+    """Cancelled orders are not booked, however it is written, but for one that takes back another; a won opportunity without a creation date is, but teaches nothing of deals."""
     undated = Opportunity(id="O1", status="won", amount=90, won_amount=80, closed_at=START + 2 * DAY)
-    records = records_of(undated, order("R1", day=3, status="Cancelled"), order("R2", day=4, opportunity_id="O1"))
+    states = [(" Cancelled ", 100), ("已取消", 100), ("cancelled", -20)]
+    orders = [
+        order(f"R{number}", day=3, status=status, amount=amount) for number, (status, amount) in enumerate(states)
+    ]
+    records = records_of(undated, *orders, order("R9", day=4, opportunity_id="O1"))
     sales = read_sales(records, START + 10 * DAY)
-    assert sales.booked["amount"].to_list() == [80.0]
+    assert sales.booked["amount"].to_list() == [80.0, -20.0]
     assert sales.deals.is_empty()
 
 
@@ -80,6 +84,43 @@ def test_units_come_from_owner_team_and_account(records_of):
         ("nobody", "no team", "no region", "no product line"),
     ]
     assert records.names["person", "U1"] == "Ada"
+
+
+def test_the_team_and_region_that_a_sale_names_come_first(records_of):
+    """A sale counts in its own team, else its owner's; in its own region, else its account's, else its team's; orders and deals alike."""
+    people = [Team(id="T1", region="Nord"), Team(id="T2", region="Sud"), Person(id="U1", team_id="T1")]
+    accounts = [Account(id="A1", region="Harz"), Account(id="A2")]
+    units = [{"team_id": team, "account_id": account} for team in (None, "T2") for account in ("A1", "A2")]
+    rows = [order(f"R{number}", day=3, owner_id="U1", **own) for number, own in enumerate(units)]
+    rows += [order("R8", day=3, region="West", owner_id="U1", **units[0]), order("R9", day=3, team_id="T9")]
+    expected = [("T1", "Harz"), ("T1", "Nord"), ("T1", "West"), ("T2", "Harz"), ("T2", "Sud"), ("T9", "no region")]
+    booked = read_sales(records_of(*people, *accounts, *rows), START + 10 * DAY).booked
+    assert sorted(booked.select("team", "region").rows()) == expected
+    deals = [won(f"O{number}", day=3, owner_id="U1", **own) for number, own in enumerate(units)]
+    named = order("R5", day=3, opportunity_id="O1")
+    found = read_sales(records_of(*deals, named), START + 10 * DAY).booked.filter("from_deal")
+    assert sorted(found.select("team", "region").rows()) == [one for one in expected if one[1] != "West"][:4]
+
+
+def test_who_is_no_record_is_in_the_team_that_their_sales_mostly_name(records_of):
+    """Where persons were not imported, a sale that names no team counts in that of most of its owner's."""
+    rows = [
+        order(f"R{number}", day=3, owner_id="U1", team_id=team) for number, team in enumerate(("T1", "T2", "T2", None))
+    ]
+    booked = read_sales(records_of(*rows), START + 10 * DAY).booked
+    assert sorted(booked["team"]) == ["T1", "T2", "T2", "T2"]
+
+
+def test_a_product_that_is_no_record_is_a_line_of_its_own(records_of):
+    """Orders and deals that name products which were not imported are told apart by them."""
+    line = OrderLine(id="L1", order_id="R1", product_id="mug", amount=5)
+    sales = read_sales(
+        records_of(
+            order("R1", day=3), line, won("O1", day=3, product_id="pan"), order("R2", day=4, opportunity_id="O1")
+        ),
+        AS_OF,
+    )
+    assert sorted(sales.booked["product"]) == ["mug", "pan"]
 
 
 def test_several_currencies_need_a_name(records_of):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from forecast.customers import ATTRIBUTES, CUSTOM_PREFIX, CustomerHistory, cut_customers
 from forecast.history.dealings import read_ratings
 from forecast.records import (
+    IS_CANCELLED,
     PERSONAL_FIELDS,
     Account,
     Activity,
@@ -25,7 +26,6 @@ from forecast.records import (
     Score,
 )
 from forecast.snapshot.changes import CHANGE_TYPES
-from forecast.snapshot.frames import CANCELLED
 from forecast.store import read_frame
 
 
@@ -78,11 +78,7 @@ def _account_changes(session: Session, custom: Sequence[str]) -> pl.DataFrame:
 
 
 _KNOWN_ORDER = (Order.account_id.is_not(None), Order.ordered_at.is_not(None), Order.deleted_at.is_(None))
-_IS_CANCELLED = sa.and_(
-    sa.func.lower(sa.func.trim(sa.func.coalesce(Order.status, ""))).in_(CANCELLED),
-    sa.func.coalesce(Order.amount, 0) >= 0,  # below 0 it takes back another order, which stands as it was
-)
-IS_PURCHASE = (*_KNOWN_ORDER, ~_IS_CANCELLED)
+IS_PURCHASE = (*_KNOWN_ORDER, ~IS_CANCELLED)
 
 
 def _orders(session: Session) -> pl.DataFrame:
@@ -134,7 +130,7 @@ def first_places() -> sa.Select[str | None, datetime | None, str | None, str | N
 
 
 def _cancelled(session: Session) -> pl.DataFrame:
-    found = read_frame(session, worth_of_orders().where(*_KNOWN_ORDER, _IS_CANCELLED))
+    found = read_frame(session, worth_of_orders().where(*_KNOWN_ORDER, IS_CANCELLED))
     return found.rename({"ordered_at": "happened_at"}).drop("cost")
 
 

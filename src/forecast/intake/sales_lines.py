@@ -17,13 +17,14 @@ from forecast.intake.mapping import Mapping as ColumnMapping
 from forecast.intake.plan import make_plan
 from forecast.intake.recognition import custom_target, match_columns
 
-_KEPT = ("account_id", "ordered_at", "opportunity_id", "owner_id", "currency", "region", "channel")
+_KEPT = ("account_id", "ordered_at", "opportunity_id", "owner_id", "team_id", "currency", "region", "channel", "status")
 _LINE_FIELDS = ("product_id", "quantity", "unit_price", "amount")
 _AGREE_SHARE = 0.99
 _PARTS_AT_ONCE = 16
 _OWN = "\0"  # no heading can begin so
 _SUMMED = f"{_OWN}worth"
 _AGREEING = {"account_id": f"{_OWN}account", "ordered_at": f"{_OWN}moment"}
+_SHARED = {"status": f"{_OWN}status"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
     found = _read_lines(table, columns, readings, line_part)
     if not _agrees(found.orders):
         return [(table, mapping)]
-    orders, told = _with_amounts(found.orders, is_summed="amount" not in columns.line)
+    orders, told = _with_amounts(_with_shared(found.orders, columns), is_summed="amount" not in columns.line)
     said = (
         *table.warnings,
         f"{found.lines} rows are lines of {orders.height} orders, whose amounts are {told}",
@@ -69,10 +70,14 @@ def split_sales_lines(table: TableFile, mapping: ColumnMapping, folder: Path) ->
 
 
 def _line_columns(table: TableFile, columns: _Columns) -> dict[str, str]:
-    """Give the fields of the lines by heading; what is a field of neither orders nor lines is a custom field of the lines."""
+    """Give the fields of the lines by heading; what is a field of neither orders nor lines is a custom field of the lines.
+
+    So is what is the order's only where its lines share it.
+    """
     lines = {columns.order_id: "order_id", **{heading: field for field, heading in columns.line.items()}}
+    told = {heading for field, heading in columns.order.items() if field not in _SHARED}
     for heading in table.headings:
-        if heading not in lines and heading not in columns.order.values() and not vocabulary.is_ignored(heading):
+        if heading not in lines and heading not in told and not vocabulary.is_ignored(heading):
             lines[heading] = custom_target(heading, lines.values())
     return lines
 
@@ -135,13 +140,14 @@ def _read_lines(table: TableFile, columns: _Columns, readings: Sequence[Reading]
 
 
 def _orders_of(texts: pl.DataFrame, columns: _Columns, readings: Sequence[Reading]) -> pl.DataFrame:
-    """Give a row an order of some lines: what it says first, and of `_SUMMED` and each of `_AGREEING` what tells if lines agree."""
+    """Give a row an order of some lines: what it says first, and what tells whether lines agree in `_SUMMED`, `_AGREEING` and `_SHARED`."""
     worth = _worth(texts, readings).alias(_SUMMED)
-    agreeing = [texts[columns.order[field]].alias(name) for field, name in _AGREEING.items()]
+    asked = {field: name for field, name in (_AGREEING | _SHARED).items() if field in columns.order}
+    agreeing = [texts[columns.order[field]].alias(name) for field, name in asked.items()]
     by_order = texts.with_columns(worth, *agreeing).group_by(columns.order_id, maintain_order=True)
     told = [
         expression
-        for name in (_SUMMED, *_AGREEING.values())
+        for name in (_SUMMED, *asked.values())
         for expression in (
             pl.col(name).min().alias(f"{name} low"),
             pl.col(name).max().alias(f"{name} high"),
@@ -191,6 +197,12 @@ def _same(name: str) -> pl.Expr:
 def _agrees(orders: pl.DataFrame) -> bool:
     """Tell whether rows of one order agree in its customer and its moment."""
     return orders.filter(*map(_same, _AGREEING.values())).height >= _AGREE_SHARE * orders.height
+
+
+def _with_shared(orders: pl.DataFrame, columns: _Columns) -> pl.DataFrame:
+    """Leave out what not all lines of an order share: part of it may be cancelled, and the rest is sold."""
+    shared = {columns.order[field]: name for field, name in _SHARED.items() if field in columns.order}
+    return orders.with_columns(pl.when(_same(name)).then(pl.col(heading)) for heading, name in shared.items())
 
 
 def _with_amounts(orders: pl.DataFrame, *, is_summed: bool) -> tuple[pl.DataFrame, str]:

@@ -8,7 +8,7 @@ from forecast.records.accounts import Account, Contact
 from forecast.records.audit import ApiKey, AuditEvent, IdempotencyKey, ImportRun
 from forecast.records.forecasts import ForecastCell, ForecastOpportunity, ForecastRun
 from forecast.records.merging import Merge
-from forecast.records.orders import Order, OrderLine, Product, Quote
+from forecast.records.orders import IS_CANCELLED, Order, OrderLine, Product, Quote
 from forecast.records.people import Person, Team
 from forecast.records.pipeline import (
     PERSONAL_FIELDS,
@@ -64,6 +64,7 @@ def get_table(kind: str) -> sa.Table:
 
 __all__ = [
     "BOOKKEEPING",
+    "IS_CANCELLED",
     "PERSONAL_FIELDS",
     "RECORD_KINDS",
     "Account",

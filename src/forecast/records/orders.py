@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import Boolean, Date, Float, Integer, Text
+from sqlalchemy import Boolean, Date, Float, Integer, Text, and_, func
 from sqlalchemy.orm import Mapped
 
 from forecast.records.record import MOMENT, MONEY, Record, fixed, outcome, tracked
@@ -45,6 +45,7 @@ class Order(Record):
     account_id: Mapped[str | None] = fixed(Text, index=True)
     opportunity_id: Mapped[str | None] = fixed(Text)
     owner_id: Mapped[str | None] = fixed(Text)
+    team_id: Mapped[str | None] = fixed(Text)
     ordered_at: Mapped[datetime | None] = fixed(MOMENT)
     amount: Mapped[Decimal | None] = fixed(MONEY)
     cost: Mapped[Decimal | None] = fixed(MONEY)
@@ -53,6 +54,17 @@ class Order(Record):
     region: Mapped[str | None] = fixed(Text)
     channel: Mapped[str | None] = fixed(Text)
     status: Mapped[str | None] = outcome(Text)
+
+
+CANCELLED = (
+    "cancel", "cancelled", "canceled", "void", "voided", "draft", "quotation", "quotation sent", "取消", "已取消", "作废", "已作废",
+    "草稿", "报价单", "报价单已发送",
+)  # fmt: skip
+"""Statuses, in small letters and without spaces around them, of orders that are no sale."""
+IS_CANCELLED = and_(
+    func.lower(func.trim(func.coalesce(Order.status, ""))).in_(CANCELLED),
+    func.coalesce(Order.amount, 0) >= 0,  # below 0 it takes back another order, which stands as it was
+)
 
 
 class OrderLine(Record):

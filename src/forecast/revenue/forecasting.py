@@ -128,15 +128,14 @@ def _series(views: Views, level: str) -> Floats | None:
     """Give the time-series view of a level's units; None where they have none."""
     if views.series is None:
         return None
-    if level in {REGION, PRODUCT}:
+    team_of = _team_of_person(views.sales)
+    if level in {REGION, PRODUCT} or (level == TEAM and team_of is None):
         rest = forecast_level(views.sales, views.units, views.months, level, views.series.sum(axis=0))
         rest[:, 0] += views.won[level]
         return rest
-    rows = pl.concat([views.sales.booked.select(PERSON, TEAM), views.sales.open_deals.select(PERSON, TEAM)])
-    team_of = dict(rows.group_by(PERSON).agg(pl.col(TEAM).mode().sort().first()).iter_rows())
     if level == PERSON:
         place = np.arange(len(views.units.ids[PERSON]))
-    elif level == TEAM:
+    elif level == TEAM and team_of is not None:
         place = np.array([views.units.ids[TEAM].index(team_of[name]) for name in views.units.ids[PERSON]])
     else:
         place = np.zeros(len(views.units.ids[PERSON]), dtype=np.int64)
@@ -144,6 +143,12 @@ def _series(views: Views, level: str) -> Floats | None:
     np.add.at(found, place, views.series)
     found[:, 0] += views.won[level]
     return found
+
+
+def _team_of_person(sales: Sales) -> Mapping[str, str] | None:
+    """Give the team of each person; None where one sells in several."""
+    rows = pl.concat([sales.booked.select(PERSON, TEAM), sales.open_deals.select(PERSON, TEAM)]).unique()
+    return None if rows[PERSON].is_duplicated().any() else dict(rows.iter_rows())
 
 
 def _remarks(views: Views, version: str | None) -> list[str]:

@@ -14,8 +14,7 @@ from forecast.metrics import Floats
 from forecast.revenue.cells import NO_UNIT, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.currencies import check_currency, of_currency
 from forecast.revenue.planned import NO_CHANGES, NO_TARGETS, known_targets
-from forecast.snapshot import History, cut_history
-from forecast.snapshot.frames import CANCELLED
+from forecast.snapshot import History, count_untold, look_back
 
 UNITS = (PERSON, TEAM, REGION, PRODUCT)
 
@@ -26,10 +25,10 @@ class SalesRecords:
 
     Attributes:
         history: of opportunities.
-        orders: `opportunity_id, account_id, owner_id, ordered_at, amount, currency, region, status` and `product`, the line of
-            its largest part.
+        orders: that are sales: `opportunity_id, account_id, owner_id, team_id, ordered_at, amount, currency, region` and `product`,
+            the line of its largest part.
         people: `person, team`, one row a person.
-        products: `product_id, product`, the line of each product, else its family, else the product itself.
+        products: `product_id, product`, the line of each product, else its family, else its name; one that is no record is itself.
         teams: `team, region`.
         names: of units, by level and id.
         timezone: of months.
@@ -115,8 +114,8 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
         TooLittleHistoryError: nothing was booked and nothing was open, or nothing in this currency.
         InputError: amounts are in several currencies, and none was named.
     """
-    history = cut_history(records.history, as_of)
-    known, orders = _deals(records, history), _orders(records, as_of)
+    history = look_back(records.history, as_of)
+    known, orders = _deals(records, history), _orders(records, history, as_of)
     currencies = pl.concat([known["currency"], orders["currency"]])
     money = check_currency(currency, currencies)
     known, orders = (of_currency(frame, money, currencies) for frame in (known, orders))
@@ -128,6 +127,9 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
     nameless = currencies.null_count() if currencies.drop_nulls().n_unique() > 1 else 0
     if nameless:
         remarks = (*remarks, f"{nameless} amounts name no currency and are left out: there are several")
+    untold = 0 if deals.is_empty() else count_untold(records.history, history)
+    if untold:
+        remarks = (*remarks, f"of {untold} open opportunities no history tells which stage or close date they had then")
     if undated:
         remarks = (*remarks, f"{undated} open opportunities without a creation date are left out")
     if booked.is_empty() and not (deals["status"] == "open").any():
@@ -149,15 +151,12 @@ def read_sales(records: SalesRecords, as_of: datetime, *, currency: str | None =
 
 
 def _deals(records: SalesRecords, history: History) -> pl.DataFrame:
-    opportunities = history.opportunities.join(history.closings, on="opportunity_id")
-    if {"account_id", "account_region"} <= set(history.accounts.columns):
-        regions = history.accounts.select("account_id", pl.col("account_region").alias(REGION))
-    else:
-        regions = pl.DataFrame(schema={"account_id": pl.String, REGION: pl.String})
-    known = opportunities.join(regions, on="account_id", how="left").join(
-        records.products, on="product_id", how="left", maintain_order="left"
+    known = (
+        history.opportunities.join(history.closings, on="opportunity_id")
+        .join(records.products, on="product_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(PRODUCT, "product_id").alias(PRODUCT), pl.lit(None, pl.String).alias(REGION))
     )
-    return _with_units(records, known, own_team=pl.col("team_id")).select(
+    return _with_units(records, history, known).select(
         "opportunity_id",
         "created_at",
         "closed_at",
@@ -170,8 +169,8 @@ def _deals(records: SalesRecords, history: History) -> pl.DataFrame:
     )
 
 
-def _orders(records: SalesRecords, as_of: datetime) -> pl.DataFrame:
-    return _with_units(records, _orders_before(records, as_of), own_team=pl.lit(None, pl.String)).select(
+def _orders(records: SalesRecords, history: History, as_of: datetime) -> pl.DataFrame:
+    return _with_units(records, history, _orders_before(records, as_of)).select(
         "opportunity_id",
         pl.col("ordered_at").alias("booked_at"),
         pl.col("amount").cast(pl.Float64),
@@ -181,20 +180,38 @@ def _orders(records: SalesRecords, as_of: datetime) -> pl.DataFrame:
 
 
 def _orders_before(records: SalesRecords, moment: datetime) -> pl.DataFrame:
-    kept = ~pl.col("status").fill_null("").str.to_lowercase().is_in(CANCELLED)
-    return records.orders.filter(pl.col("ordered_at") < moment, kept).drop_nulls("amount")
+    return records.orders.filter(pl.col("ordered_at") < moment).drop_nulls("amount")
 
 
-def _with_units(records: SalesRecords, rows: pl.DataFrame, *, own_team: pl.Expr) -> pl.DataFrame:
-    """Name the person, team, region and product of each row; what belongs to none has the unit of NO_UNIT."""
+def with_teams(rows: pl.DataFrame, records: SalesRecords) -> pl.DataFrame:
+    """Fill `team_id` of rows with an `owner_id`: the team that the record names, else its owner's."""
+    owners = records.people.select(pl.col(PERSON).alias("owner_id"), pl.col(TEAM).alias("owner_team"))
+    return (
+        rows.join(owners, on="owner_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("team_id", "owner_team").alias("team_id"))
+        .drop("owner_team")
+    )
+
+
+def _with_units(records: SalesRecords, history: History, rows: pl.DataFrame) -> pl.DataFrame:
+    """Name the person, team, region and product of each row; what belongs to none has the unit of NO_UNIT.
+
+    A region is that which the row names, else its account's, else its team's.
+    """
     placed = (
-        rows.rename({"owner_id": PERSON})
-        .join(records.people, on=PERSON, how="left", maintain_order="left")
-        .with_columns(pl.coalesce(TEAM, own_team).alias(TEAM))
+        with_teams(rows, records)
+        .rename({"owner_id": PERSON, "team_id": TEAM})
+        .join(_account_regions(history), on="account_id", how="left", maintain_order="left")
         .join(records.teams, on=TEAM, how="left", suffix="_of_team", maintain_order="left")
-        .with_columns(pl.coalesce(REGION, f"{REGION}_of_team").alias(REGION))
+        .with_columns(pl.coalesce(REGION, "account_region", f"{REGION}_of_team").alias(REGION))
     )
     return placed.with_columns(pl.col(level).fill_null(NO_UNIT[level]) for level in UNITS)
+
+
+def _account_regions(history: History) -> pl.DataFrame:
+    if {"account_id", "account_region"} <= set(history.accounts.columns):
+        return history.accounts.select("account_id", "account_region")
+    return pl.DataFrame(schema={"account_id": pl.String, "account_region": pl.String})
 
 
 def _booked(deals: pl.DataFrame, orders: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:

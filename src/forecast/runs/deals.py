@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from forecast.records import ForecastOpportunity, Score
 from forecast.revenue.cells import NO_UNIT, PERSON, TEAM
-from forecast.revenue.records import SalesRecords
+from forecast.revenue.records import SalesRecords, with_teams
 from forecast.snapshot import cut_history
 from forecast.store import read_frame
 
@@ -44,7 +44,7 @@ def read_deals(session: Session, records: SalesRecords, moment: datetime) -> pl.
     """Give all opportunities as they were known strictly before a moment, with the newest win probability of that time.
 
     Returns:
-        As DEAL_TYPES, by id; a team is the owner's, or the opportunity's own where the owner has none.
+        As DEAL_TYPES, by id; a team is that which the opportunity names, else its owner's.
     """
     return deals_of(records, moment, read_probabilities(session, moment))
 
@@ -58,15 +58,14 @@ def deals_of(records: SalesRecords, moment: datetime, probabilities: pl.DataFram
         probabilities: `opportunity_id, win_probability`.
     """
     history = cut_history(records.history, moment)
-    teams = records.people.select(pl.col(PERSON).alias("owner_id"), pl.col(TEAM).alias("owner_team"))
     zone = records.timezone
     created, closed = (pl.col(name).dt.convert_time_zone(zone).dt.date() for name in ("created_at", "closed_at"))
     return (
-        history.opportunities.join(history.closings, on="opportunity_id", maintain_order="left")
-        .join(teams, on="owner_id", how="left", maintain_order="left")
+        with_teams(history.opportunities, records)
+        .join(history.closings, on="opportunity_id", maintain_order="left")
         .join(probabilities, on="opportunity_id", how="left", maintain_order="left")
         .with_columns(
-            pl.coalesce("owner_team", "team_id", pl.lit(NO_UNIT[TEAM])).alias("team_id"),
+            pl.col("team_id").fill_null(NO_UNIT[TEAM]),
             pl.col("owner_id").fill_null(NO_UNIT[PERSON]),
             created.alias("created_on"),
             pl.when(pl.col("status") != "open").then(closed).alias("closed_on"),

@@ -1,4 +1,4 @@
-"""Columns of frames that a history holds, and which orders count for nothing."""
+"""Columns of frames that a history holds."""
 
 import polars as pl
 
@@ -12,7 +12,3 @@ ACCOUNT_EVENT_TYPES = pl.Schema(
     dict.fromkeys(("account_id", "opportunity_id", "kind"), pl.String())
     | {"happened_at": _MOMENT, "count": pl.Int64(), "amount": pl.Float64()}
 )
-CANCELLED = (
-    "cancel", "cancelled", "canceled", "void", "voided", "draft", "取消", "已取消", "作废", "已作废", "草稿",
-)  # fmt: skip
-"""Statuses, in small letters, of orders that are no sale."""
