@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 
 from training.config import Experiment
-from training.dataset import Dataset
+from training.dataset import Dataset, Lesson
 from training.fit import CLEARLY
 from training.folds import Folds
-from training.prior import fit_prior, prior_level
+from training.prior import FollowedPrior
 
 DRIFT_LOG_ODDS = 0.2
 
@@ -60,17 +60,14 @@ def order_warnings(dataset: Dataset, *, held_out: Folds, folds: Folds) -> list[s
     return found
 
 
-def drift_warnings(dataset: Dataset, ages_days: tuple[float, ...]) -> list[str]:
-    """Say where the level of now is surely not that of the whole history."""
-    lesson = dataset.lesson(dataset.until)
-    prior = fit_prior(dataset, lesson, ages_days)
-    level = prior_level(dataset, lesson, prior)
-    if abs(level.shift) < max(DRIFT_LOG_ODDS, CLEARLY * np.sqrt(level.variance)):
+def drift_warnings(dataset: Dataset, lesson: Lesson, prior: FollowedPrior) -> list[str]:
+    """Say where the level of now is surely not that of the whole history; `prior` is followed on the lesson."""
+    level = prior.level
+    if level is None or abs(level.shift) < max(DRIFT_LOG_ODDS, CLEARLY * np.sqrt(level.variance)):
         return []
     features = dataset.features.filter(lesson.used)
     whole, now = (
-        np.average(one.predict(features), weights=lesson.weight[lesson.used])
-        for one in (prior, prior.raised(level.shift))
+        np.average(shares.predict(features), weights=lesson.weight[lesson.used]) for shares in (prior.whole, prior.now)
     )
     return [
         (

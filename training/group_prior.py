@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 
 from forecast.estimators.win import GroupShares, PriorModel
 from forecast.metrics import Floats, log_losses
-from training.dataset import Dataset
+from training.dataset import Dataset, Lesson
 from training.fit import CLEARLY
 from training.guard import find_leaks
 
@@ -16,13 +16,12 @@ GROUP_ROWS = 20.0
 GROUPS = ("pipeline_id", "type", "source", "campaign_id", "product_line", "product_id", "account_region", "team_id")
 
 
-def with_groups(prior: PriorModel, dataset: Dataset) -> PriorModel:
+def with_groups(prior: PriorModel, dataset: Dataset, lesson: Lesson) -> PriorModel:
     """Tell groups apart by the column of GROUPS that lowers the loss most, each record foretold by the others.
 
     A group's share counts as much as GROUP_ROWS are outweighed, as an age band's does. The prior stays as it is where no column
     lowers the loss by more than two standard errors, and columns that look as if they knew the outcome are not asked.
     """
-    lesson = dataset.taught(dataset.until)
     taught = lesson.used & dataset.keys["opportunity_id"].is_first_distinct().to_numpy()
     rows, won, weight = dataset.features.filter(taught), lesson.won[taught], lesson.weight[taught]
     expected = prior.predict(rows)
@@ -49,12 +48,15 @@ def _by_others(group: pl.Series, won: Floats, weight: Floats, expected: Floats) 
     sums = pl.DataFrame({"group": group, "won": won * weight, "rows": weight}).select(
         pl.col("group").is_not_null().alias("known"), pl.sum("won", "rows").over("group")
     )
-    others = (won * weight).sum() - won * weight, weight.sum() - weight
-    of_all = (others[0] + 0.5) / (others[1] + 1)
-    rows = sums["rows"].to_numpy() - weight
-    of_group = (sums["won"].to_numpy() - won * weight + GROUP_ROWS * of_all) / (rows + GROUP_ROWS)
-    lift = np.where(sums["known"].to_numpy(), logit(of_group) - logit(of_all), 0.0)
-    return np.asarray(expit(logit(expected) + lift))
+    own = won * weight
+    of_all = (own.sum() - own + 0.5) / (weight.sum() - weight + 1)
+    lift = _lift(sums["won"].to_numpy() - own, sums["rows"].to_numpy() - weight, of_all)
+    return np.asarray(expit(logit(expected) + np.where(sums["known"].to_numpy(), lift, 0.0)))
+
+
+def _lift(won: Floats, rows: Floats, of_all: Floats) -> Floats:
+    """Give by how much, in log-odds, groups differ from all, GROUP_ROWS rows of which count in each."""
+    return np.asarray(logit((won + GROUP_ROWS * of_all) / (rows + GROUP_ROWS)) - logit(of_all))
 
 
 def _shares(group: pl.Series, won: Floats, weight: Floats) -> GroupShares:
@@ -67,7 +69,7 @@ def _shares(group: pl.Series, won: Floats, weight: Floats) -> GroupShares:
         .sort("group")
     )
     rows = sums["rows"].to_numpy()
-    lifts = logit((sums["won"].to_numpy() + GROUP_ROWS * of_all) / (rows + GROUP_ROWS)) - logit(of_all)
+    lifts = _lift(sums["won"].to_numpy(), rows, of_all)
     names = sums["group"].to_list()
     return GroupShares(
         column=group.name,

@@ -19,7 +19,7 @@ from training.dataset import Dataset, Lesson
 from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_recipe, judge_models, only_logistic
 from training.folds import Fold
 from training.gates import Judged, is_worse_than_logistic
-from training.prior import prior_of_now
+from training.prior import follow_prior
 from training.recalibration import as_trained, origin_of
 from training.tune import Search, with_newest, without_trees
 
@@ -104,7 +104,7 @@ def _beside_yardsticks(
     seen, test = cut.seen, cut.test
     rows = test.judged.used
     features = seen.features.filter(rows)
-    prior = prior_of_now(seen, test.fit, ages_days)
+    prior = follow_prior(seen, test.fit, ages_days).now
     return Judged(
         won=seen.won[rows],
         weight=test.judged.weight[rows],

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from forecast.errors import TooLittleHistoryError
-from forecast.estimators.win import WinModel
+from forecast.estimators.win import PriorModel, WinModel
 from forecast.features import FeaturePlan, plan_features
 from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.snapshot import History
@@ -16,13 +16,13 @@ from training.cautions import data_warnings, drift_warnings, order_warnings, too
 from training.config import Experiment
 from training.curve import fit_curve
 from training.cut import cut_rows
-from training.dataset import Dataset, build_dataset
+from training.dataset import Dataset, Lesson, build_dataset
 from training.fit import ROWS_ENOUGH, Evidence, Recipe, calibrate, fit_recipe
 from training.gates import Gate, Judged, decide_gates, measure, verdict
 from training.group_prior import with_groups
 from training.guard import Suspicion, find_leaks
 from training.judging import judge
-from training.prior import fit_prior, prior_of_now
+from training.prior import follow_prior
 from training.tune import Budget, Search, search_recipe
 from training.usual import usual_by_stage, usual_values
 
@@ -119,14 +119,17 @@ def train_win_model(
         raise TooLittleHistoryError(
             f"no opportunity had closed before {until.isoformat()}, so there is nothing to learn from; import closed ones"
         )
+    taught = dataset.taught(until)
+    prior = follow_prior(dataset, taught, experiment.ages_days)
     run = Run(
-        prior=_prior_version(experiment, dataset, closed, version_id),
+        prior=_prior_version(experiment, dataset, estimator=prior.whole, closed=closed, version_id=version_id),
         verdict=too_little(closed, experiment),
         dataset=dataset,
         warnings=data_warnings(dataset, experiment, closed),
     )
     if min(closed) < experiment.data.closed_min:
-        return run
+        by_group = with_groups(prior.whole, dataset, taught)
+        return replace(run, prior=replace(run.prior, estimator=by_group))
 
     listener.step("looking for leaks")
     enough = dataset.part(dataset.thinned(dataset.lesson(until).used, ROWS_ENOUGH, experiment.seed))
@@ -145,40 +148,36 @@ def train_win_model(
     listener.step("judging")
     judgement = judge(history, cut, search, experiment, live=live, plan=plan)
     judged, search = judgement.judged, judgement.search
-    run.warnings.extend(drift_warnings(dataset, experiment.ages_days))
-    prior = prior_of_now(dataset, dataset.taught(until), experiment.ages_days)
+    run.warnings.extend(drift_warnings(dataset, taught, prior))
     run = replace(
         run,
         search=search,
         judged=judged,
         judged_features=cut.seen.features.filter(cut.test.judged.used),
         metrics=_metrics(judged),
-        prior=replace(run.prior, estimator=prior),
+        prior=replace(run.prior, estimator=prior.now),
     )
     run = replace(run, gates=decide_gates(judged, experiment.gates, experiment.seed))
 
     listener.step("fitting on everything")
-    estimator = _fit_on_everything(dataset, search, judgement.evidence, curve_days=experiment.curve_days)
-    return replace(
-        run,
-        verdict=verdict(run.gates),
-        candidate=Version(
-            name=experiment.name,
-            version=version_id,
-            basis="own",
-            estimator=estimator,
-            plan=plan,
-            usual=usual_values(dataset, estimator.encoding.numbers),
-            bundle=_bundle(experiment, dataset, closed)
-            | _findings(run, search)
-            | _usual_by_stage(dataset, estimator)
-            | {"own_pipelines": own_pipelines(dataset, experiment.data.closed_min)},
-        ),
+    estimator = _fit_on_everything(dataset, taught, search, judgement.evidence, curve_days=experiment.curve_days)
+    candidate = Version(
+        name=experiment.name,
+        version=version_id,
+        basis="own",
+        estimator=estimator,
+        plan=plan,
+        usual=usual_values(dataset, estimator.encoding.numbers),
+        bundle=_bundle(experiment, dataset, closed) | _findings(run, search) | _of_rows(dataset, estimator, experiment),
     )
+    return replace(run, verdict=verdict(run.gates), candidate=candidate)
 
 
-def _usual_by_stage(dataset: Dataset, estimator: WinModel) -> dict[str, Any]:
-    return {"usual_by_stage": usual_by_stage(dataset, estimator.encoding.numbers)}
+def _of_rows(dataset: Dataset, estimator: WinModel, experiment: Experiment) -> dict[str, Any]:
+    return {
+        "usual_by_stage": usual_by_stage(dataset, estimator.encoding.numbers),
+        "own_pipelines": own_pipelines(dataset, experiment.data.closed_min),
+    }
 
 
 def own_pipelines(dataset: Dataset, closed_min: int) -> list[str]:
@@ -227,22 +226,24 @@ def _metrics(judged: Judged) -> dict[str, float]:
     }
 
 
-def _fit_on_everything(dataset: Dataset, search: Search, evidence: Evidence, *, curve_days: float) -> WinModel:
+def _fit_on_everything(
+    dataset: Dataset, lesson: Lesson, search: Search, evidence: Evidence, *, curve_days: float
+) -> WinModel:
     """Fit the recipe on all rows; calibrate it on the rows judged in the folds and on those held out."""
     recipe = search.recipe
-    lesson = dataset.taught(dataset.until)
     model = calibrate(fit_recipe(dataset, lesson, recipe), dataset, lesson, evidence, recipe)
     curve = fit_curve(dataset, model.encoding, dataset.until, horizon_days=curve_days, seed=recipe.seed)
     return replace(model, curve=curve, level_error=search.level_error)
 
 
-def _prior_version(experiment: Experiment, dataset: Dataset, closed: tuple[int, int], version_id: str) -> Version:
-    estimator = fit_prior(dataset, dataset.taught(dataset.until), experiment.ages_days)
+def _prior_version(
+    experiment: Experiment, dataset: Dataset, *, estimator: PriorModel, closed: tuple[int, int], version_id: str
+) -> Version:
     return Version(
         name=experiment.name,
         version=f"{version_id}{PRIOR_SUFFIX}",
         basis="prior",
-        estimator=estimator if min(closed) >= experiment.data.closed_min else with_groups(estimator, dataset),
+        estimator=estimator,
         plan=FeaturePlan(),
         usual={},
         bundle=_bundle(experiment, dataset, closed),

@@ -1,5 +1,7 @@
 """The share won at each age: the yardstick of every version, and what is served where the data carry no signal."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import logit
 
@@ -8,6 +10,21 @@ from training.dataset import Dataset, Lesson
 from training.levels import Level, level_now
 
 PRIOR_ROWS = 20.0
+
+
+@dataclass(frozen=True)
+class FollowedPrior:
+    """The shares won over all the time, and what their log-odds lack to the level of now; missing where rows have no dates."""
+
+    whole: PriorModel
+    level: Level | None
+
+    @property
+    def now(self) -> PriorModel:
+        """The shares won at the level of now, as far as it is known."""
+        if self.level is None:
+            return self.whole
+        return self.whole.raised(self.level.shift, error=float(np.sqrt(self.level.variance)))
 
 
 def fit_prior(dataset: Dataset, lesson: Lesson, ages_days: tuple[float, ...]) -> PriorModel:
@@ -30,18 +47,13 @@ def fit_prior(dataset: Dataset, lesson: Lesson, ages_days: tuple[float, ...]) ->
     return PriorModel(ages_days=ages_days, shares=tuple(shares), rows=effective)
 
 
-def prior_of_now(dataset: Dataset, lesson: Lesson, ages_days: tuple[float, ...]) -> PriorModel:
-    """Give the shares won at the level of now, as far as rows with dates tell it."""
+def follow_prior(dataset: Dataset, lesson: Lesson, ages_days: tuple[float, ...]) -> FollowedPrior:
+    """Fit the shares won, and follow their level to now where rows have dates."""
     prior = fit_prior(dataset, lesson, ages_days)
     if not dataset.dated:
-        return prior
-    level = prior_level(dataset, lesson, prior)
-    return prior.raised(level.shift, error=float(np.sqrt(level.variance)))
-
-
-def prior_level(dataset: Dataset, lesson: Lesson, prior: PriorModel) -> Level:
-    """Give what the shares of each age lack, in log-odds, to the level of now."""
-    return level_now(dataset, any_day(dataset, lesson), np.asarray(logit(prior.predict(dataset.features))))
+        return FollowedPrior(prior, None)
+    log_odds = np.asarray(logit(prior.predict(dataset.features)))
+    return FollowedPrior(prior, level_now(dataset, any_day(dataset, lesson), log_odds))
 
 
 def any_day(dataset: Dataset, lesson: Lesson) -> Lesson:

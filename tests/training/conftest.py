@@ -4,13 +4,25 @@ import shutil
 
 import pytest
 from databases import open_database
-from learning import BRIEF, LENIENT, SILENT, UNTIL, import_company
+from learning import BRIEF, LENIENT, SILENT, UNTIL, draw_dataset, import_company
 
 from forecast.demo import simulate_company
 from forecast.history import read_history
 from forecast.settings import Settings
 from forecast.store import unit_of_work
 from training.pipeline import train_win_model
+
+
+@pytest.fixture(scope="session")
+def dataset():
+    """A data set in which wins follow one feature, and whose share won stays."""
+    return draw_dataset()
+
+
+@pytest.fixture(scope="session")
+def lesson(dataset):
+    """All that is known of it."""
+    return dataset.lesson(UNTIL)
 
 
 @pytest.fixture(scope="session")

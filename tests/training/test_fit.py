@@ -43,18 +43,6 @@ RECIPE = Recipe(
 AGES = (0.0, 30.0, 90.0)
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    """A data set in which wins follow one feature."""
-    return draw_dataset()
-
-
-@pytest.fixture(scope="module")
-def lesson(dataset):
-    """All that is known of it."""
-    return dataset.lesson(UNTIL)
-
-
 @pytest.mark.parametrize(("share", "members"), [(0.0, (False, True)), (0.5, (True, True)), (1.0, (True, False))])
 def test_only_members_of_the_mix_are_fitted(dataset, lesson, share, members):
     """A model that is all trees has no logistic regression, and the other way round."""

@@ -38,7 +38,7 @@ def grouped(dataset):
     """Give the prior of a data set, and the same with groups."""
     won = dataset.keys["won"].drop_nulls().mean()
     prior = PriorModel(ages_days=(0.0,), shares=(won,), rows=(100.0,))
-    return prior, with_groups(prior, dataset)
+    return prior, with_groups(prior, dataset, dataset.taught(dataset.until))
 
 
 @pytest.mark.parametrize("seed", range(3))

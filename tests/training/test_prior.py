@@ -9,21 +9,9 @@ from learning import UNTIL, draw_dataset, without_dates
 from scipy.special import expit, logit
 
 from training.dataset import Lesson
-from training.prior import PRIOR_ROWS, fit_prior, prior_of_now
+from training.prior import PRIOR_ROWS, fit_prior, follow_prior
 
 AGES = (0.0, 30.0, 90.0)
-
-
-@pytest.fixture(scope="module")
-def dataset():
-    """A data set whose share won stays."""
-    return draw_dataset()
-
-
-@pytest.fixture(scope="module")
-def lesson(dataset):
-    """All that is known of it."""
-    return dataset.lesson(UNTIL)
 
 
 def plain_shares(dataset, lesson):
@@ -66,17 +54,18 @@ def test_the_prior_of_now_follows_the_share_won():
     won = np.random.default_rng(2).random(dataset.keys.height) < expit(along)
     known = pl.col("won").is_not_null()
     rising = replace(dataset, keys=dataset.keys.with_columns(won=pl.when(known).then(pl.Series(won.astype(int)))))
-    lesson = rising.lesson(UNTIL)
-    whole, now = fit_prior(rising, lesson, AGES), prior_of_now(rising, lesson, AGES)
+    followed = follow_prior(rising, rising.lesson(UNTIL), AGES)
+    whole, now = followed.whole, followed.now
     raised = logit(np.array(now.shares)) - logit(np.array(whole.shares))
     assert (raised > 0.7).all()
     assert raised == pytest.approx(raised[0])
     assert max(now.rows) < max(whole.rows)
 
 
-def test_the_prior_of_now_is_that_of_all_the_time_where_nothing_tells_the_time(dataset):
+def test_the_prior_of_now_is_that_of_all_the_time_where_nothing_tells_the_time(dataset, lesson):
     """Without dates there is no now; where the share won stays, now is hardly anything else."""
     undated = without_dates(dataset)
-    assert prior_of_now(undated, undated.lesson(UNTIL), AGES) == fit_prior(undated, undated.lesson(UNTIL), AGES)
-    lesson = dataset.lesson(UNTIL)
-    assert prior_of_now(dataset, lesson, AGES).shares == pytest.approx(fit_prior(dataset, lesson, AGES).shares, abs=0.1)
+    assert follow_prior(undated, undated.lesson(UNTIL), AGES).now == fit_prior(undated, undated.lesson(UNTIL), AGES)
+    assert follow_prior(dataset, lesson, AGES).now.shares == pytest.approx(
+        fit_prior(dataset, lesson, AGES).shares, abs=0.1
+    )

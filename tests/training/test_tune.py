@@ -26,12 +26,6 @@ def search(dataset, *, budget=BRIEF, left_out=frozenset(), on_trial=lambda *_: N
 
 
 @pytest.fixture(scope="module")
-def dataset():
-    """A data set in which wins follow one feature."""
-    return draw_dataset()
-
-
-@pytest.fixture(scope="module")
 def heard():
     """What the listener of the long search heard."""
     return []
