@@ -97,21 +97,17 @@ def last_days() -> sa.Subquery:
 def _read_targets(session: Session) -> pl.DataFrame:
     """Read targets of revenue; one whose source does not say since when it stands, is known since it was stored."""
     whose = sa.case((Quota.person_id.is_not(None), PERSON), (Quota.team_id.is_not(None), TEAM), else_=COMPANY)
-    last = last_days()
-    statement = (
-        sa.select(
-            Quota.id.label("target_id"),
-            whose.label("level"),
-            sa.func.coalesce(Quota.person_id, Quota.team_id, "").label("unit_id"),
-            *(Quota.starts_on, last.c.ends_on, Quota.amount, Quota.currency),
-            sa.func.coalesce(Quota.created_at, Quota.stored_at).label("known_at"),
-        )
-        .join(last, last.c.id == Quota.id)
-        .where(
-            Quota.amount.is_not(None),
-            Quota.starts_on <= last.c.ends_on,
-            sa.func.lower(sa.func.trim(Quota.metric)).in_(REVENUE_METRICS),
-        )
+    statement = sa.select(
+        Quota.id.label("target_id"),
+        whose.label("level"),
+        sa.func.coalesce(Quota.person_id, Quota.team_id, "").label("unit_id"),
+        *(Quota.starts_on, Quota.ends_on, Quota.amount, Quota.currency),
+        sa.func.coalesce(Quota.created_at, Quota.stored_at).label("known_at"),
+    ).where(
+        Quota.deleted_at.is_(None),
+        Quota.amount.is_not(None),
+        Quota.starts_on.is_not(None),
+        sa.func.lower(sa.func.trim(Quota.metric)).in_(REVENUE_METRICS),
     )
     return read_frame(session, statement).select(pl.col(name).cast(kind) for name, kind in TARGET_TYPES.items())
 

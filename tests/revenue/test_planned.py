@@ -51,13 +51,35 @@ def test_a_target_stands_as_it_did_when_its_period_began():
     assert known((start, at(start, -10)), changes=[("Q0", "amount", at(start, -5), "70", "100")]) == {start: 100}
 
 
+def lasting(records, as_of):
+    """Give the last days of the targets that were known at a moment."""
+    found = known_targets(records.targets, records.target_changes, as_of, "UTC")
+    return dict(found.select("target_id", "ends_on").iter_rows())
+
+
 def test_quotas_without_a_last_day_count_until_the_next_begins(records_of):
     """Quotas that only say when they begin are targets too; one alone, of which nothing says how long it lasts, is none."""
-    begun = [Quota(id=f"Q{day:%m}", person_id="U1", starts_on=day, amount=1) for day in QUARTERS[:2]]
-    found = records_of(*begun, Quota(id="Q", team_id="T1", starts_on=QUARTERS[0], amount=1)).targets
-    assert dict(found.select("target_id", "ends_on").iter_rows()) == {
-        "Q01": date(2024, 3, 31),
-        "Q04": date(2024, 6, 30),
+    begun = [
+        Quota(id=f"Q{day:%m}", created_at=at(day, -9), person_id="U1", starts_on=day, amount=1) for day in QUARTERS[:2]
+    ]
+    alone = Quota(id="Q", created_at=at(QUARTERS[0], -9), team_id="T1", starts_on=QUARTERS[0], amount=1)
+    records = records_of(*begun, alone)
+    assert lasting(records, AS_OF) == {"Q01": date(2024, 3, 31), "Q04": date(2024, 6, 30)}
+
+
+def test_a_quota_that_was_not_recorded_yet_ends_no_other(records_of):
+    """Until when an earlier quota lasts is told by those that were known at the moment."""
+    starts = [*QUARTERS[:2], QUARTERS[4]]
+    quotas = [
+        Quota(id=f"Q{n}", created_at=at(day, -9), person_id="U1", starts_on=day, amount=1)
+        for n, day in enumerate(starts)
+    ]
+    records = records_of(*quotas)
+    assert lasting(records, at(QUARTERS[2])) == {"Q0": date(2024, 3, 31), "Q1": date(2024, 6, 30)}
+    assert lasting(records, at(QUARTERS[4])) == {
+        "Q0": date(2024, 3, 31),
+        "Q1": date(2024, 12, 31),
+        "Q2": date(2025, 10, 2),
     }
 
 

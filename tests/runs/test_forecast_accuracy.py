@@ -6,7 +6,7 @@ import pytest
 from forecasts import AS_OF, PEOPLE, day, forecast_of, keep, opportunity, random_draws, store
 
 from forecast.errors import TooLittleHistoryError
-from forecast.records import Person
+from forecast.records import Opportunity, Person
 from forecast.runs.accuracy import measure_forecasts
 from forecast.store import unit_of_work
 
@@ -29,13 +29,16 @@ def company(engine):
         *(Person(id=name, external_id=name, team_id=team) for name, team in PEOPLE.items()),
         won("first", day(8, 20, 2025), 10),
         won("before", day(9, 20, 2025), 50),
+        opportunity("expected", amount=80, seller_probability=0.5, expected_close_on=date(2026, 10, 10)),
+    )
+    keep(engine, forecast_of(DRAWS, version=None))
+    store(
+        engine,
         won("september", day(9, 20), 200),
         won("october", day(10, 20), 300),
         won("other", day(10, 21), 100, owner="U03"),
         won("too late", day(11, 1), 5000),
-        opportunity("expected", amount=80, seller_probability=0.5, expected_close_on=date(2026, 10, 10)),
     )
-    keep(engine, forecast_of(DRAWS, version=None))
     return engine
 
 
@@ -85,6 +88,14 @@ def test_peers_are_asked_what_they_would_have_said_then(company):
     _, rows = measure(company)
     assert rows["company", 1].wape_pipeline == pytest.approx((400 - 40) / 400)
     assert rows["company", 0].wape_naive == pytest.approx((200 - 50) / 200)
+
+
+def test_the_pipeline_that_a_forecast_saw_is_weighted(company):
+    """An import that overwrote what was open changes nothing of what the weighted pipeline would have said then."""
+    with unit_of_work(company) as session:
+        session.query(Opportunity).update({"seller_probability": 1.0, "expected_close_on": date(2027, 1, 1)})
+    _, rows = measure(company)
+    assert rows["company", 1].wape_pipeline == pytest.approx((400 - 40) / 400)
 
 
 def test_the_first_forecast_of_a_month_counts(company):

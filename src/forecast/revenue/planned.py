@@ -52,8 +52,11 @@ _NOTHING: Mapping[date, _Planned] = MappingProxyType({})
 def known_targets(targets: pl.DataFrame, changes: pl.DataFrame, as_of: datetime, timezone: str) -> pl.DataFrame:
     """Give the targets that were recorded before a moment and when their period began, at the amounts of that time.
 
+    One that names no last day lasts until the next begins that its unit had by then, and the last of them as long as the one before;
+    one alone has no period, and is none.
+
     Args:
-        targets: as TARGET_TYPES.
+        targets: as TARGET_TYPES, without a last day where the record names none.
         changes: of targets, as CHANGE_TYPES.
         as_of: that moment, exclusive.
         timezone: of the days.
@@ -64,7 +67,17 @@ def known_targets(targets: pl.DataFrame, changes: pl.DataFrame, as_of: datetime,
     asked = targets.select(pl.int_range(pl.len()).alias("row"), looked, "target_id")
     amounts = targets.select("target_id", "amount")
     stood = as_known(asked, amounts, changes, "target_id")["amount"].cast(pl.Float64)
-    return targets.with_columns(stood.alias("amount")).filter(pl.col("known_at") < looked, stood > 0)
+    known = targets.with_columns(stood.alias("amount")).filter(pl.col("known_at") < looked, stood > 0)
+    return known.with_columns(_last_days(known)).filter(pl.col("starts_on") <= pl.col("ends_on"))
+
+
+def _last_days(known: pl.DataFrame) -> pl.Series:
+    """Give the last day of each target, of those that name none by the unit's others."""
+    start = pl.col("starts_on")
+    following, before = (start.shift(by).over("level", "unit_id", order_by=start) for by in (-1, 1))
+    until_next = pl.when(following > start).then(following.dt.offset_by("-1d"))
+    as_before = pl.when(before < start).then(start + (start - before) - timedelta(days=1))
+    return known.select(pl.coalesce("ends_on", until_next, as_before)).to_series()
 
 
 def planned_inputs(targets: pl.DataFrame, panel: Panel, horizon: int, team_of: Mapping[str, str]) -> Inputs | None:

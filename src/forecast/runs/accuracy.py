@@ -16,6 +16,7 @@ from forecast.revenue.records import Sales, SalesRecords, known_currencies, mont
 from forecast.revenue.yardsticks import seasonal_naive, weighted_pipeline
 from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import find_bookings, sum_bookings
+from forecast.runs.deals import read_kept_deals
 from forecast.runs.keeping import Run, list_runs, read_cells
 
 _UNITS = (TEAM, PERSON, REGION, PRODUCT)
@@ -150,14 +151,14 @@ def _judge(session: Session, records: SalesRecords, run: Run, now: datetime, thi
         over.drop("horizon")
         .join(here, on=["level", "unit_id", "month"], how="full", coalesce=True)
         .join(foreseen, on=["level", "month"], how="left")
-        .join(_peers(records, run, cells), on=["level", "unit_id", "month"], how="left", maintain_order="left")
+        .join(_peers(session, records, run, cells), on=["level", "unit_id", "month"], how="left", maintain_order="left")
         .with_columns(pl.col("landed").fill_null(0), pl.lit(run.id).alias("run_id"))
     )
 
 
-def _peers(records: SalesRecords, run: Run, cells: pl.DataFrame) -> pl.DataFrame:
+def _peers(session: Session, records: SalesRecords, run: Run, cells: pl.DataFrame) -> pl.DataFrame:
     """Give `level, unit_id, month, pipeline, naive` as they would have been said at the run's moment."""
-    sales = read_sales(records, run.as_of, currency=run.currency)
+    sales = _as_seen(read_sales(records, run.as_of, currency=run.currency), read_kept_deals(session, run.id))
     months = months_ahead(run.as_of, cells["month"].n_unique(), records.timezone)
     parts = []
     for level, unit_id in cells.select("level", "unit_id").unique(maintain_order=True).iter_rows():
@@ -175,6 +176,14 @@ def _peers(records: SalesRecords, run: Run, cells: pl.DataFrame) -> pl.DataFrame
             )
         )
     return pl.concat(parts)
+
+
+def _as_seen(sales: Sales, kept: pl.DataFrame) -> Sales:
+    """Give open opportunities the values that the run saw, whatever was overwritten since."""
+    seen = kept.select("opportunity_id", "stage", "expected_close_on", "seller_probability")
+    opportunities = sales.history.opportunities.update(seen, on="opportunity_id", include_nulls=True)
+    deals = sales.deals.update(kept.select("opportunity_id", "amount"), on="opportunity_id", include_nulls=True)
+    return replace(sales, history=replace(sales.history, opportunities=opportunities), deals=deals)
 
 
 def _of_unit(sales: Sales, level: str, unit_id: str) -> Sales:

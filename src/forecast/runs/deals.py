@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from forecast.records import ForecastOpportunity, Score
 from forecast.revenue.cells import NO_UNIT, PERSON, TEAM
 from forecast.revenue.records import SalesRecords, with_teams
-from forecast.snapshot import cut_history
+from forecast.snapshot import look_back
 from forecast.store import read_frame
 
 WIN_MODEL = "win_probability"
@@ -57,7 +57,7 @@ def deals_of(records: SalesRecords, moment: datetime, probabilities: pl.DataFram
         moment: when they are looked at.
         probabilities: `opportunity_id, win_probability`.
     """
-    history = cut_history(records.history, moment)
+    history = look_back(records.history, moment)
     zone = records.timezone
     created, closed = (pl.col(name).dt.convert_time_zone(zone).dt.date() for name in ("created_at", "closed_at"))
     return (

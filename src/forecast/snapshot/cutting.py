@@ -308,7 +308,7 @@ def look_back(history: History, until: datetime) -> History:
 
 
 def count_untold(history: History, cut: History) -> int:
-    """Count the opportunities that were open at a cut by `look_back` and of which it blanked a value."""
+    """Count the opportunities that were open at a cut by `look_back` and of which it blanked the stage or close date."""
     still_open = cut.closings.filter(pl.col("status") == "open").select("opportunity_id")
     stored, known = (
         frame.join(still_open, on="opportunity_id", how="semi", maintain_order="left").join(
@@ -317,7 +317,7 @@ def count_untold(history: History, cut: History) -> int:
         for frame in (history.opportunities, cut.opportunities)
     )
     blank = pl.repeat(value=False, n=stored.height, eager=True)
-    for name in _overwritten(history):
+    for name in {"stage", "expected_close_on"} & set(_overwritten(history)):
         told = history.change_index.tells_of(stored["opportunity_id"], name)
         blank |= stored[name].is_not_null() & known[name].is_null() & ~told
     return int(blank.sum())
