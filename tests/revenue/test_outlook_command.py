@@ -1,11 +1,14 @@
+from datetime import date
+
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from pipelines import DAY, START, steady_pipeline
 from typer.testing import CliRunner
 
 from forecast.cli import app
 from forecast.errors import InputError
-from forecast.records import Order, Person
+from forecast.records import Opportunity, Order, Person, Quota
 from forecast.runs import list_runs
 from forecast.store import unit_of_work
 
@@ -66,3 +69,56 @@ def test_options_of_series_are_refused(outlook):
     error = outlook("--season", "12", "--levels", "team").exception
     assert isinstance(error, InputError)
     assert "--season and --levels" in str(error)
+
+
+def test_quarters_cases_and_categories_stand_beside_the_months(outlook, engine):
+    """The page of a unit has its months and whole quarters, the cases, and its open deals by category and close date."""
+    with unit_of_work(engine) as session:
+        first, second, third = sorted(
+            one for one in session.scalars(sa.select(Opportunity.id).where(Opportunity.status == "open"))
+        )[:3]
+        for record_id, closes in ((first, date(2024, 7, 31)), (second, date(2024, 9, 30)), (third, date(2024, 2, 1))):
+            values = {"expected_close_on": closes, "forecast_category": "Commit", "amount": 5000}
+            session.execute(sa.update(Opportunity).where(Opportunity.id == record_id).values(**values))
+    done = outlook("--horizon", "4", "--unit", "company")
+    assert done.exit_code == 0, done.exception
+    months = [line.split()[0] for line in done.stdout.splitlines() if line.strip().startswith("2024")]
+    assert months == ["2024-07", "2024-08", "2024-09", "2024-10", "2024", "2024"]  # the quarter, and its categories
+    assert "worst" in done.stdout
+    (commit,) = [line.split() for line in done.stdout.splitlines() if "Commit" in line]
+    assert commit == ["2024", "Q3", "Commit", "2", "10,000"]
+    (earlier,) = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("earlier")]
+    assert earlier[1] == "1"
+
+
+def test_longer_periods_are_written_where_they_are_asked_for(outlook, tmp_path):
+    """`--periods` writes quarters and years that the forecast reaches the end of, months that are over included; draws likewise."""
+    file, drawn = tmp_path / "out.csv", tmp_path / "draws.parquet"
+    done = outlook("--horizon", "6", "--periods", "quarter,year", "--out", str(file), "--draws", str(drawn))
+    assert done.exit_code == 0, done.exception
+    company = pl.read_csv(file, try_parse_dates=True).filter(level="company")
+    counts = dict(company["period"].value_counts().iter_rows())
+    assert counts == {"month": 6, "quarter": 2, "year": 1}
+    assert company.filter(period="month")["mean"].sum() == pytest.approx(company.filter(period="quarter")["mean"].sum())
+    year = company.row(-1, named=True)
+    assert year["won"] > company.filter(period="month")["won"].sum()
+    assert year["lo-80"] <= year["likely"] <= year["hi-80"]
+    assert pl.read_parquet(drawn)["period"].to_list() == pl.read_csv(file)["period"].to_list()
+    error = outlook("--periods", "week").exception
+    assert isinstance(error, InputError)
+    assert "quarter, year" in str(error)
+
+
+def test_targets_stand_beside_the_forecast(outlook, records_of, tmp_path):
+    """A unit's page says where its targets stand, and the file has a target in the row of its own period."""
+    dates = {"starts_on": date(2024, 7, 1), "ends_on": date(2024, 9, 30)}
+    records_of(Quota(id="Q0", external_id="Q0", person_id="U0", amount=1_000_000_000, **dates))
+    file = tmp_path / "out.csv"
+    done = outlook("--unit", "Ada", "--periods", "quarter", "--out", str(file))
+    assert done.exit_code == 0, done.exception
+    assert "shortfall" in done.stdout
+    (target,) = [line.split() for line in done.stdout.splitlines() if "1bn" in line]
+    assert target[:3] == ["2024", "Q3", "1bn"]
+    rows = pl.read_csv(file).filter(pl.col("target").is_not_null())
+    assert rows.select("unit_id", "period", "month", "chance").rows() == [("U0", "quarter", "2024-07-01", 0.0)]
+    assert rows["expected_shortfall"].item() == pytest.approx(1e9 - rows["mean"].item(), rel=0.01)

@@ -1,7 +1,9 @@
+from datetime import date
+
 import polars as pl
 import pytest
 
-from forecast.runs.categories import category, category_totals
+from forecast.runs.categories import category, category_totals, due_by_category
 from forecast.runs.deals import DEAL_TYPES
 
 
@@ -54,3 +56,23 @@ def test_a_weighted_amount_is_not_guessed():
         )
     )
     assert found.rows()[2] == ("pipeline", 2, 150.0, None)
+
+
+def test_deals_are_due_in_the_period_of_their_close_date_and_unit():
+    """Each of the company, its teams and persons has the deals that close within a period; regions are not named by deals."""
+    asked = [("company", ""), ("person", "U1"), ("team", "T2"), ("region", "North")]
+    quarter = {"starts_on": date(2026, 1, 1), "ends_on": date(2026, 3, 31)}
+    periods = pl.DataFrame([{"level": level, "unit_id": unit_id, **quarter} for level, unit_id in asked])
+    usual = {"status": "open", "amount": 100.0, "win_probability": 0.8}
+    rows = (
+        {"opportunity_id": "first", "owner_id": "U1", "team_id": "T1", "expected_close_on": date(2026, 1, 1), **usual},
+        {"opportunity_id": "last", "owner_id": "U2", "team_id": "T2", "expected_close_on": date(2026, 3, 31), **usual},
+        {"opportunity_id": "later", "owner_id": "U1", "team_id": "T1", "expected_close_on": date(2026, 4, 1), **usual},
+        {"opportunity_id": "undated", "owner_id": "U1", "team_id": "T1", **usual},
+    )
+    found = due_by_category(deals(*rows), periods).filter(category="commit")
+    assert found.select("level", "count", "amount", "weighted").rows() == [
+        ("company", 2, 200.0, 160.0),
+        ("person", 1, 100.0, 80.0),
+        ("team", 1, 100.0, 80.0),
+    ]

@@ -10,9 +10,10 @@ import pytest
 import forecast.cli
 from forecast.cli.changes import _NAMES
 from forecast.cli.phrases import chinese, say
+from forecast.cli.revenue_tables import CATEGORY_NAMES
 from forecast.insight.segments import SEGMENT_KEYS
 from forecast.intake import STATUSES
-from forecast.revenue.cells import LEVELS
+from forecast.revenue.cells import LEVELS, NO_UNIT
 from forecast.runs.habits import Verdict
 from forecast.scoring.grades import Grade
 
@@ -27,7 +28,11 @@ def said_in(tree):
             yield from (part.value for part in node.args if isinstance(part, ast.Constant))
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in HEADINGS:
             yield from (part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "map" and node.args[0].id == "say":
+        if (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "id", "") == "map"
+            and getattr(node.args[0], "id", "") == "say"
+        ):
             yield from (part.value for part in ast.walk(node.args[1]) if isinstance(part, ast.Constant))
         if isinstance(node, ast.GeneratorExp) and "say(" in ast.unparse(node.elt):
             places = ast.walk(node.generators[0].iter)
@@ -41,6 +46,8 @@ def spoken():
     return words | {
         *_NAMES.values(),
         *LEVELS,
+        *NO_UNIT.values(),
+        *CATEGORY_NAMES.values(),
         *SEGMENT_KEYS,
         *get_args(Grade),
         *get_args(Verdict),

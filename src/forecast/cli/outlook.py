@@ -11,6 +11,7 @@ from forecast.errors import InputError
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
+    from forecast.revenue.questions import Period
     from forecast.series.outlook import Outlook
     from forecast.series.reading import SeriesFile
 
@@ -47,9 +48,18 @@ def outlook(
     if series is None:
         from forecast.cli.revenue import outlook_of_records
 
-        _refuse_options_of_series(season=season, levels=levels, future=future, country=country, periods=periods)
+        _refuse_options_of_series(season=season, levels=levels, future=future, country=country)
         _check_endings(out, draws)
-        outlook_of_records(settings, horizon=horizon, unit=unit, currency=currency, as_of=as_of, out=out, draws=draws)
+        outlook_of_records(
+            settings,
+            horizon=horizon,
+            unit=unit,
+            currency=currency,
+            as_of=as_of,
+            out=out,
+            draws=draws,
+            periods=_longer_than_months(periods),
+        )
         return
     if horizon is None or out is None:
         raise InputError("--series needs --horizon, the periods to forecast, and --out, the file to write")
@@ -75,6 +85,15 @@ def outlook(
     if draws is not None and drawn is not None:
         write_table(drawn, draws)
     _print_what_was_done(found, done.outlook, horizon, out)
+
+
+def _longer_than_months(text: str | None) -> "list[Period] | None":
+    """Give the longer periods of months that are named; None where none is."""
+    named = list(dict.fromkeys(_listed(text)))
+    for name in named:
+        if name not in {"quarter", "year"}:
+            raise InputError(f'--periods "{name}" is no longer period; choose of quarter, year')
+    return named or None  # type: ignore[return-value]  # checked
 
 
 def _listed(text: str | None) -> list[str]:

@@ -48,13 +48,6 @@ def short_money(amount: float | None) -> str:
     return f"{amount:.0f}"
 
 
-def short_range(low: float, high: float) -> str:
-    """Write a range of amounts, their scale once where it is the same."""
-    lower, upper = short_money(low), short_money(high)
-    scale = upper.lstrip("-.0123456789")
-    return f"{lower.removesuffix(scale)}–{upper}"
-
-
 def say_refusal(sentence: str) -> str:
     """Say why a command ends early in the language of FORECAST_LANGUAGE; in English where a setting is what is wrong."""
     try:

@@ -1,41 +1,46 @@
 """forecast outlook from the records, and forecast train revenue_forecast."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 from rich.box import SIMPLE
-from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL
 from forecast.cli.phrases import print_notes, say
+from forecast.cli.revenue_tables import outlook_tables
 from forecast.cli.screen import console, moment_of, now, opened, output
 from forecast.cli.training import told
 from forecast.errors import InputError
-from forecast.revenue.cells import BOUNDS, LEVELS, RevenueForecast, draws_of
-from forecast.settings import Settings, read_settings
-from forecast.wording import Language
+from forecast.revenue.cells import LEVELS, RevenueForecast
+from forecast.settings import Settings
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from sqlalchemy.orm import Session
 
     from forecast.metrics import Floats
+    from forecast.revenue.questions import Period
     from forecast.revenue.records import Sales
+    from forecast.targets.attainment import Attainment
     from training.release import Release
     from training.revenue import RevenueRun
 
 WIN_MODEL = "win_probability"
-UNITS_SHOWN = 15
-MONEY_SCALES: Mapping[Language, tuple[tuple[float, str], ...]] = MappingProxyType(
-    {"en": ((1e3, "thousands"), (1e6, "millions")), "zh": ((1e4, "thousands"), (1e8, "millions"))}
+TARGET_TYPES = pl.Schema(
+    {
+        "level": pl.String(),
+        "unit_id": pl.String(),
+        "starts_on": pl.Date(),
+        "ends_on": pl.Date(),
+        **dict.fromkeys(("target", "attained", "chance", "expected_shortfall"), pl.Float64()),
+    }
 )
-"""In what tables are, so that they fit a terminal of 80 columns: in a step where the largest sum has a thousand of it."""
 WHO = {
     "blend": "the forecast",
     "parts": "its parts alone",
@@ -54,23 +59,93 @@ def outlook_of_records(
     as_of: str | None,
     out: Path | None,
     draws: Path | None,
+    periods: "Sequence[Period] | None" = None,
 ) -> None:
-    """Forecast revenue from the records, keep the run, and print it or write it."""
+    """Forecast revenue from the records, keep the run, and print it or write it.
+
+    Args:
+        periods: longer than months, shown and written besides; quarters are shown where it is missing.
+    """
     from forecast.revenue.forecasting import HORIZON
     from forecast.runs import keep_forecast
+    from forecast.runs.outlook import outlook_rows
+    from forecast.store import unit_of_work
 
     moment = moment_of(as_of, settings)
     with opened(settings) as engine:
         forecast = forecast_records(engine, settings, moment, horizon=horizon or HORIZON, currency=currency)
         shown = _asked(forecast.cells, unit)
         run = keep_forecast(engine, forecast, now=now(), timezone=settings.timezone)
+        with unit_of_work(engine) as session:
+            deals = _deals(session, run, forecast)
+            rows = outlook_rows(_cells(session, run, shown), deals, periods or ("quarter",))
+            attainments = _attainments(session, forecast, rows, settings)
     print_notes(*forecast.remarks)
-    if out is not None:
-        _write(shown.drop("draws"), out)
-    if draws is not None:
-        _write(shown.select("level", "unit_id", "month", "draws"), draws)
-    print_forecast(forecast, shown)
+    if out is not None or draws is not None:
+        written = long_table(rows, attainments, periods)
+        if out is not None:
+            _write(written.drop("draws"), out)
+        if draws is not None:
+            _write(written.select("level", "unit_id", "month", *(["period"] if periods else []), "draws"), draws)
+    for table in outlook_tables(rows, deals, forecast.currency, attainments=attainments):
+        output.print(table)
     console.print(say("kept as run {run}, of version {version}", run=run, version=forecast.version or say("none")))
+
+
+def _deals(session: "Session", run_id: int, forecast: RevenueForecast) -> pl.DataFrame:
+    """Read the open deals that a forecast saw, those in its currency."""
+    from forecast.revenue.currencies import of_currency
+    from forecast.runs.deals import read_kept_deals
+
+    deals = read_kept_deals(session, run_id)
+    return of_currency(deals, forecast.currency, [*deals["currency"], forecast.currency])
+
+
+def _cells(session: "Session", run_id: int, shown: pl.DataFrame) -> pl.DataFrame:
+    """Read back what was kept of some units, with the months before."""
+    from forecast.runs import read_cells
+
+    units = shown.select("level", "unit_id").unique()
+    level, unit_id = units.row(0) if units.height == 1 else (None, None)
+    cells = read_cells(session, run_id, level=level, unit_id=unit_id)
+    return cells.join(units, on=["level", "unit_id"], how="semi", maintain_order="left")
+
+
+def _attainments(
+    session: "Session", forecast: RevenueForecast, rows: pl.DataFrame, settings: Settings
+) -> "list[Attainment]":
+    """Judge the targets that have a day from the forecast's to its last, in its currency."""
+    from forecast.targets.quotas import read_targets
+    from forecast.targets.reading import read_attainments
+
+    first, last = forecast.as_of.astimezone(ZoneInfo(settings.timezone)).date(), max(rows["ends_on"].to_list())
+    if not read_targets(session, first, last):
+        return []  # what targets are judged by takes long to read
+    found = read_attainments(
+        session, first, last, as_of=forecast.as_of, timezone=settings.timezone, currency=forecast.currency
+    )
+    return [
+        one
+        for one in found.attainments
+        if one.attained is not None and one.target.currency in {None, forecast.currency}
+    ]
+
+
+def long_table(
+    rows: pl.DataFrame, attainments: "Sequence[Attainment]", periods: "Sequence[Period] | None"
+) -> pl.DataFrame:
+    """Give what is written: months, with `period` the longer ones besides where they were asked for; a target beside its own period."""
+    targets = pl.DataFrame([_target_row(found) for found in attainments], schema=TARGET_TYPES, orient="row")
+    keys = TARGET_TYPES.names()[:4]
+    joined = rows.join(targets.unique(keys, keep="first"), on=keys, how="left", maintain_order="left")
+    named = joined.rename({"starts_on": "month"}).drop("ends_on").select(pl.exclude("draws"), "draws")
+    return named if periods else named.filter(period="month").drop("period")
+
+
+def _target_row(found: "Attainment") -> tuple[object, ...]:
+    target, outlook = found.target, found.outlook
+    judged = (None, None) if outlook is None else (outlook.probability, outlook.shortfall)
+    return (target.level, target.unit_id, target.starts_on, target.ends_on, target.amount, found.attained, *judged)
 
 
 def forecast_records(
@@ -131,78 +206,6 @@ def _asked(cells: pl.DataFrame, unit: str | None) -> pl.DataFrame:
         levels = ", ".join(level for level in LEVELS if level in cells["level"])
         raise InputError(f'--unit is "{unit}", which is no unit; give a level, {levels}, or a unit by its id or name')
     return found
-
-
-def print_forecast(forecast: RevenueForecast, cells: pl.DataFrame) -> None:
-    """Print months of the company, or of the units that were asked for by name; then each unit's sum over the months."""
-    cells, money = _fitting(cells, forecast.currency or "")
-    for unit in cells.partition_by("level", "unit_id", maintain_order=True):
-        alone = cells.filter(pl.col("level") == unit["level"][0])["unit_id"].n_unique() == 1
-        if alone:
-            name = unit["unit_name"][0]
-            output.print(_months(unit, escape(say("company") if name == "company" else name) + money))
-    for level in LEVELS[1:]:
-        part = cells.filter(pl.col("level") == level)
-        if part["unit_id"].n_unique() > 1:
-            months = part["month"].n_unique()
-            output.print(_units(part, say("by {level}, {months} months", level=say(level), months=months) + money))
-
-
-def _fitting(cells: pl.DataFrame, currency: str) -> tuple[pl.DataFrame, str]:
-    """Give the cells in a unit that fits a table, and how the title names it."""
-    largest = max((float(part["mean"].sum()) for part in cells.partition_by("level", "unit_id")), default=0.0)
-    scales = MONEY_SCALES[read_settings().language]
-    scale, name = next((step for step in reversed(scales) if largest >= 1_000 * step[0]), (1.0, ""))
-    money = (
-        say("{unit} of {currency}", unit=say(name), currency=say(currency))
-        if name and currency
-        else say(currency) or (name and say(name))
-    )
-    amounts = pl.col("won", "open", "new", "series", "mean", *BOUNDS) / scale
-    scaled = cells.with_columns(amounts, pl.col("draws").list.eval(pl.element() / scale))
-    return scaled, say(", ") + money if money else ""
-
-
-def _months(cells: pl.DataFrame, title: str) -> Table:
-    table = _table(*map(say, ("month", "won", "open", "new", "series", "forecast", "80 % range")), title=title)
-    for row in cells.iter_rows(named=True):
-        series = "" if row["series"] is None else _money(row["series"])
-        parts = (_money(row[name]) for name in ("won", "open", "new"))
-        spread = f"{_money(row['lo-80'])} – {_money(row['hi-80'])}"
-        table.add_row(f"{row['month']:%Y-%m}", *parts, series, f"[bold]{_money(row['mean'])}[/bold]", spread)
-    table.add_section()
-    table.add_row(say("all"), *_sums(cells, series=True))
-    return table
-
-
-def _units(cells: pl.DataFrame, title: str) -> Table:
-    table = _table(*map(say, (cells["level"][0], "won", "open", "new", "forecast", "80 % range")), title=title)
-    parts = cells.partition_by("unit_id", maintain_order=True)
-    parts.sort(key=lambda part: -float(part["mean"].sum()))
-    for part in parts[:UNITS_SHOWN]:
-        table.add_row(escape(part["unit_name"][0]), *_sums(part, series=False))
-    if len(parts) > UNITS_SHOWN:
-        table.add_row(say("… and {count} more, in --out", count=len(parts) - UNITS_SHOWN))
-    return table
-
-
-def _sums(cells: pl.DataFrame, *, series: bool) -> list[str]:
-    """Sum a unit's months; the range is that of the sums of its futures."""
-    low, high = np.quantile(draws_of(cells).sum(axis=0), [0.1, 0.9])
-    sums = [_money(float(cells[name].sum())) for name in ("won", "open", "new")]
-    if series:
-        known = cells["series"].null_count() == 0
-        sums.append(_money(float(cells["series"].sum())) if known else "")
-    return [*sums, f"[bold]{_money(float(cells['mean'].sum()))}[/bold]", f"{_money(low)} – {_money(high)}"]
-
-
-def _table(first: str, *names: str, title: str) -> Table:
-    numbers = (Column(name, justify="right", no_wrap=True) for name in names)
-    return Table(first, *numbers, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
-
-
-def _money(value: float) -> str:
-    return f"{value:,.0f}"
 
 
 def _write(cells: pl.DataFrame, path: Path) -> None:

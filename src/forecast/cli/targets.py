@@ -1,6 +1,6 @@
 """forecast targets."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import print_notes, say, short_money, short_range
+from forecast.cli.phrases import print_notes, say, short_money
 from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from forecast.targets.attainment import Attainment
     from forecast.targets.proposal import Proposal
+    from forecast.targets.quotas import Target
     from forecast.targets.reading import Adviser
 
 PERIODS = ("month", "quarter", "year")
@@ -99,51 +100,57 @@ def _print_targets(
     if found.run is not None:
         told = found.run.as_of.astimezone(ZoneInfo(settings.timezone))
         console.print(say("judged by the forecast as of {moment}", moment=f"{told:%Y-%m-%d %H:%M %Z}"))
-    for table in _targets_tables(found.attainments):
+    for table in _targets_tables(found.attainments, currency or (found.run.currency if found.run else None)):
         output.print(table)
-    output.print(say("needed: further opportunities that close the gap at the usual amount and share won"))
+    output.print(
+        say(
+            "projected: the mean of what will be booked by then; gap: what it lacks; shortfall: what lacks on average, futures that "
+            "reach the target counting as none; needed: further opportunities that close the gap at the usual amount and share won"
+        )
+    )
     _print_failed_checks(found.attainments, settings)
 
 
-def _targets_tables(attainments: Iterable["Attainment"]) -> Iterator[Table]:
+def _targets_tables(attainments: Iterable["Attainment"], currency: str | None) -> Iterator[Table]:
     """Lay targets out, a table a period."""
 
-    def key(found: "Attainment") -> tuple[str, str]:
-        return str(found.target.starts_on), str(found.target.ends_on)
+    def period(found: "Attainment") -> tuple[date, date]:
+        return found.target.starts_on or date.min, found.target.ends_on or date.max
 
-    for _, rows in groupby(sorted(attainments, key=key), key=key):
-        yield _targets_table(list(rows))
+    for _, group in groupby(sorted(attainments, key=period), key=period):
+        same = list(group)
+        one = same[0].target
+        money = say(one.currency or currency or "")
+        title = say_period(one.starts_on, one.ends_on) + (say(", ") + money if money else "")
+        table = attainments_table(same, say("unit"), lambda found: _unit(found.level, found.unit_id, found.unit_name))
+        table.title = title
+        yield table
 
 
-def _targets_table(attainments: Sequence["Attainment"]) -> Table:
-    headings = ("target", "attained", "projected", "80 % range", "chance", "gap", "needed")
-    numbers = (Column(say(name), justify="right", no_wrap=True) for name in headings)
-    first = attainments[0].target
-    title = _period(first.starts_on, first.ends_on)
-    table = Table(say("unit"), *numbers, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
-    for found in attainments:
-        unit = _unit(found.target.level, found.target.unit_id, found.target.unit_name)
-        table.add_row(escape(unit), *_attainment_cells(found))
+def attainments_table(
+    attainments: Iterable["Attainment"], heading: str, name: "Callable[[Target], str]", *, title: str = ""
+) -> Table:
+    """Lay out where targets stand, a row each under the name that is given to it; company, teams and persons apart."""
+    headings = ("target", "attained", "projected", "chance", "shortfall", "gap", "needed")
+    columns = (Column(say(name), justify="right", no_wrap=True) for name in headings)
+    table = Table(heading, *columns, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    for _, level in groupby(attainments, key=lambda found: found.target.level):
+        for found in level:
+            table.add_row(escape(name(found.target)), *_attainment_cells(found))
+        table.add_section()
     return table
 
 
 def _attainment_cells(found: "Attainment") -> list[str]:
     target, outlook, needed = found.target, found.outlook, found.needed
     share = "" if not target.amount or found.attained is None else f" {found.attained / target.amount:.0%}"
-    cells = [
-        short_money(target.amount),
-        short_money(found.attained) + share,
-    ]
+    cells = [short_money(target.amount), short_money(found.attained) + share]
     if outlook is None:
         cells += ["", "", ""]
     else:
         until = "" if outlook.probability is not None else say(" by {day}", day=outlook.until)
         chance = "" if outlook.probability is None else f"{outlook.probability:.0%}"
-        cells += [
-            short_money(outlook.mean) + until,
-            short_range(outlook.low, outlook.high),
-            chance,
-        ]
+        cells += [short_money(outlook.mean) + until, chance, short_money(outlook.shortfall)]
     return [*cells, short_money(found.gap), "" if needed is None else str(needed.opportunities)]
 
 
@@ -151,10 +158,10 @@ def _unit(level: str, unit_id: str, name: str | None) -> str:
     return name or unit_id or say(level)
 
 
-def _period(first: date | None, last: date | None) -> str:
-    """Name a calendar year, quarter or month; else give its days."""
+def say_period(first: date | None, last: date | None) -> str:
+    """Name a calendar year, quarter or month; else give its days, as far as they are known."""
     if first is None or last is None:
-        return f"{first or '?'} – {last or '?'}"
+        return say("from {day}", day=first) if first else say("until {day}", day=last) if last else say("without dates")
     months = (last.year - first.year) * 12 + last.month - first.month + 1
     whole = first.day == 1 and (last + timedelta(days=1)).day == 1
     if not whole or months not in {1, 3, 12} or (first.month - 1) % months:
@@ -167,7 +174,7 @@ def _print_failed_checks(attainments: Iterable["Attainment"], settings: Settings
 
     for found in attainments:
         target = found.target
-        name = f"{_unit(target.level, target.unit_id, target.unit_name)} {_period(target.starts_on, target.ends_on)}"
+        name = f"{_unit(target.level, target.unit_id, target.unit_name)} {say_period(target.starts_on, target.ends_on)}"
         for check in check_target(found, settings.language):
             if check.passed is False:
                 output.print(escape(say(": ").join([name, check.label, check.sentence])))
@@ -206,7 +213,7 @@ def _periods_table(found: "Proposal") -> Table:
     ends = [
         (start + timedelta(days=366 if longest == "1y" else 92)).replace(day=1) - timedelta(days=1) for start in starts
     ]
-    names = (_period(start, end) for start, end in zip(starts, ends, strict=True))
+    names = (say_period(start, end) for start, end in zip(starts, ends, strict=True))
     table = Table(say("unit"), *(Column(name, justify="right", no_wrap=True) for name in names), box=SIMPLE)
     for (level, unit_id), rows in sums.group_by("level", "unit_id", maintain_order=True):
         name = _unit(str(level), str(unit_id), rows["unit_name"][0])
