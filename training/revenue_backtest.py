@@ -11,6 +11,7 @@ from forecast.errors import TooLittleHistoryError
 from forecast.metrics import Floats
 from forecast.revenue.blending import draw_sales, totals
 from forecast.revenue.cells import PERSON
+from forecast.revenue.growth import MONTH_DAYS
 from forecast.revenue.records import Months, Sales, SalesRecords, days_since, read_sales
 from forecast.revenue.views import Views, both_views
 from forecast.revenue.yardsticks import booked_in, seasonal_naive, weighted_pipeline
@@ -18,6 +19,9 @@ from forecast.revenue.yardsticks import booked_in, seasonal_naive, weighted_pipe
 DRAWS = 300
 # Origins come at all places of the month, and overlap in what they forecast.
 STEP_DAYS_MIN, STEP_DAYS_MAX = 7.0, 25.0
+# Steps near a half or a third of a month leave parts of it out: shorter ones are taken, down to so much, that leave no gap
+# of more than so often that between even places.
+STEP_SHORTER, GAP_EVEN = 0.8, 2.8
 BEFORE_DAYS_MIN, BEFORE_SHARE = 60.0, 0.35
 
 
@@ -65,7 +69,7 @@ def origins_before(
     Fewer where history is short: what comes before the earliest is needed to learn from.
     """
     now = read_sales(records, until, currency=currency)
-    moments = _moments(now, count)
+    moments = trial_moments(now, count)
     found = []
     for number, moment in enumerate(moments, start=1):
         step(f"forecasting as of {moment:%Y-%m-%d} ({number} of {len(moments)})")
@@ -79,12 +83,26 @@ def origins_before(
     return found
 
 
-def _moments(sales: Sales, count: int) -> list[datetime]:
+def trial_moments(sales: Sales, count: int) -> list[datetime]:
+    """List so many moments before that of sales, newest first, at all places of the month; fewer of a short history."""
     known = pl.concat([sales.booked["booked_at"], sales.deals["created_at"]])
     span = float(days_since(known, sales.as_of).max()) if len(known) else 0.0
     usable = span - max(BEFORE_DAYS_MIN, BEFORE_SHARE * span)
-    days = float(np.clip(usable / count, STEP_DAYS_MIN, STEP_DAYS_MAX))
-    return [sales.as_of - timedelta(days=days * turn) for turn in range(1, count + 1) if days * turn <= usable]
+    days = _step_days(float(np.clip(usable / count, STEP_DAYS_MIN, STEP_DAYS_MAX)), count)
+    count = min(count, int(usable / days + 1e-9))
+    return [sales.as_of - timedelta(days=days * turn) for turn in range(1, count + 1)]
+
+
+def _step_days(days: float, count: int) -> float:
+    """Give the longest step up to so many days by which moments come to all places of the month; half a month comes to two."""
+    steps, gap_max = days * np.linspace(1, STEP_SHORTER, 8), GAP_EVEN / count
+    return float(next((step for step in steps if _gap(step, count) <= gap_max), days))
+
+
+def _gap(step: float, count: int) -> float:
+    """Give the largest share of a month without any of so many moments, one each step."""
+    places = np.sort(np.arange(count) * step / MONTH_DAYS % 1)
+    return float(np.diff(places, append=places[0] + 1).max())
 
 
 def _origin(sales: Sales, now: Sales, *, horizon: int, seed: int) -> Origin:

@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 from forecast.errors import InputError
 from forecast.estimators.revenue import USUAL
 from forecast.registry import get_live_version, read_version
-from forecast.revenue.records import months_ahead
+from forecast.revenue.records import months_ahead, read_sales
 from forecast.revenue_records import read_sales_records
 from forecast.snapshot import cut_history
 from forecast.store import unit_of_work
 from training.revenue import train_and_register_revenue, train_revenue
-from training.revenue_backtest import Origin, origins_before
+from training.revenue_backtest import Origin, origins_before, trial_moments
 from training.revenue_config import read_revenue_experiment
 from training.revenue_fit import blended, fit_revenue_model, learn
 from training.revenue_gates import decide_revenue_gates, judge_origins, measure_revenue
@@ -189,6 +189,17 @@ def test_an_origin_knows_what_was_known_then(records):
     assert now.as_of == then.as_of < UNTIL - timedelta(days=10)
     for name in ("parts", "series", "won", "drawn", "naive", "weighted"):
         assert np.array_equal(getattr(now, name), getattr(then, name)), name
+
+
+@pytest.mark.parametrize("days", [250, 327, 340, 700])
+def test_trials_come_to_all_places_of_the_month(records, days):
+    """However long the history is, no fifth of a month is without a moment: steps of half a month would know two places."""
+    sales = read_sales(records, UNTIL)
+    recent = sales.booked.filter(pl.col("booked_at") > UNTIL - timedelta(days=days))
+    moments = trial_moments(replace(sales, booked=recent, deals=sales.deals.clear()), 14)
+    assert len(moments) == 14
+    places = np.sort([moment.timestamp() / 86400 / 30.4375 % 1 for moment in moments])
+    assert np.diff(places, append=places[0] + 1).max() <= 0.2
 
 
 def test_a_misspelt_config_is_refused(tmp_path):
