@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import polars as pl
 from fastapi import APIRouter, Query
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from forecast.errors import NotFoundError
+from forecast.metrics import Floats
 from forecast.revenue.cells import COMPANY
+from forecast.revenue.currencies import of_currency
 from forecast.revenue.questions import (
     MONTHS_IN,
     Period,
@@ -20,8 +22,7 @@ from forecast.revenue.questions import (
     period_totals,
 )
 from forecast.runs import Run, get_newest_run, get_run, list_runs, read_cells
-from forecast.runs.booked import UNIT_COLUMNS
-from forecast.runs.categories import category_totals
+from forecast.runs.categories import due_by_category
 from forecast.runs.changes import Scope
 from forecast.runs.deals import read_kept_deals
 from forecast.runs.moments import Comparison, Sight, compare_moments, find_sight, quarter_of, read_period
@@ -216,8 +217,11 @@ def read_forecast(
     totals = period_totals(cells, period).filter(pl.col("ends_on") >= first)
     if horizon is not None:
         totals = totals.filter(pl.col("starts_on").rank("dense") <= horizon)
-    deals = read_kept_deals(session, found.id)
-    rows = [_row(row, deals, period, quota) for row in totals.iter_rows(named=True)]
+    categories = _categories(session, found, totals)
+    rows = [
+        _row(row, draws, categories.get((row["level"], row["unit_id"], row["starts_on"])), period, quota)
+        for row, draws in zip(totals.drop("draws").iter_rows(named=True), totals["draws"], strict=True)
+    ]
     return ForecastAnswer(run=_run(found, language), forecast=rows)
 
 
@@ -262,7 +266,7 @@ def _asked(cells: pl.DataFrame, unit: str | None, run: Run) -> pl.DataFrame:
     wanted = (unit or "").strip().lower()
     same = (pl.col("unit_id").str.to_lowercase() == wanted) | (pl.col("unit_name").str.to_lowercase() == wanted)
     found = cells.filter(same) if unit else cells
-    if found.is_empty():
+    if not (found["draws"].list.len() > 0).any():
         what = f'"{unit}"' if unit else "of that level"
         raise NotFoundError(
             f"forecast {run.id} has no unit {what}; leave out `unit`, and give `level`, to see which there are"
@@ -281,8 +285,10 @@ def _run(run: Run, language: Language) -> RunOut:
     )
 
 
-def _row(row: dict[str, Any], deals: pl.DataFrame, period: Period, quota: float | None) -> ForecastRow:
-    draws = np.asarray(row["draws"], dtype=np.float64)
+def _row(
+    row: dict[str, Any], futures: pl.Series, categories: list[CategoryOut] | None, period: Period, quota: float | None
+) -> ForecastRow:
+    draws = futures.cast(pl.Float64).to_numpy()
     found = cases(draws)
     return ForecastRow(
         **{name: row[name] for name in ("level", "unit_id", "unit_name", "starts_on", "ends_on", "mean")},
@@ -293,11 +299,11 @@ def _row(row: dict[str, Any], deals: pl.DataFrame, period: Period, quota: float 
         ),
         cases=CasesOut(worst=found.worst, likely=found.likely, best=found.best),
         quota=None if quota is None else _quota(draws, quota),
-        categories=_categories(row, deals),
+        categories=categories,
     )
 
 
-def _quota(draws: np.ndarray[Any, np.dtype[np.float64]], amount: float) -> QuotaAnswer:
+def _quota(draws: Floats, amount: float) -> QuotaAnswer:
     return QuotaAnswer(
         amount=amount,
         probability=chance_of_reaching(draws, amount),
@@ -305,13 +311,15 @@ def _quota(draws: np.ndarray[Any, np.dtype[np.float64]], amount: float) -> Quota
     )
 
 
-def _categories(row: dict[str, Any], deals: pl.DataFrame) -> list[CategoryOut] | None:
-    column = UNIT_COLUMNS.get(row["level"])
-    if row["level"] != COMPANY and column not in deals.columns:
-        return None
-    own = deals if column is None else deals.filter(pl.col(column) == row["unit_id"])
-    due = own.filter(pl.col("expected_close_on").is_between(row["starts_on"], row["ends_on"]))
-    return [CategoryOut(**found) for found in category_totals(due).iter_rows(named=True)]
+def _categories(session: Session, run: Run, totals: pl.DataFrame) -> dict[tuple[str, str, date], list[CategoryOut]]:
+    """Count the open opportunities that the run saw, by unit and the first day of the period in which they are due."""
+    kept = read_kept_deals(session, run.id)
+    due = due_by_category(of_currency(kept, run.currency, kept["currency"]), totals)
+    found: dict[tuple[str, str, date], list[CategoryOut]] = {}
+    for row in due.iter_rows(named=True):
+        counted = CategoryOut(**{name: row[name] for name in CategoryOut.model_fields})
+        found.setdefault((row["level"], row["unit_id"], row["starts_on"]), []).append(counted)
+    return found
 
 
 def _changes(found: Comparison, limit: int, language: Language) -> ChangesAnswer:

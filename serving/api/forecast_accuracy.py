@@ -9,7 +9,7 @@ from pydantic import Field
 
 from forecast.errors import TooLittleHistoryError
 from forecast.registry import versions_until
-from forecast.revenue_records import read_deal_records
+from forecast.revenue_records import OWNERS, read_deal_records
 from forecast.runs.accuracy import measure_forecasts
 from forecast.runs.habits import ANNOUNCING, Verdict, habits_since, judge_habits
 from forecast.wording import say_remark, say_remarks
@@ -77,7 +77,8 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep, language: Languag
     All opportunities and orders are read, which takes seconds where there are a hundred thousand.
     """
     now, timezone = desk.clock(), desk.settings.timezone
-    said = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=habits_since(now, timezone))
+    since = habits_since(now, timezone)
+    said = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=since, levels=OWNERS)
     habits = judge_habits(said, now)
     until = versions_until(desk.settings.models_folder, REVENUE_MODEL)
     people = [HabitOut(**asdict(habit)) for habit in habits.people]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from forecast.history import read_history, read_pipeline
 from forecast.records import IS_CANCELLED, Change, Order, OrderLine, Person, Product, Quota, Team
-from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
+from forecast.revenue.cells import COMPANY, LEVELS, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.planned import REVENUE_METRICS, TARGET_TYPES
 from forecast.revenue.records import SalesRecords
 from forecast.snapshot import History
@@ -20,6 +20,8 @@ DEAL_FIELDS = (
     "name", "account_id", "owner_id", "team_id", "product_id", "stage", "amount", "expected_close_on", "forecast_category",
     "seller_probability",
 )  # fmt: skip
+# Levels that opportunities and orders name themselves, without their lines.
+OWNERS = (COMPANY, TEAM, PERSON)
 
 
 def read_sales_records(session: Session, *, timezone: str) -> SalesRecords:
@@ -28,7 +30,12 @@ def read_sales_records(session: Session, *, timezone: str) -> SalesRecords:
 
 
 def read_deal_records(
-    session: Session, *, timezone: str, fields: Collection[str] = DEAL_FIELDS, since: datetime | None = None
+    session: Session,
+    *,
+    timezone: str,
+    fields: Collection[str] = DEAL_FIELDS,
+    since: datetime | None = None,
+    levels: Collection[str] = LEVELS,
 ) -> SalesRecords:
     """Read what is enough for telling deals of past moments: opportunities without what was done on them, and orders.
 
@@ -37,18 +44,19 @@ def read_deal_records(
         timezone: of months.
         fields: of opportunities that are asked for as of a moment; others are as they stand now.
         since: the first moment that is asked for; opportunities that had closed before it are as they stand now.
+        levels: of units that are asked for; where product lines are not among them, orders have none.
     """
-    return _with_orders(session, read_pipeline(session, fields, since=since), timezone)
+    return _with_orders(session, read_pipeline(session, fields, since=since), timezone, levels)
 
 
-def _with_orders(session: Session, history: History, timezone: str) -> SalesRecords:
+def _with_orders(session: Session, history: History, timezone: str, levels: Collection[str] = LEVELS) -> SalesRecords:
     people = read_frame(session, sa.select(Person.id, Person.team_id, Person.name))
     teams = read_frame(session, sa.select(Team.id, Team.region, Team.name))
     products = read_frame(session, sa.select(Product.id, Product.line, Product.family, Product.name))
     lines = products.select(
         pl.col("id").alias("product_id"), pl.coalesce("line", "family", "name", "id").alias(PRODUCT)
     )
-    orders = _read_orders(session, lines)
+    orders = _read_orders(session, lines, levels)
     named = [rows.select(pl.col("owner_id").alias("id"), "team_id") for rows in (history.opportunities, orders)]
     usual_team = (
         pl.concat(named).drop_nulls().group_by("id").agg(pl.col("team_id").mode().sort().first().alias("usual_team"))
@@ -112,8 +120,10 @@ def _read_targets(session: Session) -> pl.DataFrame:
     return read_frame(session, statement).select(pl.col(name).cast(kind) for name, kind in TARGET_TYPES.items())
 
 
-def _read_orders(session: Session, lines: pl.DataFrame) -> pl.DataFrame:
+def _read_orders(session: Session, lines: pl.DataFrame, levels: Collection[str]) -> pl.DataFrame:
     """Read orders that are sales; one without an amount is worth its lines."""
+    unpriced = sa.select(Order.id).where(Order.amount.is_(None))
+    asked = sa.true() if PRODUCT in levels else OrderLine.order_id.in_(unpriced)
     orders = read_frame(
         session,
         sa.select(
@@ -127,7 +137,7 @@ def _read_orders(session: Session, lines: pl.DataFrame) -> pl.DataFrame:
         sa.select(
             *(OrderLine.order_id, OrderLine.product_id, OrderLine.amount),
             *(OrderLine.quantity, OrderLine.unit_price, OrderLine.discount_share),
-        ).where(OrderLine.deleted_at.is_(None)),
+        ).where(OrderLine.deleted_at.is_(None), asked),
     )
     price, discount = pl.col("unit_price").cast(pl.Float64), pl.col("discount_share").fill_null(0)
     worth = pl.coalesce(pl.col("amount").cast(pl.Float64), pl.col("quantity") * price * (1 - discount))

@@ -12,7 +12,7 @@ from forecast.runs.deals import DEAL_TYPES
 from forecast.targets.attainment import Ground, attain, overlapping
 from forecast.targets.quotas import Target
 from forecast.targets.smart import check_target
-from forecast.targets.usual import opportunities_needed, usual_deals
+from forecast.targets.usual import count_closed, opportunities_needed, usual_deals
 
 TODAY = date(2026, 9, 15)
 DRAWS = random_draws(months=4)
@@ -149,17 +149,17 @@ def test_the_gap_is_closed_by_opportunities_at_the_usual_share_and_amount():
 def test_the_usual_deal_of_few_is_drawn_to_the_companys():
     """One lucky win of a newcomer is no win rate of 100 %; ten closed deals count as much as the company's."""
     deals = pl.concat([closed(90, won=30, owner="U01"), closed(10, won=10, owner="U03", amount=1000.0)])
-    own = usual_deals(deals, TODAY, level="person", unit_id="U03")
+    own = usual_deals(count_closed(deals, TODAY), "person", "U03")
     assert own.won_share == pytest.approx((10 + 10 * 0.4) / 20)
     assert own.won_amount == pytest.approx((10 * 1000 + 10 * 325) / 20)
-    stranger = usual_deals(deals, TODAY, level="person", unit_id="U99")
+    stranger = usual_deals(count_closed(deals, TODAY), "person", "U99")
     assert (stranger.won_share, stranger.won_amount) == pytest.approx((0.4, 325))
-    assert usual_deals(closed(5, won=0, owner="U01"), TODAY, level="company", unit_id="") is None
+    assert usual_deals(count_closed(closed(5, won=0, owner="U01"), TODAY), "company", "") is None
 
 
 def test_how_many_usual_wins_come_in_time_is_said():
     """A sale that usually takes 30 days closes no gap of next week."""
-    usual = usual_deals(closed(10, won=5, owner="U01", days=30), TODAY, level="company", unit_id="")
+    usual = usual_deals(count_closed(closed(10, won=5, owner="U01", days=30), TODAY), "company", "")
     assert opportunities_needed(100, usual, days_left=7).in_time_share == 0
     assert opportunities_needed(100, usual, days_left=30).in_time_share == 1
 

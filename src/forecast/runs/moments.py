@@ -12,7 +12,7 @@ from forecast.moments import read_moment
 from forecast.revenue.cells import COMPANY
 from forecast.revenue.currencies import check_currency, of_currency
 from forecast.revenue.records import SalesRecords, known_currencies
-from forecast.revenue_records import read_deal_records
+from forecast.revenue_records import OWNERS, read_deal_records
 from forecast.runs.booked import UNIT_COLUMNS
 from forecast.runs.changes import Changes, Scope, compare
 from forecast.runs.deals import read_deals, read_kept_deals
@@ -78,7 +78,8 @@ def compare_moments(
     if scope.level != COMPANY and UNIT_COLUMNS.get(scope.level) not in {"owner_id", "team_id"}:
         raise InputError(f'changes are told of a company, team or person; found level "{scope.level}"')
     first = datetime.combine(scope.starts_on, time.min, ZoneInfo(timezone))
-    records = read_deal_records(session, timezone=timezone, fields=COMPARED, since=min(before.moment, first))
+    since = min(before.moment, first)
+    records = read_deal_records(session, timezone=timezone, fields=COMPARED, since=since, levels=OWNERS)
     asked = currency or next((sight.run.currency for sight in (after, before) if sight.run), None)
     known = known_currencies(records, after.moment)
     named = check_currency(asked, known)

@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from forecast.metrics import Floats
-from forecast.revenue.cells import COMPANY
+from forecast.revenue.cells import COMPANY, PERSON, TEAM
 from forecast.revenue.questions import chance_of_reaching, expected_shortfall
 from forecast.runs.booked import UNIT_COLUMNS
 from forecast.targets.quotas import Target
-from forecast.targets.usual import Needed, opportunities_needed, usual_deals
+from forecast.targets.usual import Closed, Needed, count_closed, opportunities_needed, usual_deals
 
 RANGE = (0.1, 0.9)
 
@@ -33,6 +34,24 @@ class Ground:
     bookings: pl.DataFrame
     cells: pl.DataFrame
     deals: pl.DataFrame
+
+    @cached_property
+    def closed(self) -> Closed:
+        """What closed lately, counted once for all targets."""
+        return count_closed(self.deals, self.today)
+
+    def booked_by(self, level: str, unit_id: str) -> pl.DataFrame:
+        """Give the bookings of a unit."""
+        return self._bookings.get((level, unit_id), self.bookings.clear())
+
+    @cached_property
+    def _bookings(self) -> dict[tuple[str, str], pl.DataFrame]:
+        of_units = {
+            (level, unit_id): rows
+            for level in (TEAM, PERSON)
+            for (unit_id,), rows in self.bookings.partition_by(UNIT_COLUMNS[level], as_dict=True).items()
+        }
+        return {(COMPANY, ""): self.bookings, **of_units}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +95,7 @@ def attain(target: Target, ground: Ground) -> Attainment:
     starts, ends = target.starts_on, target.ends_on
     if target.amount is None or starts is None or ends is None or not target.counts_revenue:
         return Attainment(target=target, attained=None, outlook=None, gap=None, needed=None)
-    own = _own(ground.bookings, target).filter(pl.col("booked_on").is_between(starts, ends))
+    own = ground.booked_by(target.level, target.unit_id).filter(pl.col("booked_on").is_between(starts, ends))
     attained = float(own["amount"].sum())
     outlook = _outlook(target, ground, own, amount=target.amount)
     gap = None
@@ -93,13 +112,11 @@ def attain(target: Target, ground: Ground) -> Attainment:
     )
 
 
-def _own(rows: pl.DataFrame, target: Target) -> pl.DataFrame:
-    return rows if target.level == COMPANY else rows.filter(pl.col(UNIT_COLUMNS[target.level]) == target.unit_id)
-
-
 def _needed(target: Target, ground: Ground, gap: float | None) -> Needed | None:
-    usual = usual_deals(ground.deals, ground.today, level=target.level, unit_id=target.unit_id)
-    if not gap or usual is None or target.ends_on is None:
+    if not gap or target.ends_on is None:
+        return None
+    usual = usual_deals(ground.closed, target.level, target.unit_id)
+    if usual is None:
         return None
     return opportunities_needed(gap, usual, days_left=(target.ends_on - ground.today).days + 1)
 

@@ -15,7 +15,7 @@ from forecast.records import Person, Team
 from forecast.revenue.cells import CELL_TYPES, NO_UNIT, PERSON, TEAM
 from forecast.revenue.currencies import of_currency
 from forecast.revenue.records import known_currencies
-from forecast.revenue_records import read_deal_records
+from forecast.revenue_records import OWNERS, read_deal_records
 from forecast.runs import Run, find_run, read_cells
 from forecast.runs.booked import find_bookings
 from forecast.runs.deals import read_deals
@@ -60,9 +60,8 @@ def read_attainments(
     run = find_run(session, until=as_of)
     cells = pl.DataFrame(schema=CELL_TYPES) if run is None else read_cells(session, run.id)
     targets = read_targets(session, starts_on, ends_on)
-    records = read_deal_records(
-        session, timezone=timezone, fields=COUNTED, since=_first_counted(targets, as_of.astimezone(ZoneInfo(timezone)))
-    )
+    since = _first_counted(targets, as_of.astimezone(ZoneInfo(timezone)))
+    records = read_deal_records(session, timezone=timezone, fields=COUNTED, since=since, levels=OWNERS)
     deals = read_deals(session, records, as_of)
     known = known_currencies(records, as_of)
     usual = currency or (run.currency if run else None)
@@ -135,7 +134,7 @@ def read_adviser(session: Session, *, as_of: datetime, currency: str | None, tim
     """
     run = find_run(session, until=as_of)
     named = currency or (run.currency if run else None)
-    records = read_deal_records(session, timezone=timezone, fields=COUNTED)
+    records = read_deal_records(session, timezone=timezone, fields=COUNTED, levels=OWNERS)
     ground = Ground(
         today=as_of.astimezone(ZoneInfo(timezone)).date(),
         bookings=find_bookings(records, as_of, currency=named),

@@ -1,17 +1,43 @@
 """The usual opportunity of a unit: how often it is won, for how much, and how soon."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from forecast.revenue.cells import COMPANY
+from forecast.revenue.cells import COMPANY, PERSON, TEAM
 from forecast.runs.booked import UNIT_COLUMNS
 
 LOOK_BACK_DAYS = 365
 # So many opportunities of its own a unit needs until they count as much as the company's.
 PRIOR_DEALS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """So many opportunities closed, and so many of them were won; `priced` of these have an amount, together `amount`."""
+
+    closed: int
+    won: int
+    priced: int
+    amount: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """What closed in LOOK_BACK_DAYS.
+
+    Attributes:
+        counts: by level and unit; a unit of which nothing closed has none.
+        days_to_win: of the company's wins with an amount, from creation, sorted.
+    """
+
+    counts: Mapping[tuple[str, str], Count]
+    days_to_win: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +54,7 @@ class Usual:
     closed: int
     won_share: float
     won_amount: float
-    days_to_win: tuple[int, ...]
+    days_to_win: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,35 +67,58 @@ class Needed:
     in_time_share: float | None
 
 
-def usual_deals(deals: pl.DataFrame, today: date, *, level: str, unit_id: str) -> Usual | None:
-    """Measure what closed in LOOK_BACK_DAYS before a day; None where the company won nothing with an amount.
+def count_closed(deals: pl.DataFrame, today: date) -> Closed:
+    """Count what closed in LOOK_BACK_DAYS before a day.
+
+    Args:
+        deals: as `runs.deals.DEAL_TYPES`.
+        today: that day.
+    """
+    closed = deals.filter(pl.col("status") != "open", pl.col("closed_on") >= today - timedelta(days=LOOK_BACK_DAYS))
+    won = pl.col("status") == "won"
+    priced = won & (pl.col("won_amount") > 0).fill_null(value=False)
+    units = {COMPANY: pl.lit(""), **{level: pl.col(UNIT_COLUMNS[level]) for level in (TEAM, PERSON)}}
+    counts = {
+        (level, unit_id): count
+        for level, unit in units.items()
+        for unit_id, count in _counted(closed, unit, won=won, priced=priced)
+    }
+    days = closed.filter(priced).select((pl.col("closed_on") - pl.col("created_on")).dt.total_days()).to_series()
+    return Closed(counts=counts, days_to_win=days.drop_nulls().sort().to_numpy())
+
+
+def _counted(closed: pl.DataFrame, unit: pl.Expr, *, won: pl.Expr, priced: pl.Expr) -> Iterator[tuple[str, Count]]:
+    found = closed.group_by(unit.alias("unit_id")).agg(
+        closed=pl.len(), won=won.sum(), priced=priced.sum(), amount=pl.col("won_amount").filter(priced).sum()
+    )
+    for row in found.iter_rows(named=True):
+        yield row.pop("unit_id"), Count(**row)
+
+
+def usual_deals(closed: Closed, level: str, unit_id: str) -> Usual | None:
+    """Measure what a unit's opportunities usually bring; None where the company won nothing with an amount.
 
     A share and a mean are those of the unit and of PRIOR_DEALS of the company's, as if they were its own.
     """
-    closed = deals.filter(
-        pl.col("status") != "open", pl.col("closed_on") >= today - timedelta(days=LOOK_BACK_DAYS)
-    ).with_columns(won=pl.col("status") == "won")
-    won = closed.filter("won", pl.col("won_amount") > 0)
-    if won.is_empty():
+    company = closed.counts.get((COMPANY, ""))
+    if company is None or not company.priced:
         return None
-    own = closed if level == COMPANY else closed.filter(pl.col(UNIT_COLUMNS[level]) == unit_id)
-    own_won = own.filter("won", pl.col("won_amount") > 0)
-    share, amount = int(closed["won"].sum()) / closed.height, float(won["won_amount"].sum()) / won.height
-    days = won.select((pl.col("closed_on") - pl.col("created_on")).dt.total_days()).to_series().drop_nulls().sort()
+    own = closed.counts.get((level, unit_id), Count(closed=0, won=0, priced=0, amount=0.0))
+    share, amount = company.won / company.closed, company.amount / company.priced
     return Usual(
-        closed=own.height,
-        won_share=(int(own["won"].sum()) + PRIOR_DEALS * share) / (own.height + PRIOR_DEALS),
-        won_amount=(float(own_won["won_amount"].sum()) + PRIOR_DEALS * amount) / (own_won.height + PRIOR_DEALS),
-        days_to_win=tuple(days.to_list()),
+        closed=own.closed,
+        won_share=(own.won + PRIOR_DEALS * share) / (own.closed + PRIOR_DEALS),
+        won_amount=(own.amount + PRIOR_DEALS * amount) / (own.priced + PRIOR_DEALS),
+        days_to_win=closed.days_to_win,
     )
 
 
 def opportunities_needed(gap: float, usual: Usual, *, days_left: int) -> Needed:
     """Count the further opportunities that would close a gap on average, at the usual share won and amount."""
-    soon = sum(days <= days_left for days in usual.days_to_win)
+    soon, wins = int(np.searchsorted(usual.days_to_win, days_left, side="right")), len(usual.days_to_win)
     return Needed(
         opportunities=ceil(gap / (usual.won_share * usual.won_amount)),
         won_share=usual.won_share,
         won_amount=usual.won_amount,
-        in_time_share=soon / len(usual.days_to_win) if usual.days_to_win else None,
+        in_time_share=soon / wins if wins else None,
     )
