@@ -50,7 +50,9 @@ def backtest(panel: Panel, horizon: int, *, seed: int) -> list[Trial]:
     for turn, (cut, steps) in enumerate(cuts):
         chosen = np.flatnonzero([length - cut >= _needed(length, panel.season) for length in panel.lengths])
         chosen = chosen[turn % share :: share] if len(chosen) > share else chosen
-        trials.append(_trial(panel, chosen, cut, steps, seed=seed))
+        # The usual length lies between those of short and long series, which need histories of their own.
+        if len(chosen):
+            trials.append(_trial(panel, chosen, cut, steps, seed=seed))
     return trials
 
 
