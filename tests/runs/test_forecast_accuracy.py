@@ -83,6 +83,16 @@ def test_ranges_are_judged_by_how_often_they_held(company):
     assert rows["person", 1].coverage_80 == pytest.approx(np.mean(inside))
 
 
+def test_a_bound_that_differs_by_rounding_alone_holds(company):
+    """Who books nothing more lands on the bound itself, which sums of money miss by a fraction of a cent."""
+    certain = {name: values.copy() for name, values in DRAWS.items()}
+    for name, landed in zip(("U01", "U02", "U03"), (300, 0, 100), strict=True):
+        certain[name][1] = landed + 1e-9
+    keep(company, forecast_of(certain, version=None, as_of=AS_OF - timedelta(days=1)))
+    _, rows = measure(company)
+    assert rows["person", 1].coverage_50 == 1
+
+
 def test_peers_are_asked_what_they_would_have_said_then(company):
     """The weighted pipeline and the same month of last year know what was known at the forecast's moment, no more."""
     _, rows = measure(company)

@@ -21,6 +21,8 @@ from forecast.runs.keeping import Run, list_runs, read_cells
 
 _UNITS = (TEAM, PERSON, REGION, PRODUCT)
 _COVERED = (50, 80, 95)
+# Where nothing more is expected a bound is what is booked already, but for rounding.
+_CENT = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +219,8 @@ def _horizons(judged: pl.DataFrame) -> Iterator[HorizonAccuracy]:
         return pl.when(landed > 0).then((pl.col(said) - pl.col("landed")).abs().sum() / landed)
 
     def covered(width: int) -> pl.Expr:
-        return pl.col("landed").is_between(f"lo-{width}", f"hi-{width}").mean().alias(f"coverage_{width}")
+        within = pl.col("landed").is_between(pl.col(f"lo-{width}") - _CENT, pl.col(f"hi-{width}") + _CENT)
+        return within.mean().alias(f"coverage_{width}")
 
     order = {level: place for place, level in enumerate((COMPANY, *_UNITS))}
     rows = (
