@@ -176,8 +176,23 @@ def thinned(groups: NDArray[np.int64], rows: int, rows_max: int, seed: int) -> N
 def build_dataset(history: History, plan: FeaturePlan, ages_days: tuple[float, ...], until: datetime) -> Dataset:
     """Take snapshots before `until`, and join what was known of their outcomes then.
 
-    Each opportunity is seen at every age, and when it first enters each stage of the plan, as long as it was open. Where most closed opportunities have dates, those without are left out; else none is.
+    Each opportunity is seen at every age, and when it first enters each stage of the plan, as long as it was open. Where most
+    closed opportunities have dates, those without are left out; else none is.
     """
+    return _of_subjects(history, plan, _subjects(history, plan, ages_days, until), until)
+
+
+def sample_dataset(
+    history: History, plan: FeaturePlan, ages_days: tuple[float, ...], until: datetime, *, rows_max: int, seed: int
+) -> Dataset:
+    """Build the data set of as many opportunities, drawn at random, as have about `rows_max` rows; of all where fewer are."""
+    subjects = _subjects(history, plan, ages_days, until)
+    groups = subjects["opportunity_id"].rank("dense").cast(pl.Int64).to_numpy()
+    drawn = thinned(groups, subjects.height, rows_max, seed)
+    return _of_subjects(history, plan, subjects.filter(pl.Series(drawn)), until)
+
+
+def _subjects(history: History, plan: FeaturePlan, ages_days: tuple[float, ...], until: datetime) -> pl.DataFrame:
     subjects = pl.concat(
         [opportunities_at_ages(history, ages_days), opportunities_entering_stages(history, plan.stages)]
     ).unique()
@@ -185,7 +200,10 @@ def build_dataset(history: History, plan: FeaturePlan, ages_days: tuple[float, .
     closed = history.opportunities.join(history.closings, on="opportunity_id").filter(pl.col("status") != "open")
     if closed["created_at"].null_count() * 2 < closed.height:
         subjects = subjects.filter(pl.col("as_of").is_not_null())
-    subjects = subjects.sort("as_of", "opportunity_id", nulls_last=True)
+    return subjects.sort("as_of", "opportunity_id", nulls_last=True)
+
+
+def _of_subjects(history: History, plan: FeaturePlan, subjects: pl.DataFrame, until: datetime) -> Dataset:
     features = opportunity_features(take_snapshot(history, subjects), plan)
     keys = opportunity_outcomes(history, features.select("opportunity_id", "as_of"))
     return Dataset(keys=keys, features=features, until=until)

@@ -13,8 +13,8 @@ from forecast.metrics import Floats
 from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.snapshot import History
 from training.config import Experiment
-from training.dataset import Dataset, Lesson, build_dataset
-from training.fit import ROWS_ENOUGH
+from training.dataset import Dataset, Lesson, sample_dataset
+from training.fit import LEVEL_ROWS_ENOUGH
 from training.folds import count_rarer
 from training.gates import LIVE_GATE, Gate, Outcomes, measure, no_step_back, verdict
 from training.levels import Level, follow_level, weeks_before
@@ -129,7 +129,7 @@ class Standing:
     Attributes:
         dataset: rows that were looked at.
         known: their outcomes known now.
-        log_odds: what the version says of the rows; missing where nothing was looked at.
+        log_odds: what the version says of the known rows, NaN of others; missing where nothing was looked at.
         level: what these lack.
         reason: why nothing is to be changed; empty where the level is surely off.
         newer: outcomes of rows that the version did not know when it was trained, or its level set.
@@ -167,8 +167,9 @@ class Standing:
 
 def find_level(history: History, experiment: Experiment, live: Version, *, until: datetime) -> Standing:
     """Find where the level of a live version stands by the outcomes known at `until`, and whether it is surely off."""
-    dataset = build_dataset(history, live.plan, experiment.ages_days, until)
-    dataset = dataset.part(dataset.thinned(dataset.lesson(until).used, ROWS_ENOUGH, experiment.seed))
+    dataset = sample_dataset(
+        history, live.plan, experiment.ages_days, until, rows_max=LEVEL_ROWS_ENOUGH, seed=experiment.seed
+    )
     known, origin = dataset.lesson(until), origin_of(live)
     newer = known.within(~dataset.lesson(known_until(live)).used)
     standing = Standing(dataset=dataset, known=known, log_odds=np.zeros(0), newer=newer)
@@ -177,7 +178,8 @@ def find_level(history: History, experiment: Experiment, live: Version, *, until
         return replace(standing, reason=undated)
     if short := _too_few(dataset, known.within(~dataset.lesson(origin.until).used), origin):
         return replace(standing, reason=short)
-    log_odds = np.asarray(logit(live.estimator.predict(dataset.features)))
+    log_odds = np.full(dataset.keys.height, np.nan)
+    log_odds[known.used] = logit(live.estimator.predict(dataset.features.filter(known.used)))
     level = follow_level(dataset, known, log_odds, until)
     right = abs(level.shift) <= SURELY * np.sqrt(level.variance)
     return replace(standing, log_odds=log_odds, level=level, reason=_right(level) if right else "")

@@ -6,12 +6,13 @@ import polars as pl
 import pytest
 from learning import DAY, KEY_TYPES, UNTIL, draw_dataset, without_dates
 from oracles import by_id
+from polars.testing import assert_frame_equal
 from world_history import history_of, make_plan
 from worlds import INSTANT, START, STEP, make_world
 
 from forecast.outcomes import censoring_weights, maturity
 from forecast.snapshot import cut_history
-from training.dataset import Dataset, build_dataset
+from training.dataset import Dataset, build_dataset, sample_dataset
 
 SEEDS = range(6)
 AGES = (0.0, 3.0, 10.0)
@@ -115,6 +116,21 @@ def test_a_lesson_holds_only_what_was_known_by_then(days_ago):
         expected = known_at is not None and known_at < moment and as_of < moment and created_at <= youngest
         assert lesson.used[row] == expected
         assert lesson.won[row] == won if expected else np.isnan(lesson.won[row])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sample_is_opportunities_as_they_are_among_all(seed):
+    """Those drawn have all their rows, with the features and outcomes that they have in the whole; enough for all are all."""
+    world = dated(make_world(seed, size=60))
+    history, plan, whole = history_of(world), make_plan(world), build(world)
+    half = len(whole.won) // 2
+    drawn = sample_dataset(history, plan, AGES, LATE, rows_max=half, seed=seed)
+    ids = drawn.keys["opportunity_id"].unique()
+    assert len(ids) == pytest.approx(whole.keys["opportunity_id"].n_unique() * half / len(whole.won), abs=1)
+    same = whole.part(whole.keys["opportunity_id"].is_in(ids.implode()).to_numpy())
+    assert_frame_equal(drawn.keys, same.keys)
+    assert_frame_equal(drawn.features, same.features)
+    assert sample_dataset(history, plan, AGES, LATE, rows_max=len(whole.won), seed=seed).digest == whole.digest
 
 
 def test_a_lesson_of_the_past_is_the_lesson_taught_then():
