@@ -262,15 +262,14 @@ def _updated(incoming: Incoming, stored: Row, base: Row, now: datetime) -> Row:
 
 
 def _with_end_dated(incoming: Incoming, stored: Row, row: Row, now: datetime) -> Row:
-    """Date an end that is sent without its moment as the change is dated; what is open again has no end."""
+    """Date an end that is sent without its moment as the change is dated, lost become won too; what is open again has no end."""
     if "closed_at" in incoming.values or "closed_at" not in row or not status_words(incoming.kind):
         return row
-    was_open, is_open = stored["status"] == "open", row["status"] == "open"
-    if was_open == is_open:
+    if stored["status"] == row["status"]:
         return row
     sent, known = incoming.values.get("modified_at"), stored["modified_at"]
     moment = sent if sent is not None and (known is None or sent > known) else now
-    return {**row, "closed_at": None if is_open else moment}
+    return {**row, "closed_at": None if row["status"] == "open" else moment}
 
 
 def _check_read_only(incoming: Incoming, stored: Row) -> None:

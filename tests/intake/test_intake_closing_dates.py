@@ -99,3 +99,58 @@ def test_what_is_open_again_closes_when_it_ends_again(load, stored):
     load(moves.format("12", "Proposal,Closed Won"), "deal_stage_history.csv")
     load(DEALS, "deals.csv", imported_at=moment("12 10:00"))
     assert stored()["D1"].closed_at == moment("12 10:00")
+
+
+def ended(*moves):
+    """Write a history of stages: opportunity, day of February 2026, new stage."""
+    rows = [f"{name},2026-02-{day} 10:00:00,Deal Stage,{stage}" for name, day, stage in moves]
+    return "\n".join(["Deal ID,Change Date,Field,New Value", *rows, ""])
+
+
+def test_what_goes_on_from_end_to_end_closed_at_the_first_of_its_kind(load, stored):
+    """Won and then invoiced is won when it was won; lost and won after all, when it was won; opened again, when it ended again."""
+    load(
+        "Deal ID,Create Date,Deal Stage,Status\nD1,2026-01-05,Invoiced,Won\nD2,2026-01-05,Invoiced,Won\n"
+        "D3,2026-01-05,Closed Won,Won\nD4,2026-01-05,Invoiced,Won\nD5,2026-01-05,Proposal,Open\n"
+        + "".join(f"L{n},2026-01-05,Closed Lost,Lost\n" for n in range(40)),
+        "deals.csv",
+    )
+    moves = [("D1", "03", "Proposal"), ("D1", "04", "Closed Won"), ("D1", "20", "Invoiced")]
+    moves += [
+        ("D2", "05", "Closed Lost"),
+        ("D2", "10", "Closed Won"),
+        ("D2", "21", "Invoiced"),
+        ("D3", "06", "Closed Won"),
+    ]
+    moves += [
+        ("D4", "04", "Closed Won"),
+        ("D4", "07", "Proposal"),
+        ("D4", "12", "Closed Won"),
+        ("D4", "22", "Invoiced"),
+    ]
+    load(ended(*moves, *((f"L{n}", "09", "Closed Lost") for n in range(40))), "deal_stage_history.csv")
+    found = stored()
+    days = {"D1": "04", "D2": "10", "D3": "06", "D4": "12", "L7": "09"}
+    assert {name: found[name].closed_at for name in days} == {
+        name: moment(f"{day} 10:00") for name, day in days.items()
+    }
+
+
+def test_an_end_before_the_history_begins_is_of_an_unknown_moment(load, stored):
+    """Without a history, one that was won before its first import and is renamed since has no closing date; one that is told since has."""
+    deals = "Deal ID,Create Date,Deal Stage,Status\nD1,2026-01-05,{},Won\nD2,2026-01-05,{},{}\n"
+    load(deals.format("Closed Won", "Closed Lost", "Lost"), "deals.csv", imported_at=moment("10 10:00"))
+    load(deals.format("Invoiced", "Closed Won", "Won"), "deals.csv", imported_at=moment("20 10:00"))
+    found = stored()
+    assert (found["D1"].closed_at, found["D2"].closed_at) == (None, moment("20 10:00"))
+
+
+def test_what_was_lost_and_is_won_closed_when_it_was_won(load, stored):
+    """The moment at which an opportunity was lost is none of its winning, whoever told it."""
+    deals = "Deal ID,Create Date,Deal Stage\nD1,2026-01-05,{}\nD2,2026-01-05,{}\nD3,2026-01-05,Proposal\n"
+    load(deals.format("Closed Lost", "Closed Won"), "deals.csv")
+    load(ended(("D1", "03", "Closed Lost"), ("D2", "04", "Closed Won")), "deal_stage_history.csv")
+    assert stored()["D1"].closed_at == moment("03 10:00")
+    load(deals.format("Closed Won", "Closed Won"), "deals.csv", imported_at=moment("20 10:00"))
+    found = stored()
+    assert (found["D1"].closed_at, found["D2"].closed_at) == (moment("20 10:00"), moment("04 10:00"))

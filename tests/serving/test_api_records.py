@@ -142,7 +142,7 @@ def test_closing_keeps_what_stood_before(api, engine):
 
 
 def test_an_end_without_its_moment_is_dated_as_the_change_is(api, clock):
-    """By `modified_at` or now; a moment that is sent stands, and what is open again has none."""
+    """By `modified_at` or now; a moment that is sent stands, what is open again has none, and lost become won is dated anew."""
     for record_id in ("1", "2", "3"):
         api.post(PATH, json={"id": record_id, "created_at": "2026-09-01"})
     clock.now += timedelta(hours=1)
@@ -152,6 +152,12 @@ def test_an_end_without_its_moment_is_dated_as_the_change_is(api, clock):
     ends = [api.get(f"{PATH}/{record_id}").json()["closed_at"] for record_id in ("1", "2", "3")]
     assert ends == ["2026-09-15T09:30:00Z", "2026-09-10T00:00:00Z", None]
     assert api.patch(f"{PATH}/1", json={"status": "open"}).json()["closed_at"] is None
+    clock.now += timedelta(hours=1)
+    later = [
+        api.patch(f"{PATH}/2", json=told).json()["closed_at"]
+        for told in ({"stage": "Filed"}, {"status": "won"}, {"stage": "Paid"})
+    ]
+    assert later == ["2026-09-10T00:00:00Z", "2026-09-15T10:30:00Z", "2026-09-15T10:30:00Z"]
 
 
 def test_a_deleted_record_is_gone_until_it_is_restored(api, engine, clock):

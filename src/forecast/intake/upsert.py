@@ -350,6 +350,9 @@ def _update(session: Session, staging: Staging, imported_at: datetime) -> None:
     version = target.c.version + 1
     if staging.customs:
         written["custom"] = _merged(staging, target.c.custom, last.c.custom)
+    if "status" in staging.fields and "closed_at" in target.c and "closed_at" not in staging.fields:
+        # The moment of one end is not that of another.
+        written["closed_at"] = sa.case((target.c.status == last.c.status, target.c.closed_at))
     if not written:
         return
     changed = sa.and_(stored.c.id == last.c.id, stored.c.turn == 0, _differs(staging, last, stored))
