@@ -222,3 +222,10 @@ def test_origins_leave_enough_to_learn_from():
     assert {steps for _, steps in origins(panel_of(np.ones(80)), 6)} == {6}
     assert all(12 - cut >= 2 for cut, _ in origins(panel_of(np.ones(12)), 12))
     assert origins(panel_of([1.0, 2.0]), 12) == []
+
+
+def test_the_unit_of_the_amounts_changes_nothing():
+    """Revenue in millions has the outlook of the same revenue in cents."""
+    values = seasonal(np.random.default_rng(2), count=30)
+    millions, cents = (outlook_of_series(panel_of(values * unit), 3).mean / unit for unit in (1e-6, 1e2))
+    np.testing.assert_allclose(millions, cents, rtol=1e-3)

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from forecast.cli import app
 from forecast.errors import FileError, InputError
 from forecast.series.reading import read_series
+from forecast.series.writing import write_table
 
 TODAY = date(2024, 6, 15)
 
@@ -110,3 +111,12 @@ def test_an_outlook_needs_a_file_it_can_write(tmp_path, monkeypatch):
     monkeypatch.setenv("FORECAST_HOME", str(tmp_path / "home"))
     command = ["outlook", "--series", str(tmp_path / "in.csv"), "--horizon", "3", "--out", str(tmp_path / "out.xls")]
     assert isinstance(CliRunner().invoke(app, command).exception, InputError)
+
+
+def test_a_file_that_can_not_be_written_stays_as_it_was(tmp_path):
+    """What stood in the place of an outlook is replaced whole or not at all, and nothing is left beside it."""
+    path = write(tmp_path, "kept")
+    with pytest.raises(FileError, match="can't be written"):
+        write_table(pl.DataFrame({"lists": [[1, 2]]}), path)
+    assert path.read_text(encoding="utf-8") == "kept"
+    assert list(tmp_path.iterdir()) == [path]

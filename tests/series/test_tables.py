@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from forecast.errors import InputError
+from forecast.errors import FileError, InputError
 from forecast.series.reading import read_series
 
 TODAY = date(2030, 1, 1)
@@ -152,3 +152,17 @@ def test_a_level_is_named_once(tmp_path):
     for levels in (["region", "region"], ["unique_id"]):
         with pytest.raises(InputError, match="name each level column once"):
             read(path, levels)
+
+
+def test_windows_latin_is_no_chinese(tmp_path):
+    """Accented letters of a western spreadsheet are read as such."""
+    text = "unique_id,ds,y\n" + "".join(f"Zürich,{day},5\nMünchen,{day},6\n" for day in MONTHS)
+    assert read(written(tmp_path, text, encoding="cp1252")).panel.ids == ("München", "Zürich")
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    """A spreadsheet that only is called .csv is told from a text."""
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"PK\x03\x04\x14\x00\x06\x00sheet")
+    with pytest.raises(FileError, match="is not text"):
+        read(path)

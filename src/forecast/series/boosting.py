@@ -13,6 +13,7 @@ from mlforecast.lag_transforms import RollingMean
 from mlforecast.target_transforms import Differences, GlobalSklearnTransformer
 from sklearn.preprocessing import FunctionTransformer
 
+from forecast.series.closed import closed_steps
 from forecast.series.panel import Floats, Panel, bounded, has_ended, may_be_negative
 
 ROWS_MIN = 200
@@ -33,7 +34,7 @@ def boosted(panel: Panel, horizon: int, *, seed: int) -> dict[str, Floats]:
     """
     if np.median(panel.lengths) < panel.season + 6:
         return {}
-    found = {}
+    found, closed = {}, closed_steps(panel, horizon)
     for name, difference in (("boosted", 1), ("boosted_yearly", panel.season)):
         chosen = [
             index
@@ -44,7 +45,8 @@ def boosted(panel: Panel, horizon: int, *, seed: int) -> dict[str, Floats]:
             and not has_ended(values, panel.season)
         ]
         if (name == "boosted" or difference > 1) and panel.lengths[chosen].sum() >= ROWS_MIN:
-            found[name] = _forecast(panel, chosen, horizon, difference=difference, seed=seed)
+            forecast = _forecast(panel, chosen, horizon, difference=difference, seed=seed)
+            found[name] = np.where(closed & np.isfinite(forecast), 0.0, forecast)
     return found
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecast.series.closed import closed_places, closed_steps
 from forecast.series.panel import Floats, Ints, Panel, bounded, has_ended, may_be_negative
 from forecast.series.seasonality import CYCLES_MIN, Profile, closeness, likeness, profiles
 
@@ -20,6 +21,8 @@ LIKENESS_UNKNOWN = 0.2
 # A return of series to where they began is as much evidence of a season as so much likeness.
 RETURN_WEIGHT = 2.0
 SPARSE_ZERO_SHARE = 0.4
+# Theta is optimised at this level, whatever the unit of the series.
+THETA_LEVEL = 1000.0
 # Smoothing by the library takes this many values.
 TINY = 8
 # What siblings tell of a series' deviations counts as so many values of its own.
@@ -79,6 +82,10 @@ def forecast_members(panel: Panel, horizon: int) -> Members:
             forecasts["last_year"][index] = bounded(_last_year(values, panel.season, horizon), values)
     _weigh_last_year(forecasts, panel, evidence)
     _lean_deviations(deviations, panel)
+    closed = closed_steps(panel, horizon)
+    deviations[closed] = 0
+    for forecast in forecasts.values():
+        forecast[closed & np.isfinite(forecast)] = 0
     return Members(forecasts=forecasts, deviations=deviations, residuals=tuple(residuals))
 
 
@@ -109,7 +116,7 @@ class _Seat:
         found = {"smoothing": smoothed.forecast}
         if len(self.values) < TINY or np.ptp(self.values) == 0:
             return found
-        if np.mean(self.values == 0) > SPARSE_ZERO_SHARE:
+        if self._is_sparse():
             return found | {"theta": np.asarray(IMAPA().forecast(self.values.copy(), horizon)["mean"])}
         adjusted = self.profile.removed(self.values, self.past)
         found["theta"] = self.profile.restored(_theta(adjusted, 1, horizon), self.future)
@@ -117,6 +124,11 @@ class _Seat:
             found["classical"] = _theta(self.values, self.season, horizon)
             found["decomposed"] = _decomposed(self.values, self.season, horizon)
         return found
+
+    def _is_sparse(self) -> bool:
+        """Say whether the series is mostly zero where its season lets it sell at all."""
+        closed = closed_places(self.values, self.past, self.season)
+        return bool(np.mean(self.values[~closed[self.past]] == 0) > SPARSE_ZERO_SHARE)
 
 
 def smooth(values: Floats, horizon: int) -> Smoothed:
@@ -148,7 +160,9 @@ def _lately(residuals: Floats, season: int) -> float:
 
 
 def _theta(values: Floats, season: int, horizon: int) -> Floats:
-    return np.asarray(DynamicOptimizedTheta(season_length=season).forecast(values.copy(), horizon)["mean"])
+    # What the library optimises depends on the unit of small values.
+    unit = float(np.abs(values).mean()) / THETA_LEVEL or 1.0
+    return unit * np.asarray(DynamicOptimizedTheta(season_length=season).forecast(values / unit, horizon)["mean"])
 
 
 def _decomposed(values: Floats, season: int, horizon: int) -> Floats:

@@ -1,6 +1,8 @@
 """Read tables as people have them: encodings, separators, ways to write days and numbers."""
 
+import codecs
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +16,6 @@ NAMES = {
     "ds": ("date", "day", "month", "period", "week", "日期", "月份", "时间"),
     "y": ("revenue", "sales", "amount", "value", "销售额", "金额", "收入", "营收"),
 }
-ENCODINGS = ("utf-8-sig", "gb18030")
 SEPARATORS = (",", ";", "\t")
 THOUSANDS = r"^[-+]?\d{1,3}([,\u00a0 ']\d{3})+(\.\d+)?$"
 DECIMAL_COMMA = r"^[-+]?\d{1,3}(\.\d{3})*,\d+$|^[-+]?\d+,\d+$"
@@ -23,7 +24,7 @@ TO_LONG = "df.melt(id_vars=['unique_id'], var_name='ds', value_name='y') of pand
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read a CSV (UTF-8, UTF-16 or GB 18030; commas, semicolons or tabs) or Parquet file, text as it stands.
+    """Read a CSV (UTF-8, UTF-16, GB 18030 or Windows' Latin; commas, semicolons or tabs) or Parquet file, text as it stands.
 
     Raises:
         FileError: there is no such file, or it is neither CSV nor Parquet.
@@ -43,6 +44,8 @@ def read_table(path: Path) -> pl.DataFrame:
 
 def _read_csv(path: Path) -> pl.DataFrame:
     content = _text(path.read_bytes())
+    if "\x00" in content:
+        raise FileError(f"{path} is not text; expected a CSV or Parquet file")
     head = content.split("\n", 1)[0]
     separator = max(SEPARATORS, key=head.count)
     table = pl.read_csv(content.encode(), infer_schema=False, separator=separator)
@@ -50,12 +53,19 @@ def _read_csv(path: Path) -> pl.DataFrame:
 
 
 def _text(content: bytes) -> str:
-    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+    """Decode by the mark, else as UTF-8, Chinese, or Windows' Latin where most pairs of bytes are no usual Chinese."""
+    if content[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
         return content.decode("utf-16")
-    try:
-        return content.decode(ENCODINGS[0])
-    except UnicodeDecodeError:
-        return content.decode(ENCODINGS[1])
+    encodings = ["utf-8-sig", "gb18030", "cp1252"] if _looks_chinese(content) else ["utf-8-sig", "cp1252", "gb18030"]
+    for encoding in encodings[:-1]:
+        with suppress(UnicodeDecodeError):
+            return content.decode(encoding)
+    return content.decode(encodings[-1])
+
+
+def _looks_chinese(content: bytes) -> bool:
+    beyond = "".join(letter for letter in content.decode("gb18030", "ignore") if not letter.isascii())
+    return 2 * len(beyond.encode("gb2312", "ignore").decode("gb2312")) >= len(beyond)
 
 
 def renamed(frame: pl.DataFrame, columns: Iterable[str], *, kept: Sequence[str] = ()) -> pl.DataFrame:

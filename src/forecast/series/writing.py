@@ -1,6 +1,7 @@
 """Write an outlook to a file."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -65,19 +66,23 @@ def _framed(rows: Rows, outlook: Outlook, hierarchy: Hierarchy | None) -> pl.Dat
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame as CSV or Parquet, by the ending of the path.
+    """Write a frame as CSV or Parquet, by the ending of the path; what stands there is replaced in one step.
 
     Raises:
         FileError: the path ends otherwise, or can't be written.
     """
+    if path.suffix.lower() not in {".csv", ".parquet"}:
+        raise FileError(f"{path} ends in neither .csv nor .parquet; choose one of them")
     try:
-        if path.suffix.lower() == ".parquet":
-            frame.write_parquet(path)
-        elif path.suffix.lower() == ".csv":
-            frame.write_csv(path)
-        else:
-            raise FileError(f"{path} ends in neither .csv nor .parquet; choose one of them")
-    except OSError as error:
+        with TemporaryDirectory(dir=path.absolute().parent, prefix=".forecast-outlook-") as folder:
+            draft = Path(folder) / path.name
+            if path.suffix.lower() == ".parquet":
+                frame.write_parquet(draft)
+            else:
+                frame.write_csv(draft)
+            draft.replace(path)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        why = getattr(error, "strerror", None) or error
         raise FileError(
-            f"{path} can't be written: {error.strerror or error}; give a file in a folder that is there and that you may use"
+            f"{path} can't be written: {why}; give a file in a folder that is there and that you may use"
         ) from error
