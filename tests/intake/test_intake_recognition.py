@@ -108,6 +108,12 @@ def test_deals_beside_their_orders_keep_the_fields_of_deals():
     ]
 
 
+def test_a_table_of_pairs_is_no_table_of_persons():
+    """Who sells in which territories, a row a pair, tells nobody's team: one of them would be taken for it."""
+    with pytest.raises(MappingError, match="name no kind of record"):
+        recognise_kind(["employee_id", "territory_id"], "employee_territories")
+
+
 def test_a_file_of_no_kind_is_refused_with_the_kinds():
     """The message lists the kinds and how to say which it is."""
     with pytest.raises(MappingError, match="--as, one of account, activity"):
