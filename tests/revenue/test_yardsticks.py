@@ -1,12 +1,15 @@
+import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import polars as pl
 import pytest
 from pipelines import DAY, START
 
-from forecast.records import Opportunity, Order
+from forecast.records import Change, Opportunity, Order
+from forecast.revenue.cells import COMPANY, PERSON
 from forecast.revenue.records import months_ahead, read_sales
-from forecast.revenue.yardsticks import seasonal_naive, weighted_pipeline
+from forecast.revenue.yardsticks import seasonal_naive, seasonal_naives, weighted_pipeline, weighted_pipelines
 
 AS_OF = datetime(2024, 6, 11, tzinfo=UTC)
 
@@ -57,3 +60,31 @@ def test_the_naive_forecast_is_last_year(records_of):
     assert seasonal_naive(sales, months_ahead(AS_OF, 3, "UTC")).tolist() == [900, 300, 400]
     early = read_sales(records, datetime(2023, 9, 10, tzinfo=UTC))
     assert seasonal_naive(early, months_ahead(early.as_of, 2, "UTC")).tolist() == [500, 400]
+
+
+def test_a_unit_is_rolled_up_as_if_it_were_the_company(records_of):
+    """Shares won, usual times and months of last year are the unit's own, and those of others say nothing of it."""
+    rng = random.Random(4)
+    moves, deals = [], []
+    for number in range(120):
+        begun = START - timedelta(days=rng.randrange(-100, 500))
+        status = rng.choice(["won", "lost", "open"])
+        ended = (
+            {} if status == "open" else {"closed_at": begun + timedelta(days=rng.randrange(1, 100)), "won_amount": 50}
+        )
+        due = {"expected_close_on": date(2024, rng.randrange(1, 9), 5)} if rng.random() < 0.7 else {}
+        name, owner = f"O{number}", rng.choice(["U1", "U2", "U3"])
+        deals.append(
+            Opportunity(id=name, created_at=begun, status=status, owner_id=owner, amount=100, stage="b", **ended, **due)
+        )
+        for old, new in (("a", "b"), ("b", "c"))[: rng.randrange(3)]:
+            moves.append(Change(kind="opportunity", record_id=name, field="stage", changed_at=begun + DAY, old_value=old, new_value=new, origin="api"))  # fmt: skip
+    sales, months = read_sales(records_of(*deals, *moves), AS_OF), months_ahead(AS_OF, 3, "UTC")
+    for rule, by_unit in ((weighted_pipeline, weighted_pipelines), (seasonal_naive, seasonal_naives)):
+        found = by_unit(sales, months, [COMPANY, PERSON])
+        for owner in ("U1", "U2", "U3"):
+            own = pl.col(PERSON) == owner
+            alone = rule(replace(sales, deals=sales.deals.filter(own), booked=sales.booked.filter(own)), months)
+            rows = dict(found.filter(level=PERSON, unit_id=owner).select("month", "value").iter_rows())
+            assert alone.tolist() == pytest.approx([rows.get(month, 0) for month in months.starts])
+        assert (found.filter(level=PERSON)["value"] > 0).any()

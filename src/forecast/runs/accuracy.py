@@ -13,7 +13,7 @@ from forecast.registry import PRIOR_SUFFIX
 from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.currencies import check_currency
 from forecast.revenue.records import Sales, SalesRecords, known_currencies, months_ahead, read_sales
-from forecast.revenue.yardsticks import seasonal_naive, weighted_pipeline
+from forecast.revenue.yardsticks import seasonal_naives, weighted_pipelines
 from forecast.revenue_records import read_deal_records
 from forecast.runs.booked import find_bookings, sum_bookings
 from forecast.runs.deals import read_kept_deals
@@ -84,7 +84,12 @@ def measure_forecasts(
     records = read_deal_records(session, timezone=timezone)
     this_month = now.astimezone(ZoneInfo(timezone)).date().replace(day=1)
     countable = [run for run in honest if _is_countable(run, records, now)]
-    frames = [_judge(session, records, run, now, this_month) for run in _first_of_months(countable, timezone)]
+    counted = _first_of_months(countable, timezone)
+    landed = {
+        currency: sum_bookings(find_bookings(records, now, currency=currency)).rename({"won": "landed"})
+        for currency in {run.currency for run in counted}
+    }
+    frames = [_judge(session, records, run, landed[run.currency], this_month) for run in counted]
     judged, left_out = [frame for frame in frames if frame.height], _uncounted(len(honest) - len(countable))
     if not judged:
         hindsight = [f"{len(kept) - len(honest)} were made in hindsight"] if len(honest) < len(kept) else []
@@ -136,7 +141,7 @@ def _first_of_months(runs: Sequence[Run], timezone: str) -> list[Run]:
     return list(firsts.values())
 
 
-def _judge(session: Session, records: SalesRecords, run: Run, now: datetime, this_month: date) -> pl.DataFrame:
+def _judge(session: Session, records: SalesRecords, run: Run, landed: pl.DataFrame, this_month: date) -> pl.DataFrame:
     """Give the cells of a run whose months are over, with what landed and what the peers said.
 
     What landed of a unit that the run did not know has a row besides, in which nothing was forecast.
@@ -146,7 +151,6 @@ def _judge(session: Session, records: SalesRecords, run: Run, now: datetime, thi
     over = cells.with_columns(horizon=ahead).filter(pl.col("month") < this_month)
     if over.is_empty():
         return over
-    landed = sum_bookings(find_bookings(records, now, currency=run.currency)).rename({"won": "landed"})
     foreseen = over.select("level", "month", "horizon").unique()
     here = landed.filter(pl.col("landed") != 0).join(foreseen, on=["level", "month"], how="semi")
     return (
@@ -162,22 +166,15 @@ def _peers(session: Session, records: SalesRecords, run: Run, cells: pl.DataFram
     """Give `level, unit_id, month, pipeline, naive` as they would have been said at the run's moment."""
     sales = _as_seen(read_sales(records, run.as_of, currency=run.currency), read_kept_deals(session, run.id))
     months = months_ahead(run.as_of, cells["month"].n_unique(), records.timezone)
-    parts = []
-    for level, unit_id in cells.select("level", "unit_id").unique(maintain_order=True).iter_rows():
-        own = _of_unit(sales, level, unit_id)
-        parts.append(
-            pl.DataFrame(
-                {
-                    "level": level,
-                    "unit_id": unit_id,
-                    "month": list(months.starts),
-                    "pipeline": weighted_pipeline(own, months),
-                    "naive": seasonal_naive(own, months) if own.booked.height else [0.0] * len(months.starts),
-                },
-                schema_overrides={"pipeline": pl.Float64, "naive": pl.Float64},
-            )
-        )
-    return pl.concat(parts)
+    keys, levels = ["level", "unit_id", "month"], cells["level"].unique().to_list()
+    said = {
+        "pipeline": weighted_pipelines(sales, months, levels),
+        "naive": seasonal_naives(sales, months, levels),
+    }
+    found = cells.select(keys)
+    for name, values in said.items():
+        found = found.join(values.rename({"value": name}), on=keys, how="left", maintain_order="left")
+    return found.with_columns(pl.col(*said).fill_null(0.0))
 
 
 def _as_seen(sales: Sales, kept: pl.DataFrame) -> Sales:
@@ -186,13 +183,6 @@ def _as_seen(sales: Sales, kept: pl.DataFrame) -> Sales:
     opportunities = sales.history.opportunities.update(seen, on="opportunity_id", include_nulls=True)
     deals = sales.deals.update(kept.select("opportunity_id", "amount"), on="opportunity_id", include_nulls=True)
     return replace(sales, history=replace(sales.history, opportunities=opportunities), deals=deals)
-
-
-def _of_unit(sales: Sales, level: str, unit_id: str) -> Sales:
-    if level == COMPANY:
-        return sales
-    own = pl.col(level) == unit_id
-    return replace(sales, deals=sales.deals.filter(own), booked=sales.booked.filter(own))
 
 
 def _remarks(rows: pl.DataFrame) -> Iterator[str]:
