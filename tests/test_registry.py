@@ -216,3 +216,9 @@ def test_versions_of_another_format_are_named_and_the_others_listed(fitted, tmp_
     assert "old format" in done.output
     assert "forecast train win_probability" in done.output
     assert {"20240229-1", "20230101-1"} <= set(done.output.split())
+
+
+def test_that_nothing_was_trained_is_said(tmp_path, monkeypatch):
+    """A list without an entry says so, and what makes one."""
+    monkeypatch.setenv("FORECAST_HOME", str(tmp_path))
+    assert "no version was trained yet; `forecast train`" in CliRunner().invoke(app, ["models"]).output

@@ -173,6 +173,12 @@ def test_nothing_to_judge_is_said(measured):
         measured(opportunity("a"), score("a", 1, 0.8), score("a", 2, 0.8, version="v2"))
 
 
+def test_without_a_score_nothing_is_counted(measured):
+    """Where no score is stored, that is said, and what gives some."""
+    with pytest.raises(TooLittleHistoryError, match=r"no score of win_probability is stored; `forecast score"):
+        measured(opportunity("a"))
+
+
 def test_figures_are_whole_on_a_narrow_terminal(measured):
     """In 80 columns long names are folded, and no figure is cut."""
     found = measured(opportunity("a", "won", 60), opportunity("b", "lost", 60), score("a", 1, 0.8), score("b", 1, 0.3))

@@ -350,8 +350,8 @@ def test_the_severest_come_first(company):
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", ["Negative amount", "1 of ", "error", "can't be trained yet", "customer_tier can be trained"]),
-        ("zh", ["金额为负", "条中 1 条", "错误", "尚不能训练", "customer_tier 可以训练"]),
+        ("en", ["Negative amount", "1 of ", "error", "can't be trained yet", "customer_tier can", " not converted ("]),
+        ("zh", ["金额为负", "条中 1 条", "错误", "尚不能训练", "customer_tier 可以训练", "未转化 "]),
     ],
 )
 def test_health_is_laid_out_in_both_languages(company, language, words):

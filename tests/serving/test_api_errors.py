@@ -55,7 +55,7 @@ def test_errors_are_in_the_language_of_the_request(client):
     refused = client.post("/v1/records/opportunity/bulk?language=zh", content=b'{"stage": "Quoted"}')
     assert refused.json()["results"][0]["detail"].startswith("id：收到 null，应为记录的编号；")
     refused = client.get("/v1/opportunities?grade=hoch&language=zh").json()
-    assert refused["detail"] == 'grade：收到 "hoch"，应为以下之一：high, medium, low；请填写其中之一'
+    assert refused["detail"] == 'grade：收到 "hoch"，应为以下之一：high、medium、low；请填写其中之一'
     assert client.get("/v2", headers={"Accept-Language": "zh"}).json()["detail"] == "没有这个地址"
 
 

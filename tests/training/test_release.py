@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from forecast.cli import app
+from forecast.cli.training import held_back, say_verdict
 from forecast.errors import ConflictError, GateError, InputError, NotFoundError, TooLittleHistoryError
 from forecast.policies import find_thresholds
 from forecast.registry import find_live, get_live_version, hold_live, list_versions, make_live, write_version
@@ -314,3 +315,20 @@ def test_a_level_that_is_off_is_told(settings, monkeypatch, low, language, advic
     said = CliRunner().invoke(app, ["check", "--models", str(MODELS)])
     assert said.exit_code == 0
     assert advice not in said.output
+
+
+def test_a_version_that_is_held_back_is_not_called_promoted(trained):
+    """Trained with --no-promote, a version that passed says that it did, and how it is served."""
+    (held,) = trained("passes unpromoted")
+    said = say_verdict(held.run.verdict, held_back(held))
+    assert said.startswith("every gate passed; not promoted")
+    assert f"forecast promote {held.run.candidate.version} --model {NAME}" in said
+    (served,) = trained("passes")
+    assert held_back(served) is None
+
+
+def test_nothing_is_trained_on_the_future():
+    """A moment that has not come is refused, as its outcomes are not known."""
+    said = CliRunner().invoke(app, ["train", "--as-of", "2999-01-01"]).exception
+    assert isinstance(said, InputError)
+    assert str(said).startswith("2999-01-01T00:00:00+00:00 is in the future")

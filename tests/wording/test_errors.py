@@ -120,3 +120,9 @@ def test_what_is_not_known_stays_english():
 def test_what_strangers_sent_is_no_endless_sentence():
     """A text that holds the marks of a sentence thousands of times is said, not refused for its depth."""
     assert say_error('" is , found ; ' * 5_000, "zh").startswith("“")
+
+
+def test_lists_have_the_comma_of_chinese_lists():
+    """What is a list in English is one in Chinese; a path or a name with a comma stays as it is."""
+    assert say_error('--period is "week"; give one of month, quarter, year', "zh").endswith("month、quarter、year")
+    assert "a, b.csv" in say_error("there is no file a, b.csv; check its name and folder", "zh")

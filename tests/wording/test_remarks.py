@@ -47,7 +47,7 @@ def test_what_a_remark_names_is_said_in_chinese_too():
     said = say_remark("before: 3 of 9 open opportunities had no close date, and are in no period", "zh")
     assert said == "之前：9 个在跟商机中有 3 个没有预计成交日期，不计入任何期间"
     said = say_remark("known ahead, on average: promotion +5.2 % a unit, quota +1.0 % per 1,000", "zh")
-    assert said == "事先已知的内容，平均而言：promotion 每一单位 +5.2 %, quota 每 1,000 +1.0 %"
+    assert said == "事先已知的内容，平均而言：promotion 每一单位 +5.2 %、quota 每 1,000 +1.0 %"
 
 
 def test_other_remarks_and_english_stay_as_they_are():

@@ -15,6 +15,7 @@ from forecast.cli.demo import demo
 from forecast.cli.desk import keys, serve
 from forecast.cli.duplicates import duplicates, merge, unmerge
 from forecast.cli.exporting import export
+from forecast.cli.help import is_chinese, run_in_chinese
 from forecast.cli.importing import import_files
 from forecast.cli.models import list_models, promote, recalibrate, rollback, train
 from forecast.cli.outlook import outlook
@@ -75,6 +76,8 @@ def main() -> None:
     # An orderly exit, on which the embedded PostgreSQL stops too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
+        if is_chinese():
+            run_in_chinese(app)
         app()
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:

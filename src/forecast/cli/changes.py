@@ -10,7 +10,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import print_notes, say, short_money
+from forecast.cli.phrases import print_notes, say, say_moment, short_money
 from forecast.cli.screen import now, output, transaction
 from forecast.settings import read_settings
 
@@ -52,23 +52,23 @@ def changes(
         scope = Scope(level=level, unit_id=unit_id, starts_on=days[0], ends_on=days[1])
         found = compare_moments(session, before, after, scope, currency=currency, timezone=zone)
     print_notes(*found.changes.remarks)
-    output.print(_bars_table(found, unit or say("company"), ZoneInfo(zone)))
+    output.print(_bars_table(found, unit or say("company")))
     if found.changes.bars:
         output.print(_records_table(found.changes))
     if out is not None:
         found.changes.records.write_csv(out)
 
 
-def _bars_table(found: "Comparison", unit: str, zone: ZoneInfo) -> Table:
+def _bars_table(found: "Comparison", unit: str) -> Table:
     scope, changed = found.scope, found.changes
     title = say("{unit}, {first} to {last}", unit=unit, first=scope.starts_on, last=scope.ends_on)
-    title += f" ({found.currency})" if found.currency else ""
+    title += say(", ") + say(found.currency) if found.currency else ""
     columns = (Column(say(name), justify="right") for name in ("deals", "won and expected of open deals"))
     table = Table("", *columns, box=SIMPLE, title=escape(title), title_justify="left")
-    table.add_row(f"{found.before.moment.astimezone(zone):%Y-%m-%d %H:%M}", "", f"{changed.before:,.0f}")
+    table.add_row(say_moment(found.before.moment), "", f"{changed.before:,.0f}")
     for bar in changed.bars:
         table.add_row(say(_NAMES[bar.name]), f"{bar.count:,}", f"{bar.amount:+,.0f}")
-    table.add_row(f"{found.after.moment.astimezone(zone):%Y-%m-%d %H:%M}", "", f"{changed.after:,.0f}")
+    table.add_row(say_moment(found.after.moment), "", f"{changed.after:,.0f}")
     expected = found.before.expected, found.after.expected
     if expected[0] is not None and expected[1] is not None:
         table.add_section()

@@ -9,7 +9,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say
+from forecast.cli.phrases import say, say_moment
 from forecast.cli.screen import AsOf, moment_of, output, transaction
 from forecast.errors import InputError
 from forecast.settings import read_settings
@@ -58,7 +58,7 @@ def _print(found: "Comparison", names: tuple[str, str]) -> None:
             "{rows} rows of {count} records since {since}, with outcomes that neither version knew",
             rows=f"{found.figures[0]['rows']:,.0f}",
             count=f"{found.opportunities:,}",
-            since=f"{found.since:%Y-%m-%d %H:%M} UTC",
+            since=say_moment(found.since),
         )
     )
     output.print(_figures_table(found, names))
@@ -93,7 +93,7 @@ def _figures_table(found: "Comparison", names: tuple[str, str]) -> Table:
 
 
 def _print_features(version: str, features: list[str]) -> None:
-    shown = escape(", ".join(features[:FEATURES_SHOWN]))
+    shown = escape(say(", ").join(features[:FEATURES_SHOWN]))
     more = len(features) - FEATURES_SHOWN
     tail = say("; {count} more in --out", count=more) if more > 0 else ""
     output.print(say("only {version} uses: {features}{tail}", version=version, features=shown, tail=tail))

@@ -9,6 +9,7 @@ from rich.markup import escape
 from forecast.cli.desk import serve
 from forecast.cli.importing import import_files
 from forecast.cli.models import train
+from forecast.cli.phrases import say
 from forecast.cli.scoring import score
 from forecast.cli.screen import Models, console, now, transaction
 from forecast.settings import Settings, read_settings
@@ -33,55 +34,58 @@ def demo(
     settings = read_settings()
     export = settings.home / "demo-export"
     if not export.exists():
-        _say("simulating three years of a company", f"its CRM export goes to {export}")
+        _say(say("simulating three years of a company"), say("its CRM export goes to {folder}", folder=export))
         _write_demo_export(export)
     if not (settings.home / "demo-imported").exists():
-        _say(f"forecast import {export}", "the export becomes records")
+        _say(f"forecast import {export}", say("the export becomes records"))
         import_files([export])
         (settings.home / "demo-imported").touch()
     if find_live(settings.models_folder, "win_probability") is None:
-        _say(f"forecast train win_probability --trials {DEMO_TRIALS}", "learn what wins, judge it, serve it")
+        _say(f"forecast train win_probability --trials {DEMO_TRIALS}", say("learn what wins, judge it, serve it"))
         train(trials=DEMO_TRIALS, models=models)
     if find_live(settings.models_folder, "lead_conversion") is None:
         _say(
             f"forecast train lead_conversion --trials {DEMO_LEAD_TRIALS}",
-            "the same for leads: which become opportunities",
+            say("the same for leads: which become opportunities"),
         )
         train("lead_conversion", trials=DEMO_LEAD_TRIALS, models=models)
     if find_live(settings.models_folder, "customer_tier") is None:
-        _say(f"forecast train customer_tier --horizon {DEMO_HORIZON}", "what customers will buy, from their orders")
+        _say(
+            f"forecast train customer_tier --horizon {DEMO_HORIZON}", say("what customers will buy, from their orders")
+        )
         train("customer_tier", horizon=DEMO_HORIZON, models=models)
     if find_live(settings.models_folder, "revenue_forecast") is None:
         _say(
             f"forecast train revenue_forecast --trials {DEMO_REVENUE_TRIALS}",
-            "what months will bring, tried on the past",
+            say("what months will bring, tried on the past"),
         )
         train("revenue_forecast", trials=DEMO_REVENUE_TRIALS, models=models)
-    _say("forecast score", "every open opportunity gets a probability, a grade and reasons")
+    _say("forecast score", say("every open opportunity gets a probability, a grade and reasons"))
     score()
-    _say("forecast score lead_conversion", "every open lead too")
+    _say("forecast score lead_conversion", say("every open lead too"))
     score("lead_conversion")
-    _say("forecast score customer_tier", "every customer gets a value, a tier and a potential")
+    _say("forecast score customer_tier", say("every customer gets a value, a tier and a potential"))
     score("customer_tier")
-    _say("forecast outlook --unit company", "revenue by month, with ranges that hold")
+    _say("forecast outlook --unit company", say("revenue by month, with ranges that hold"))
     outlook_of_records(settings, horizon=None, unit="company", currency=None, as_of=None, out=None, draws=None)
     key = _demo_key(settings)
-    _say("done", f"the key of the API is {key} (kept in {settings.home / DEMO_KEY_FILE})")
+    _say(say("done"), say("the key of the API is {key} (kept in {file})", key=key, file=settings.home / DEMO_KEY_FILE))
     address = f"http://{settings.host}:{settings.port}"
-    console.print(
-        f"  {address}/docs              try the API: Authorize with the key\n"
-        f"  curl -H 'X-API-Key: {key}' '{address}/v1/opportunities?grade=high&limit=3'\n"
-        f"  mlflow ui --backend-store-uri {settings.tracking_uri}   runs, figures, versions\n"
-        "  forecast models                          which version is live, and its gates",
-        markup=False,
-    )
+    lines = {
+        f"{address}/docs": say("try the API: Authorize with the key"),
+        f"curl -H 'X-API-Key: {key}' '{address}/v1/opportunities?grade=high&limit=3'": "",
+        f"mlflow ui --backend-store-uri {settings.tracking_uri}": say("runs, figures, versions"),
+        "forecast models": say("which version is live, and its gates"),
+    }
+    for line, meaning in lines.items():
+        console.print(f"  {line:<39}  {meaning}".rstrip(), markup=False)
     if serve_after:
-        _say("forecast serve", f"{address}, until Ctrl+C")
+        _say("forecast serve", say("{address}, until Ctrl+C", address=address))
         serve()
 
 
 def _say(command: str, meaning: str) -> None:
-    console.print(f"[bold]{escape(command)}[/bold]: {escape(meaning)}")
+    console.print(f"[bold]{escape(command)}[/bold]{say(': ')}{escape(meaning)}")
 
 
 def _write_demo_export(folder: Path) -> None:

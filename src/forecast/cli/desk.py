@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from forecast.cli.phrases import say
+from forecast.cli.phrases import say, say_moment
 from forecast.cli.screen import console, now, output, transaction
 from forecast.settings import read_settings
 
@@ -31,7 +31,7 @@ def list_api_keys() -> None:
     table = Table(*map(say, ("name", "created", "revoked")))
     with transaction(read_settings()) as session:
         for key in list_keys(session):
-            table.add_row(escape(key.name), str(key.created_at)[:16], str(key.revoked_at or "")[:16])
+            table.add_row(escape(key.name), say_moment(key.created_at), say_moment(key.revoked_at))
     output.print(table)
 
 

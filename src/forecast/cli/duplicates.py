@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say, say_refusal
+from forecast.cli.phrases import say, say_moment, say_refusal
 from forecast.cli.screen import console, now, output, transaction
 from forecast.settings import read_settings
 from forecast.wording import Language
@@ -145,7 +145,7 @@ def _print_merges(merges: "Sequence[Merge]") -> None:
             say(one.kind),
             one.kept_id,
             one.merged_id,
-            f"{one.merged_at:%Y-%m-%d %H:%M}",
+            say_moment(one.merged_at),
             one.merged_by,
         )
         table.add_row(*map(escape, cells))

@@ -50,12 +50,13 @@ def _print_horizons(found: "ForecastAccuracy") -> None:
     output.print(
         say(
             "{count} kept forecasts judged, the first of each month; {hindsight} more were made in hindsight, and say nothing. "
-            "`ahead` counts months; errors are shares of what landed.",
+            "ahead: months; months: of all units, that are judged; error, bias, weighted pipeline and last year: missed by, as a share of what landed; "
+            "in 80 %: of the months landed in that range.",
             count=found.runs,
             hindsight=found.hindsight,
         )
     )
-    headings = ("ahead", "runs", "cells", "error", "pipeline", "last year", "bias", "in 80 %", "in 95 %")
+    headings = ("ahead", "months", "error", "weighted", "last year", "bias", "in 80 %", "in 95 %")
     table = Table(
         Column(say("level"), no_wrap=True),
         *(Column(say(name), justify="right", no_wrap=True) for name in headings),
@@ -70,7 +71,7 @@ def _print_horizons(found: "ForecastAccuracy") -> None:
         shares = (row.wape, row.wape_pipeline, row.wape_naive)
         table.add_row(
             say(row.level),
-            *(str(row.horizon), str(row.runs), f"{row.cells:,}"),
+            *(str(row.horizon), f"{row.cells:,}"),
             *("" if share is None else f"{share:.0%}" for share in shares),
             "" if row.bias is None else f"{row.bias:+.0%}",
             *(f"{share:.0%}" for share in (row.coverage_80, row.coverage_95)),
@@ -97,6 +98,12 @@ def _print_habits(habits: "Habits") -> None:
     for habit in habits.people:
         table.add_row(*_habit_cells(habit))
     output.print(table)
+    output.print(
+        say(
+            "announced: deals said to close in a month; kept: won in it; won: deals won; not announced: of these, for their month; others: "
+            "what is usual of the others"
+        )
+    )
 
 
 def _habit_cells(habit: "Habit") -> list[str]:

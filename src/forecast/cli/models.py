@@ -1,6 +1,7 @@
 """forecast train, models, promote and rollback."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Column, Table
 
 from forecast.cli.forecast_accuracy import REVENUE_MODEL
-from forecast.cli.phrases import say
-from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output
+from forecast.cli.phrases import say, say_moment
+from forecast.cli.screen import AsOf, ModelName, Models, console, moment_of, now, opened, output, past_moment_of
 from forecast.cli.tiers import TIER_MODEL, train_customer_tiers
-from forecast.cli.training import print_gates, print_verdict, print_warnings, told
+from forecast.cli.training import print_gates, print_verdict, print_warnings, say_verdict, told
 from forecast.errors import ConflictError, InputError
 from forecast.settings import read_settings
 
@@ -42,9 +43,10 @@ def train(
     models: Models = Path("models"),
 ) -> None:
     """Train a version on what was known at a moment, judge it, register it, and serve it if it passes its gates."""
+    until = past_moment_of(as_of, read_settings())
     if model == TIER_MODEL:
         tiers = train_customer_tiers(
-            read_settings(), as_of=as_of, horizon=horizon, promote=promote_passed, models=models
+            read_settings(), until=until, horizon=horizon, promote=promote_passed, models=models
         )
         print_verdict(tiers, tiers.run.gates)
         return
@@ -52,7 +54,7 @@ def train(
         from forecast.cli.revenue import train_revenue_forecast
 
         revenue = train_revenue_forecast(
-            read_settings(), as_of=as_of, currency=currency, origins=trials, promote=promote_passed, models=models
+            read_settings(), until=until, currency=currency, origins=trials, promote=promote_passed, models=models
         )
         print_verdict(revenue, revenue.run.gates)
         return
@@ -77,7 +79,7 @@ def train(
             settings,
             experiment,
             models=models,
-            until=moment_of(as_of, settings),
+            until=until,
             now=now(),
             budget=budget,
             promote=promote_passed,
@@ -165,7 +167,9 @@ def recalibrate(
             before=f"{found.metrics['live_log_loss']:.4f}",
         )
         output.print(level)
-    output.print(escape(told(found.verdict)))
+    made = found.candidate
+    held = made if made is not None and found.promotable and levelled.live != made.version else None
+    output.print(escape(say_verdict(found.verdict, held)))
     if levelled.folder:
         output.print(say("live: {live}; written to {folder}", live=levelled.live, folder=levelled.folder))
     else:
@@ -177,13 +181,16 @@ def list_models() -> None:
     from forecast.registry import find_live, list_versions, read_version, version_folder
 
     settings = read_settings()
-    for folder in sorted(settings.models_folder.glob("*")):
+    folders = sorted(settings.models_folder.glob("*"))
+    if not folders:
+        output.print(say("no version was trained yet; `forecast train` trains one"))
+    for folder in folders:
         output.print(f"[italic]{folder.name}[/italic]")
-        live = find_live(settings.models_folder, folder.name) or {"version": None, "since": ""}
+        live = find_live(settings.models_folder, folder.name) or {"version": None}
         table = _versions_table()
         old = 0
         for identity in reversed(list_versions(settings.models_folder, folder.name)):
-            since = live["since"][:10] if live["version"] == identity else ""
+            since = say_moment(datetime.fromisoformat(live["since"]))[:10] if live["version"] == identity else ""
             try:
                 version = read_version(version_folder(settings.models_folder, folder.name, identity))
             except ConflictError:
@@ -218,7 +225,7 @@ def _described(version: "Version[Any]") -> tuple[str, ...]:
     passed = sum(gate["passed"] for gate in gates)
     return (
         say(version.basis),
-        version.bundle["until"][:10],
+        say_moment(datetime.fromisoformat(version.bundle["until"]))[:10],
         f"{metrics['model_auc']:.3f}" if "model_auc" in metrics else "",
         f"{metrics['model_log_loss']:.4f}" if "model_log_loss" in metrics else "",
         f"{passed}/{len(gates)}" if gates else "",

@@ -2,9 +2,11 @@
 
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
@@ -46,6 +48,11 @@ def short_money(amount: float | None) -> str:
         if abs(scaled) >= 0.9995:
             return f"{scaled:.3g}{letters}" if abs(scaled) < 999.5 else f"{scaled:.0f}{letters}"
     return f"{amount:.0f}"
+
+
+def say_moment(moment: datetime | None) -> str:
+    """Write a moment to the minute in FORECAST_TIMEZONE, and name the zone; nothing where it is missing."""
+    return "" if moment is None else f"{moment.astimezone(ZoneInfo(read_settings().timezone)):%Y-%m-%d %H:%M %Z}"
 
 
 def say_refusal(sentence: str) -> str:

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say
+from forecast.cli.phrases import say, say_moment
 from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction
 from forecast.settings import read_settings
 
@@ -103,7 +103,7 @@ def history(pipeline_id: PipelineId = "default") -> None:
     """List what changed of a pipeline and when, newest first."""
     from forecast.process import pipeline_history
 
-    table = Table(*map(say, ("when (UTC)", "stage", "what changed", "before", "now")))
+    table = Table(*map(say, ("when", "stage", "what changed", "before", "now")))
     with transaction(read_settings()) as session:
         for change in pipeline_history(session, pipeline_id):
             cells = (
@@ -112,5 +112,5 @@ def history(pipeline_id: PipelineId = "default") -> None:
                 change.old or "",
                 change.new or "",
             )
-            table.add_row(f"{change.changed_at:%Y-%m-%d %H:%M:%S}", *map(escape, cells))
+            table.add_row(say_moment(change.changed_at), *map(escape, cells))
     output.print(table if table.rows else say("nothing changed since it was first set"))

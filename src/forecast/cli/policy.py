@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import say
+from forecast.cli.phrases import say, say_moment
 from forecast.cli.screen import console, output, transaction
 from forecast.errors import InputError
 from forecast.settings import read_settings
@@ -34,7 +34,7 @@ def show_policies() -> None:
                 _pair(found.expected_value_high, found.expected_value_medium),
                 _pair(found.rating_high, found.rating_low),
                 escape(found.decided_by or ""),
-                str(found.decided_at)[:16],
+                say_moment(found.decided_at),
             )
     output.print(table)
     output.print(
@@ -86,7 +86,7 @@ def set_policy(
     with transaction(read_settings()) as session:
         now = find_thresholds(session, pipeline) or find_thresholds(session) or DEFAULT_THRESHOLDS
         decide_thresholds(session, replace(now, **changed), getpass.getuser(), pipeline_id=pipeline)
-    console.print(f"the policy of {escape(pipeline)} is in force from the next scoring on")
+    console.print(say("the policy of {pipeline} is in force from the next scoring on", pipeline=pipeline), markup=False)
 
 
 @policy.command("strategies")
@@ -106,7 +106,7 @@ def show_strategies() -> None:
                 else found.potential,
                 escape(found.text(settings.language)),
                 escape(found.decided_by or ""),
-                str(found.decided_at or "")[:16],
+                say_moment(found.decided_at),
             )
     output.print(table)
 
@@ -128,7 +128,7 @@ def set_strategy(
     settings = read_settings()
     with transaction(settings) as session:
         found = decide_strategy(session, tier, potential, decided_by=getpass.getuser(), text_en=en, text_zh=zh)
-    console.print(f"in force now: {escape(found.text(settings.language))}")
+    console.print(say("in force now: {text}", text=found.text(settings.language)), markup=False)
 
 
 def _number(name: str, text: str) -> float | None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from forecast.cli.forecast_accuracy import REVENUE_MODEL
 from forecast.cli.phrases import print_notes, say
 from forecast.cli.revenue_tables import outlook_tables
-from forecast.cli.screen import console, moment_of, now, opened, output
+from forecast.cli.screen import console, now, opened, output, past_moment_of
 from forecast.cli.training import told
 from forecast.errors import InputError
 from forecast.revenue.cells import LEVELS, RevenueForecast
@@ -71,7 +71,7 @@ def outlook_of_records(
     from forecast.runs.outlook import outlook_rows
     from forecast.store import unit_of_work
 
-    moment = moment_of(as_of, settings)
+    moment = past_moment_of(as_of, settings)
     with opened(settings) as engine:
         forecast = forecast_records(engine, settings, moment, horizon=horizon or HORIZON, currency=currency)
         shown = _asked(forecast.cells, unit)
@@ -218,7 +218,7 @@ def _write(cells: pl.DataFrame, path: Path) -> None:
 def train_revenue_forecast(
     settings: Settings,
     *,
-    as_of: str | None,
+    until: datetime,
     currency: str | None,
     origins: int | None,
     promote: bool,
@@ -241,7 +241,7 @@ def train_revenue_forecast(
             settings,
             experiment,
             models=models,
-            until=moment_of(as_of, settings),
+            until=until,
             now=now(),
             currency=currency,
             promote=promote,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from forecast.errors import InputError
 from forecast.moments import read_moment
 from forecast.settings import Settings
 
@@ -49,6 +50,21 @@ def transaction(settings: Settings) -> "Iterator[Session]":
 def now() -> datetime:
     """Read the clock."""
     return datetime.now(UTC)
+
+
+def past_moment_of(text: str | None, settings: Settings) -> datetime:
+    """Read a moment as `moment_of` does.
+
+    Raises:
+        InputError: it has not come yet.
+    """
+    moment, clock = moment_of(text, settings), now()
+    if text is not None and moment > clock:
+        raise InputError(
+            f"{moment.isoformat()} is in the future (it is {clock.isoformat()}), and its outcomes are not known; name a moment that "
+            "is over, or none for now"
+        )
+    return moment
 
 
 def moment_of(text: str | None, settings: Settings) -> datetime:

@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Column, Table
 
-from forecast.cli.phrases import print_notes, say, short_money
+from forecast.cli.phrases import print_notes, say, say_moment, short_money
 from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
@@ -98,8 +98,7 @@ def _print_targets(
         output.print(f"{found_none}{say('; import quotas, or propose some:')} forecast targets --propose AMOUNT")
         return
     if found.run is not None:
-        told = found.run.as_of.astimezone(ZoneInfo(settings.timezone))
-        console.print(say("judged by the forecast as of {moment}", moment=f"{told:%Y-%m-%d %H:%M %Z}"))
+        console.print(say("judged by the forecast as of {moment}", moment=say_moment(found.run.as_of)))
     for table in _targets_tables(found.attainments, currency or (found.run.currency if found.run else None)):
         output.print(table)
     output.print(

@@ -24,7 +24,7 @@ TIER_MODEL = "customer_tier"
 
 
 def train_customer_tiers(
-    settings: Settings, *, as_of: str | None, horizon: str | None, promote: bool, models: Path
+    settings: Settings, *, until: datetime, horizon: str | None, promote: bool, models: Path
 ) -> "Release[TierRun]":
     """Train customer tiers on what was known at a moment, and print what was found."""
     from training.tier_config import read_tier_experiment
@@ -38,7 +38,7 @@ def train_customer_tiers(
             settings,
             experiment,
             models=models,
-            until=moment_of(as_of, settings),
+            until=until,
             now=now(),
             horizon_days=days,
             promote=promote,

@@ -11,6 +11,7 @@ from forecast.settings import read_settings
 from forecast.wording import say_training
 
 if TYPE_CHECKING:
+    from forecast.registry import Version
     from training.gates import Gate
     from training.release import Release
 
@@ -40,8 +41,24 @@ def print_gates(gates: "Iterable[Gate]") -> None:
         console.print(line)
 
 
+def held_back(release: "Release[Any]") -> "Version[Any] | None":
+    """Give the version that passed its gates and was not served, as was asked; None of another run."""
+    return release.run.candidate if release.run.promotable and release.released is None else None
+
+
+def say_verdict(verdict: str, held: "Version[Any] | None") -> str:
+    """Say how a run ended; of a version that is held back, how it can be served."""
+    if held is None:
+        return told(verdict)
+    return say(
+        "every gate passed; not promoted, as was asked: `forecast promote {version} --model {model}` serves it",
+        version=held.version,
+        model=held.name,
+    )
+
+
 def print_verdict(release: "Release[Any]", gates: "Iterable[Gate]") -> None:
     """Print how a run of any model ended: its gates, the verdict and what is live."""
     print_gates(gates)
-    output.print(escape(told(release.run.verdict)))
+    output.print(escape(say_verdict(release.run.verdict, held_back(release))))
     output.print(say("live: {live}; written to {folder}", live=release.live or say("none"), folder=release.folder))

@@ -111,6 +111,10 @@ def measure_accuracy(
     """
     history = read_history(session, population=population, until=now)
     everything = _read_scores(session, model, now)
+    if everything.is_empty():
+        raise TooLittleHistoryError(
+            f"no score of {model} is stored; `forecast score {model}` gives some, to be judged later"
+        )
     honest = _foreseen(everything, known_until)
     scores = _with_outcomes(_first_of_each_month(honest), history)
     judged = _weighted(scores, now).filter(pl.col("weight") > 0)

@@ -73,5 +73,8 @@ def _sentences(health: Health, language: Language) -> Iterator[str]:
 
 def _readiness_sentence(row: Readiness, language: Language) -> str:
     template = _word("ready" if row.enough else "not_ready", language)
-    needs = [phrase("needs", need.what, language).format(found=need.found, needed=need.needed) for need in row.needs]
+    kind = "lead_" if row.kind == "lead" else ""
+    needs = [
+        phrase("needs", kind + need.what, language).format(found=need.found, needed=need.needed) for need in row.needs
+    ]
     return template.format(model=row.model, needs=_word("comma", language).join(needs))

@@ -1,7 +1,7 @@
 """What commands and the API refuse and what imports report: English sentences, said in Chinese by two files."""
 
 from forecast.wording.labels import Language
-from forecast.wording.phrasebook import find_phrase
+from forecast.wording.phrasebook import chinese_list, find_phrase
 from forecast.wording.remarks import say_remark
 
 FILES = ("errors.toml", "imports.toml")
@@ -20,7 +20,9 @@ def say_error(sentence: str, language: Language, *, nested_max: int = NESTED_MAX
     chinese, values = found
     return chinese.format(
         **{
-            name: say_error(text, language, nested_max=nested_max - 1) if name in _SAID or text == _NONE else text
+            name: say_error(text, language, nested_max=nested_max - 1)
+            if name in _SAID or text == _NONE
+            else chinese_list(name, text)
             for name, text in values.items()
         }
     )

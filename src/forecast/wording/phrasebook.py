@@ -8,6 +8,13 @@ from importlib.resources import files
 from string import digits
 from types import MappingProxyType
 
+_LISTS = frozenset(
+    {
+        "choices", "columns", "currencies", "decisions", "each", "endings", "fields", "headings", "ids", "kinds", "levels", "names",
+        "options", "others", "periods", "potentials", "stages", "tiers", "units", "versions", "words",
+    }
+)  # fmt: skip
+"""What stands for these is a list."""
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -24,6 +31,11 @@ def find_phrase(sentence: str, *books: str) -> tuple[str, dict[str, str]] | None
         if values is not None:
             return chinese, values
     return None
+
+
+def chinese_list(name: str, text: str) -> str:
+    """Put the comma of Chinese lists between the parts of what stands for a name, if it is a list."""
+    return text.replace(", ", "、") if name in _LISTS else text
 
 
 @cache

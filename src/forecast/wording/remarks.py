@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from forecast.wording.labels import Language
-from forecast.wording.phrasebook import find_phrase
+from forecast.wording.phrasebook import chinese_list, find_phrase
 
 REMARKS = "remarks.toml"
 
@@ -14,7 +14,7 @@ def say_remark(remark: str, language: Language) -> str:
     if found is None:
         return remark
     chinese, values = found
-    return chinese.format(**{name: _say_values(text, language) for name, text in values.items()})
+    return chinese.format(**{name: chinese_list(name, _say_values(text, language)) for name, text in values.items()})
 
 
 def say_remarks(remarks: Iterable[str], language: Language) -> list[str]:
