@@ -87,16 +87,20 @@ _CHANGED_TARGETS = (
 def last_days() -> sa.Subquery:
     """Select `id, ends_on` of quotas.
 
-    One that names no last day lasts until the next of its unit and metric begins, and the last of them as long as the one before.
+    One that names no last day lasts until the next of its unit and metric begins, and the last of them as many months, else days, as the one
+    before.
     """
     unit = (Quota.person_id, Quota.team_id, sa.func.lower(Quota.metric))
     following, before = (
         beside(Quota.starts_on).over(partition_by=unit, order_by=Quota.starts_on)
         for beside in (sa.func.lead, sa.func.lag)
     )
+    same_day = sa.extract("day", before) == sa.extract("day", Quota.starts_on)
+    months = sa.func.age(Quota.starts_on, before)
     ends_on = sa.case(
         (Quota.ends_on.is_not(None), Quota.ends_on),
         (following > Quota.starts_on, following - 1),
+        (sa.and_(before < Quota.starts_on, same_day), sa.cast(Quota.starts_on + months, sa.Date) - 1),
         (before < Quota.starts_on, Quota.starts_on + (Quota.starts_on - before) - 1),
     )
     return sa.select(Quota.id, ends_on.label("ends_on")).where(Quota.deleted_at.is_(None)).subquery()

@@ -67,6 +67,16 @@ def test_quotas_without_a_last_day_count_until_the_next_begins(records_of):
     assert lasting(records, AS_OF) == {"Q01": date(2024, 3, 31), "Q04": date(2024, 6, 30)}
 
 
+def test_the_last_quota_without_a_last_day_has_as_many_months_as_the_one_before(records_of):
+    """A quarter has 90 to 92 days: the first one is over on the last of March, not on the first of April."""
+    starts = [date(2023, 10, 1), date(2024, 1, 1)]
+    odd = [date(2023, 10, 10), date(2024, 1, 1)]
+    quotas = [Quota(id=f"Q{day:%m}", created_at=at(day, -9), person_id="U1", starts_on=day, amount=1) for day in starts]
+    quotas += [Quota(id=f"O{day:%m}", created_at=at(day, -9), person_id="U2", starts_on=day, amount=1) for day in odd]
+    found = lasting(records_of(*quotas), AS_OF)
+    assert (found["Q01"], found["O01"]) == (date(2024, 3, 31), date(2024, 3, 23))
+
+
 def test_a_quota_that_was_not_recorded_yet_ends_no_other(records_of):
     """Until when an earlier quota lasts is told by those that were known at the moment."""
     starts = [*QUARTERS[:2], QUARTERS[4]]
@@ -79,7 +89,7 @@ def test_a_quota_that_was_not_recorded_yet_ends_no_other(records_of):
     assert lasting(records, at(QUARTERS[4])) == {
         "Q0": date(2024, 3, 31),
         "Q1": date(2024, 12, 31),
-        "Q2": date(2025, 10, 2),
+        "Q2": date(2025, 9, 30),
     }
 
 

@@ -39,6 +39,15 @@ def test_a_quota_without_a_last_day_lasts_until_the_next(targets_of):
     assert [found[name].is_end_assumed for name in ("Q0", "T")] == [True, False]
 
 
+def test_the_last_quarter_without_a_last_day_is_a_quarter(engine):
+    """The first quarter after the fourth ends on the last of March, though it has two days less."""
+    days = (date(2025, 10, 1), date(2026, 1, 1))
+    store(engine, *(Quota(id=f"Q{day:%m}", external_id=f"Q{day:%m}", starts_on=day, amount=1) for day in days))
+    with unit_of_work(engine) as session:
+        found = {target.quota_id: target.ends_on for target in read_targets(session, days[0], date(2026, 12, 31))}
+    assert found == {"Q10": date(2025, 12, 31), "Q01": date(2026, 3, 31)}
+
+
 def test_a_quota_is_of_the_time_that_it_lasts(targets_of):
     """What ended when the next began is none of the next one's; a last day that is told is kept."""
     found = targets_of(date(2026, 4, 1), date(2026, 6, 30), ends_on=date(2026, 4, 1))

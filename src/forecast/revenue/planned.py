@@ -52,8 +52,8 @@ _NOTHING: Mapping[date, _Planned] = MappingProxyType({})
 def known_targets(targets: pl.DataFrame, changes: pl.DataFrame, as_of: datetime, timezone: str) -> pl.DataFrame:
     """Give the targets that were recorded before a moment and when their period began, at the amounts of that time.
 
-    One that names no last day lasts until the next begins that its unit had by then, and the last of them as long as the one before;
-    one alone has no period, and is none.
+    One that names no last day lasts until the next begins that its unit had by then, and the last of them as many months, else days,
+    as the one before; one alone has no period, and is none.
 
     Args:
         targets: as TARGET_TYPES, without a last day where the record names none.
@@ -76,7 +76,9 @@ def _last_days(known: pl.DataFrame) -> pl.Series:
     start = pl.col("starts_on")
     following, before = (start.shift(by).over("level", "unit_id", order_by=start) for by in (-1, 1))
     until_next = pl.when(following > start).then(following.dt.offset_by("-1d"))
-    as_before = pl.when(before < start).then(start + (start - before) - timedelta(days=1))
+    months = (start.dt.year() - before.dt.year()) * 12 + start.dt.month().cast(pl.Int32) - before.dt.month()
+    as_many = pl.when(start.dt.day() == before.dt.day()).then(start.dt.offset_by(pl.format("{}mo", months)))
+    as_before = pl.when(before < start).then(as_many.fill_null(start + (start - before)).dt.offset_by("-1d"))
     return known.select(pl.coalesce("ends_on", until_next, as_before)).to_series()
 
 
