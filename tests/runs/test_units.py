@@ -2,7 +2,7 @@ import pytest
 from forecasts import opportunity, store
 
 from forecast.errors import InputError, NotFoundError
-from forecast.records import Person, Team
+from forecast.records import Order, Person, Team
 from forecast.runs.units import find_unit
 from forecast.store import unit_of_work
 
@@ -14,7 +14,8 @@ def units(engine):
         engine,
         Team(id="T1", external_id="T1", name="East"),
         Person(id="U1", external_id="U1", name="Wang", team_id="T9"),
-        opportunity("a", owner_id="U8"),
+        opportunity("a", owner_id="U8", team_id="T8"),
+        Order(id="R1", external_id="R1", owner_id="U7", team_id="T7"),
         Person(id="U2", external_id="U2", name="Li"),
         Person(id="U3", external_id="U3", name="Li"),
         Person(id="East", external_id="East", name="Odd"),
@@ -31,7 +32,10 @@ def units(engine):
         ("wang", ("person", "U1")),
         ("U3", ("person", "U3")),
         ("T9", ("team", "T9")),
+        ("T8", ("team", "T8")),
+        ("T7", ("team", "T7")),
         ("U8", ("person", "U8")),
+        ("U7", ("person", "U7")),
         ("no team", ("team", "no team")),
         ("East", ("person", "East")),
     ],

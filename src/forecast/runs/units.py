@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from forecast.errors import InputError, NotFoundError
-from forecast.records import Opportunity, Person, Team
+from forecast.records import Opportunity, Order, Person, Team
 from forecast.revenue.cells import COMPANY, NO_UNIT, PERSON, TEAM
 
 
@@ -44,10 +44,13 @@ def _matches(session: Session, table: type[Team] | type[Person], text: str) -> l
 
 
 def _referred(session: Session, text: str) -> list[tuple[str, str]]:
-    """Find units that are no records, but that persons or opportunities refer to."""
-    named = ((TEAM, Person.team_id), (PERSON, Opportunity.owner_id))
+    """Find units that are no records, but that persons, opportunities or orders refer to."""
+    named = {
+        TEAM: (Person.team_id, Opportunity.team_id, Order.team_id),
+        PERSON: (Opportunity.owner_id, Order.owner_id),
+    }
     return [
         (level, text)
-        for level, column in named
-        if session.scalar(sa.select(sa.literal(1)).where(column == text).limit(1))
+        for level, columns in named.items()
+        if any(session.scalar(sa.select(sa.literal(1)).where(column == text).limit(1)) for column in columns)
     ]
