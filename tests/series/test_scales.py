@@ -128,20 +128,31 @@ def leant(length, noise):
     return leaning_on_siblings(deviations, panel, np.array(["one", "one", "other", "other"]))[:, 0] / [100, 10, 50, 50]
 
 
+def too_low(length):
+    """Give by how much the logarithm of a standard deviation of normal errors is too low on average."""
+    return 0.5 / (length - 1)
+
+
 def test_what_siblings_differ_by_chance_is_leant():
     """Noise of siblings that differ as far as chance makes them counts as the same, of ones that differ by more as their own."""
     alike, apart = leant(12, (0.09, 0.11)), leant(12, (0.01, 1.0))
-    np.testing.assert_allclose(alike[:2], (0.09 * 0.11) ** 0.5)
-    assert 0.01 < apart[0] < 0.0125
-    assert 0.8 < apart[1] < 1.0
+    np.testing.assert_allclose(alike[:2], (0.09 * 0.11) ** 0.5 * np.exp(too_low(12)))
+    assert 0.01 < apart[0] < 0.013
+    assert 0.8 < apart[1] * np.exp(-too_low(12)) < 1.0
 
 
 def test_a_short_history_leans_more_than_a_long_one():
     """Between siblings of a tenth of each other's noise an eighth of the history leans eight times as far."""
-    short, long = (np.log(leant(length, (0.01, 0.1))[0] / 0.01) for length in (12, 96))
+    short, long = (np.log(leant(length, (0.01, 0.1))[0] / 0.01) - too_low(length) for length in (12, 96))
     assert short == pytest.approx(8 * long)
 
 
 def test_a_series_without_siblings_keeps_its_deviations():
-    """Nobody to lean on, or no errors at all, leave a series as it is."""
-    assert leant(12, (0.01, 0.1))[2:].tolist() == [0.1, 0.0]
+    """Nobody to lean on, or no errors at all, leave a series as it is, but for what so few values are too low by."""
+    assert leant(12, (0.01, 0.1))[2:].tolist() == pytest.approx([0.1 * np.exp(too_low(12)), 0.0])
+
+
+def test_a_handful_of_values_leans_where_all_are_short():
+    """With longer siblings those of a handful were leant before; where there are none they lean on each other, strongly."""
+    found = leant(4, (0.05, 0.2))
+    assert found[1] / found[0] < 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecast.series.closed import closed_places, closed_steps
+from forecast.series.handful import errors_of_level, level, shared_pace
 from forecast.series.panel import Floats, Ints, Panel, bounded, has_ended, may_be_negative
 from forecast.series.seasonality import CYCLES_MIN, Profile, closeness, likeness, profiles
 
@@ -20,6 +21,8 @@ LIBRARY_SEASONS = 3
 LIKENESS_UNKNOWN = 0.2
 # A return of series to where they began is as much evidence of a season as so much likeness.
 RETURN_WEIGHT = 2.0
+# Of the variance within a history of one season, so much usually is the season, where it is one.
+SEASON_USUAL = 0.4
 SPARSE_ZERO_SHARE = 0.4
 # Theta is optimised at this level, whatever the unit of the series.
 THETA_LEVEL = 1000.0
@@ -71,16 +74,19 @@ def forecast_members(panel: Panel, horizon: int) -> Members:
         name: np.full(shape, np.nan) for name in ("theta", "smoothing", "decomposed", "classical", "last_year")
     }
     deviations, residuals = np.full(shape, np.nan), []
+    pace = _pace(panel, found)
     for index, (values, profile) in enumerate(zip(panel.history, found, strict=True)):
         seat = _Seat(values, profile, panel.positions(index), panel.future_positions(index, horizon), panel.season)
-        smoothed = seat.smoothed(horizon)
+        # What moves within less than a season may be the season.
+        smoothed = seat.smoothed(horizon, pace=pace * min(1.0, len(values) / panel.season))
         deviations[index] = smoothed.deviations
         residuals.append(smoothed.residuals)
         for name, forecast in seat.forecasts(smoothed, horizon).items():
             forecasts[name][index] = bounded(forecast, values)
         if _has_one_pattern(values, panel.season) and not has_ended(values, panel.season):
             forecasts["last_year"][index] = bounded(_last_year(values, panel.season, horizon), values)
-    _weigh_last_year(forecasts, panel, evidence)
+    shares = _mix_last_year(forecasts, panel, evidence)
+    deviations *= np.sqrt(1 - SEASON_USUAL * shares**2)[:, None]
     _lean_deviations(deviations, panel)
     closed = closed_steps(panel, horizon)
     deviations[closed] = 0
@@ -99,9 +105,9 @@ class _Seat:
     future: Ints
     season: int
 
-    def smoothed(self, horizon: int) -> Smoothed:
+    def smoothed(self, horizon: int, *, pace: float) -> Smoothed:
         """Smooth the series without its pattern; the pattern is in the result again."""
-        found = smooth(self.profile.removed(self.values, self.past), horizon)
+        found = smooth(self.profile.removed(self.values, self.past), horizon, pace=pace)
         wide = np.sqrt(1 + self.profile.doubt) * _lately(found.residuals, self.season)
         return Smoothed(
             forecast=self.profile.restored(found.forecast, self.future),
@@ -131,15 +137,10 @@ class _Seat:
         return bool(np.mean(self.values[~closed[self.past]] == 0) > SPARSE_ZERO_SHARE)
 
 
-def smooth(values: Floats, horizon: int) -> Smoothed:
-    """Smooth exponentially, with additive errors and no trend; the mean stands in for a handful of values."""
+def smooth(values: Floats, horizon: int, *, pace: float) -> Smoothed:
+    """Smooth exponentially, with additive errors and no trend; a handful of values at the pace that is given."""
     if len(values) < TINY or np.ptp(values) == 0:
-        spread = float(values.std()) if len(values) > 1 else abs(float(values[-1])) / 2
-        return Smoothed(
-            forecast=np.full(horizon, values.mean()),
-            deviations=np.full(horizon, spread),
-            residuals=values - values.mean(),
-        )
+        return _smooth_handful(values, horizon, pace)
     fitted = AutoETS(season_length=1, model="ANN").forecast(values.copy(), horizon, level=[50], fitted=True)
     # The upper half of a 50 % range is .6745 standard deviations.
     return Smoothed(
@@ -147,6 +148,25 @@ def smooth(values: Floats, horizon: int) -> Smoothed:
         deviations=np.maximum((np.asarray(fitted["hi-50"]) - np.asarray(fitted["mean"])) / 0.6745, 0),
         residuals=values - np.asarray(fitted["fitted"]),
     )
+
+
+def _smooth_handful(values: Floats, horizon: int, pace: float) -> Smoothed:
+    if np.ptp(values) == 0:
+        # One value says nothing of its error, several that are the same say that there is none.
+        spread = abs(float(values[0])) / 2 if len(values) == 1 else 0.0
+        return Smoothed(
+            forecast=np.full(horizon, values[0]), deviations=np.full(horizon, spread), residuals=np.zeros(len(values))
+        )
+    mean, doubt = level(values, pace)
+    errors = errors_of_level(values, pace)
+    wider = np.sqrt(1 + doubt + pace**2 * np.arange(horizon))
+    return Smoothed(forecast=np.full(horizon, mean), deviations=np.sqrt((errors**2).mean()) * wider, residuals=errors)
+
+
+def _pace(panel: Panel, found: list[Profile]) -> float:
+    """Give how fast levels of the series of a handful of values move, patterns taken out."""
+    handfuls = [index for index, length in enumerate(panel.lengths) if length < TINY]
+    return shared_pace([found[index].removed(panel.history[index], panel.positions(index)) for index in handfuls])
 
 
 def _lately(residuals: Floats, season: int) -> float:
@@ -187,7 +207,7 @@ def _last_year(values: Floats, season: int, horizon: int) -> Floats:
 
 
 def _lean_deviations(deviations: Floats, panel: Panel) -> None:
-    """Lean what a handful of values tells of a series' deviations on those of its siblings, as shares of their level.
+    """Lean what a handful of values tells of a series' deviations on those of longer siblings, as shares of their level.
 
     The level itself is known no better than the mean of so few values is.
     """
@@ -198,22 +218,24 @@ def _lean_deviations(deviations: Floats, panel: Panel) -> None:
     usual = np.median(deviations[known] / level[known, None], axis=0)
     for index in np.flatnonzero(panel.lengths < TINY):
         own = panel.lengths[index] - 1
-        variance = own * deviations[index] ** 2 + SIBLING_VALUES * (usual * level[index]) ** 2
-        deviations[index] = np.sqrt(variance / (own + SIBLING_VALUES) * (1 + 1 / (own + 1)))
+        siblings = (usual * level[index]) ** 2 * (1 + 1 / (own + 1))
+        deviations[index] = np.sqrt((own * deviations[index] ** 2 + SIBLING_VALUES * siblings) / (own + SIBLING_VALUES))
 
 
-def _weigh_last_year(forecasts: dict[str, Floats], panel: Panel, evidence: float) -> None:
+def _mix_last_year(forecasts: dict[str, Floats], panel: Panel, evidence: float) -> Floats:
     """Mix last year into the means of series that hold one pattern only, by the evidence that it is a pattern.
 
     It can't be told from chance by one series; many series that rise in the same month, or come back to where they began,
     can.
+
+    Returns:
+        Share of last year by series, 0 where it is none.
     """
-    for index, length in enumerate(panel.lengths):
-        last_year = forecasts["last_year"][index].copy()
-        if np.isnan(last_year).any():
-            continue
-        seen_twice = (length - panel.season) / panel.season
-        share = min(0.95, 0.15 + 1.6 * evidence + 0.6 * seen_twice)
+    last_year = forecasts.pop("last_year")
+    seen_twice = (panel.lengths - panel.season) / panel.season
+    share = np.minimum(0.95, 0.15 + 1.6 * evidence + 0.6 * seen_twice)
+    share = np.where(np.isnan(last_year).any(axis=1), 0.0, share)
+    for index in np.flatnonzero(share):
         for name in ("theta", "smoothing"):
-            forecasts[name][index] = (1 - share) * forecasts[name][index] + share * last_year
-    del forecasts["last_year"]
+            forecasts[name][index] = (1 - share[index]) * forecasts[name][index] + share[index] * last_year[index]
+    return share

@@ -12,6 +12,8 @@ Flags = NDArray[np.bool_]
 
 # Shared history shorter than this says nothing of how errors go together.
 RESIDUALS_MIN = 8
+# So many errors say how large they are: without it small parts would take errors of large ones.
+SPREAD_MIN = 3
 # Above so many nodes the covariance is kept to its diagonal: memory and time grow with the square and the cube.
 NODES_MAX = 2500
 CORRELATION_SHRINKAGE_MIN = 0.1
@@ -25,11 +27,11 @@ def projection(parts: Floats, residuals: tuple[Floats, ...]) -> Floats:
     are smaller than one-step errors of their parts promise.
     """
     errors = aligned(residuals)
-    if errors.shape[1] < RESIDUALS_MIN:
+    if errors.shape[1] < SPREAD_MIN:
         return _least_squares(parts, parts.sum(axis=1))
     floor = max(1e-3 * float(errors.std()), 1e-9)
     by_deviation = _least_squares(parts, errors.std(axis=1) + floor)
-    if parts.shape[0] > NODES_MAX or errors.std(axis=1).max() < floor:
+    if errors.shape[1] < RESIDUALS_MIN or parts.shape[0] > NODES_MAX or errors.std(axis=1).max() < floor:
         return by_deviation
     return np.asarray((by_deviation + _minimum_trace(parts, errors, floor)) / 2, dtype=np.float64)
 

@@ -35,21 +35,25 @@ def leaning_on_siblings(deviations: Floats, panel: Panel, groups: np.ndarray) ->
     """Lean deviations, as shares of the level, on the geometric mean of their group, as far as they differ by chance.
 
     Those that look calm are less calm than they look, and the noisy ones less noisy. What a handful of values says was leant
-    on siblings before.
+    on longer siblings before, where there are any.
 
     Args:
         deviations: series × steps.
         groups: one name a series of the panel.
     """
     level = np.array([float(np.abs(values).mean()) for values in panel.history])
-    known = (deviations > 0).all(axis=1) & (level > 0) & (panel.lengths >= TINY)
+    known = (deviations > 0).all(axis=1) & (level > 0)
+    longer = panel.lengths >= TINY
+    known &= longer | ~longer.any()
     leant = deviations.copy()
     for name in np.unique(groups[known]):
         chosen = np.flatnonzero(known & (groups == name))
-        noise = np.log(deviations[chosen].mean(axis=1) / level[chosen])
+        # The logarithm of a standard deviation of few values is too low on average.
+        too_low = 0.5 / np.maximum(panel.lengths[chosen] - 1, 1)
+        noise = np.log(deviations[chosen].mean(axis=1) / level[chosen]) + too_low
         chance = CHANCE_PERIODS / panel.lengths[chosen]
         share = chance / (chance + max(0.0, float(noise.var() - chance.mean())))
-        leant[chosen] *= np.exp(share * (noise.mean() - noise))[:, None]
+        leant[chosen] *= np.exp(too_low + share * (noise.mean() - noise))[:, None]
     return leant
 
 
