@@ -104,6 +104,8 @@ def test_longer_periods_are_written_where_they_are_asked_for(outlook, tmp_path):
     assert year["won"] > company.filter(period="month")["won"].sum()
     assert year["lo-80"] <= year["likely"] <= year["hi-80"]
     assert pl.read_parquet(drawn)["period"].to_list() == pl.read_csv(file)["period"].to_list()
+    error = outlook("--periods", "quarter", "--horizon", "2").exception
+    assert str(error).startswith("2 periods ahead hold no whole quarter")
     error = outlook("--periods", "week").exception
     assert isinstance(error, InputError)
     assert "quarter, year" in str(error)

@@ -54,6 +54,21 @@ def test_running_targets_are_printed_with_what_fails(command):
     assert "no quota has a day in 2031" in command("targets", "--year", "2031", "--as-of", NOW).stdout
 
 
+def test_a_period_beyond_the_forecast_says_how_far_one_must_reach(command, engine):
+    """Where the forecast ends before the target does, no chance is given, but what would give one; a lone end is said in words."""
+    store(
+        engine,
+        Quota(id="long", external_id="long", starts_on=date(2026, 7, 1), ends_on=date(2027, 3, 31), amount=1000),
+        Quota(id="endless", external_id="endless", team_id="T1", starts_on=date(2026, 7, 1), amount=1000),
+    )
+    done = command("targets", "--as-of", NOW)
+    assert (
+        "chances to 2027-03-31 are known once a forecast reaches that far: forecast outlook --horizon 7" in done.stdout
+    )
+    assert "from 2026-07-01" in done.stdout
+    assert "?" not in done.stdout
+
+
 def test_quotas_in_a_currency_that_nothing_is_sold_in_are_named(command, engine):
     """A quota towards which nothing can count is no quota of which nothing is reached."""
     store(
@@ -82,7 +97,7 @@ def test_a_proposal_is_printed_and_nothing_is_stored(command, engine, period, co
     done = command("targets", "--propose", "4800", "--year", "2027", "--period", period, "--as-of", NOW)
     assert done.exit_code == 0, done.exception
     assert all(column in done.stdout for column in columns)
-    (company,) = [line for line in done.stdout.splitlines()[8:] if line.startswith("  company")]
+    (company,) = [line for line in done.stdout.splitlines()[8:] if line.startswith(" company")]
     assert sum(float(cell.replace(",", "")) for cell in company.split()[1:]) == pytest.approx(4800, abs=2)
     assert set(quotas(engine)) == {"Q1"}
 

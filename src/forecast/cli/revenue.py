@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -75,6 +75,7 @@ def outlook_of_records(
     with opened(settings) as engine:
         forecast = forecast_records(engine, settings, moment, horizon=horizon or HORIZON, currency=currency)
         shown = _asked(forecast.cells, unit)
+        _refuse_cut_off(forecast.cells["month"].unique().to_list(), periods or ())
         run = keep_forecast(engine, forecast, now=now(), timezone=settings.timezone)
         with unit_of_work(engine) as session:
             deals = _deals(session, run, forecast)
@@ -90,6 +91,15 @@ def outlook_of_records(
     for table in outlook_tables(rows, deals, forecast.currency, attainments=attainments):
         output.print(table)
     console.print(say("kept as run {run}, of version {version}", run=run, version=forecast.version or say("none")))
+
+
+def _refuse_cut_off(months: "Sequence[date]", periods: "Sequence[Period]") -> None:
+    """Refuse a longer period of which no last month is forecast."""
+    for period in periods:
+        if all(month.month % {"quarter": 3, "year": 12}[period] for month in months):
+            raise InputError(
+                f"{len(months)} periods ahead hold no whole {period}; give a longer --horizon or no --periods {period}"
+            )
 
 
 def _deals(session: "Session", run_id: int, forecast: RevenueForecast) -> pl.DataFrame:

@@ -94,6 +94,8 @@ def _unit_tables(
     own = [found for found in attainments if (found.target.level, found.target.unit_id) == (level, unit_id)]
     if own:
         yield attainments_table(own, say("period"), lambda target: say_period(target.starts_on, target.ends_on))
+    elif attainments and level == COMPANY:
+        yield say("the company has no target of its own; where those of its teams and persons stand: forecast targets")
     yield from _categories_table(unit, deals_of_unit(deals, level, unit_id), money)
 
 

@@ -107,7 +107,27 @@ def _print_targets(
             "reach the target counting as none; needed: further opportunities that close the gap at the usual amount and share won"
         )
     )
+    _print_reach(found.attainments, today)
     _print_failed_checks(found.attainments, settings)
+
+
+def _print_reach(attainments: Iterable["Attainment"], today: date) -> None:
+    """Say how far a forecast must reach for the chances that are not known."""
+    ends = [
+        found.target.ends_on
+        for found in attainments
+        if found.target.ends_on and found.outlook is not None and found.outlook.probability is None
+    ]
+    if ends:
+        last = max(ends)
+        months = (last.year - today.year) * 12 + last.month - today.month + 1
+        output.print(
+            say(
+                "chances to {day} are known once a forecast reaches that far: forecast outlook --horizon {months}",
+                day=last,
+                months=months,
+            )
+        )
 
 
 def _targets_tables(attainments: Iterable["Attainment"], currency: str | None) -> Iterator[Table]:
@@ -185,21 +205,37 @@ def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -
     print_notes(*found.remarks)
     judged = judge_proposal(found, adviser)
     headings = ("target", "share", "last 12 months", "change", "chance")
-    table = Table(say("unit"), *(Column(say(name), justify="right", no_wrap=True) for name in headings), box=SIMPLE)
-    for one in judged:
-        amount, outlook = one.target.amount or 0, one.outlook
-        booked = found.booked_last_year(one.target.level, one.target.unit_id)
-        table.add_row(
-            escape(_unit(one.target.level, one.target.unit_id, one.target.unit_name)),
-            _money(amount),
-            f"{amount / found.total:.1%}",
-            _money(booked),
-            f"{amount / booked - 1:+.0%}" if booked > 0 else "",
-            "" if outlook is None or outlook.probability is None else f"{outlook.probability:.0%}",
-        )
+    table = Table(
+        say("unit"),
+        *(Column(say(name), justify="right", no_wrap=True) for name in headings),
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.title, table.title_justify = (
+        say(", ").join(filter(None, [str(found.year), say(adviser.currency or "")])),
+        "left",
+    )
+    for _, level in groupby(judged, key=lambda one: one.target.level):
+        for one in level:
+            table.add_row(*_proposed_cells(one, found))
+        table.add_section()
     output.print(table)
     output.print(_periods_table(found))
+    _print_reach(judged, adviser.ground.today)
     _print_failed_checks(judged, settings)
+
+
+def _proposed_cells(one: "Attainment", found: "Proposal") -> list[str]:
+    target, outlook, amount = one.target, one.outlook, one.target.amount or 0
+    booked = found.booked_last_year(target.level, target.unit_id)
+    return [
+        escape(_unit(target.level, target.unit_id, target.unit_name)),
+        _money(amount),
+        f"{amount / found.total:.1%}",
+        _money(booked),
+        f"{amount / booked - 1:+.0%}" if booked > 0 else "",
+        "" if outlook is None or outlook.probability is None else f"{outlook.probability:.0%}",
+    ]
 
 
 def _periods_table(found: "Proposal") -> Table:
@@ -213,11 +249,15 @@ def _periods_table(found: "Proposal") -> Table:
         (start + timedelta(days=366 if longest == "1y" else 92)).replace(day=1) - timedelta(days=1) for start in starts
     ]
     names = (say_period(start, end) for start, end in zip(starts, ends, strict=True))
-    table = Table(say("unit"), *(Column(name, justify="right", no_wrap=True) for name in names), box=SIMPLE)
-    for (level, unit_id), rows in sums.group_by("level", "unit_id", maintain_order=True):
-        name = _unit(str(level), str(unit_id), rows["unit_name"][0])
-        amounts = rows.group_by("starts_on").agg(pl.col("amount").sum()).sort("starts_on")["amount"]
-        table.add_row(escape(name), *map(_money, amounts))
+    table = Table(
+        say("unit"), *(Column(name, justify="right", no_wrap=True) for name in names), box=SIMPLE, padding=(0, 1, 0, 0)
+    )
+    for level in sums.partition_by("level", maintain_order=True):
+        for unit in level.partition_by("unit_id", maintain_order=True):
+            name = _unit(*unit.select("level", "unit_id", "unit_name").row(0))
+            amounts = unit.group_by("starts_on").agg(pl.col("amount").sum()).sort("starts_on")["amount"]
+            table.add_row(escape(name), *map(_money, amounts))
+        table.add_section()
     return table
 
 
