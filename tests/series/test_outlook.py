@@ -229,3 +229,17 @@ def test_the_unit_of_the_amounts_changes_nothing():
     values = seasonal(np.random.default_rng(2), count=30)
     millions, cents = (outlook_of_series(panel_of(values * unit), 3).mean / unit for unit in (1e-6, 1e2))
     np.testing.assert_allclose(millions, cents, rtol=1e-3)
+
+
+def test_more_than_was_expected_is_not_all_that_can_come():
+    """Where a period holds more than its range already, the range begins there and goes on, and parts still add up."""
+    panel = panel_of(*(seasonal(np.random.default_rng(seed), count=40) for seed in range(3)))
+    hierarchy = span_hierarchy(pl.DataFrame({"unique_id": panel.ids, "region": list("NNS")}), ["region"])
+    known = np.array([400.0, np.nan, 500.0])
+    alone = outlook_of_series(panel, 2, so_far=known)
+    together = outlook_of_hierarchy(panel, hierarchy, 2, so_far=known)
+    for outlook, place in ((alone, 0), (together, -3)):
+        low, high = outlook.bounds[place, 0, -2:]
+        assert (outlook.mean[place, 0], low) == (400, 400)
+        assert 402 < high < 500
+    np.testing.assert_allclose(together.draws[0], together.draws[-3:].sum(axis=0))

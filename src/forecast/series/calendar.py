@@ -13,9 +13,10 @@ from forecast.errors import InputError
 Ordinals = NDArray[np.int64]
 Unit = Literal["day", "weekday", "week", "month"]
 
-NAMES = {"day": "daily", "weekday": "daily from Monday to Friday", "week": "weekly"}
+DAILY_NAMES = {"day": "daily", "weekday": "daily from Monday to Friday"}
+WEEKLY_NAMES = {1: "weekly", **{step: f"every {step} weeks" for step in (2, 3, 4, 13)}}
 SEASONS = {"day": 7, "weekday": 5, "week": 52}
-MONTHLY_NAMES = {1: "monthly", 3: "quarterly", 6: "half-yearly", 12: "yearly"}
+MONTHLY_NAMES = {1: "monthly", 2: "every 2 months", 3: "quarterly", 4: "every 4 months", 6: "half-yearly", 12: "yearly"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,9 @@ class Calendar:
         """Name the frequency."""
         if self.unit == "month":
             return MONTHLY_NAMES.get(self.step, f"every {self.step} months")
-        return NAMES[self.unit] if self.step == 1 else f"every {self.step} weeks"
+        if self.unit == "week":
+            return WEEKLY_NAMES.get(self.step, f"every {self.step} weeks")
+        return DAILY_NAMES[self.unit]
 
     @property
     def season(self) -> int:

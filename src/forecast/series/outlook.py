@@ -86,10 +86,10 @@ def outlook_of_series(
     if draws_count:
         count = min(draws_count, _draws_count(base.mean))
         draws = np.maximum(_drawn(base, None, count=count, seed=seed), floors)
-        _lift_first(draws, so_far)
+        _lift_first(draws, so_far, base.mean[:, 0])
     mean = base.mean[:, :, None].copy()
-    _lift_first(mean, so_far)
-    _lift_first(bounds, so_far)
+    _lift_first(mean, so_far, base.mean[:, 0])
+    _lift_first(bounds, so_far, base.mean[:, 0])
     return _outlook(panel, base, mean[:, :, 0], bounds, draws)
 
 
@@ -114,33 +114,24 @@ def outlook_of_hierarchy(
     signed = np.array([may_be_negative(values) for values in panel.history[-hierarchy.series_count :]])
     drawn = _drawn(base, correlation(base.members.residuals), count=_draws_count(base.mean), seed=seed)
     weights = projection(hierarchy.parts, base.members.residuals)
-    gather = partial(_together, weights=weights, hierarchy=hierarchy, signed=signed, so_far=so_far)
-    keep = _keeps_total(base, weights)
-    mean = gather(base.mean[:, :, None], keep=keep)[:, :, 0]
-    draws = gather(drawn, keep=keep)
-    return _outlook(panel, base, mean, np.moveaxis(np.quantile(draws, SHARES, axis=2), 0, 2), draws)
+    gather = partial(_reconciled, weights=weights, signed=signed, keep=_keeps_total(base, weights))
+    means, futures = gather(base.mean[:, :, None]), gather(drawn)
+    usual = means[:, 0, 0].copy()
+    for bottom in (means, futures):
+        _lift_first(bottom, so_far, usual)
+    mean, draws = (np.tensordot(hierarchy.parts, bottom, axes=1) for bottom in (means, futures))
+    return _outlook(panel, base, mean[:, :, 0], np.moveaxis(np.quantile(draws, SHARES, axis=2), 0, 2), draws)
 
 
 def _draws_count(mean: Floats) -> int:
     return int(np.clip(DRAWN_MAX // mean.size, DRAWS_MIN, DRAWS_MAX))
 
 
-def _together(
-    values: Floats,
-    *,
-    keep: bool,
-    weights: Floats,
-    hierarchy: Hierarchy,
-    signed: np.ndarray,
-    so_far: Floats | None,
-) -> Floats:
-    """Bring nodes × horizon × count together: parts that equal wholes, none negative, none below what is known."""
-    count = hierarchy.series_count
-    apart = np.tensordot(weights, values, axes=1).reshape(count, -1)
+def _reconciled(values: Floats, *, weights: Floats, signed: np.ndarray, keep: bool) -> Floats:
+    """Bring nodes × horizon × count to those of the series, whose sums are the nodes: none negative but where it may be."""
+    apart = np.tensordot(weights, values, axes=1).reshape(len(weights), -1)
     total = values[0].ravel() if keep else apart.sum(axis=0)
-    bottom = without_negatives(apart, signed, total).reshape(count, *values.shape[1:])
-    _lift_first(bottom, so_far)
-    return np.tensordot(hierarchy.parts, bottom, axes=1)
+    return without_negatives(apart, signed, total).reshape(len(weights), *values.shape[1:])
 
 
 def _keeps_total(base: _Base, weights: Floats) -> bool:
@@ -156,10 +147,17 @@ def _keeps_total(base: _Base, weights: Floats) -> bool:
     return own <= parts
 
 
-def _lift_first(values: Floats, so_far: Floats | None) -> None:
-    """Lift the first period ahead to what it holds already; revenue may be taken back, so only what is above zero."""
+def _lift_first(values: Floats, so_far: Floats | None, usual: Floats) -> None:
+    """Lift the first period ahead to what it holds already; revenue may be taken back, so only what is above zero.
+
+    What comes on top of more than was expected is as uncertain as what was: the ranges go as far above it.
+
+    Args:
+        usual: one a series, what was expected of the period.
+    """
     if so_far is not None:
-        values[:, 0] = np.maximum(values[:, 0], np.where(so_far > 0, so_far, -np.inf)[:, None])
+        above = np.maximum(values[:, 0] - usual[:, None], 0)
+        values[:, 0] = np.maximum(values[:, 0], np.where(so_far > 0, so_far, -np.inf)[:, None] + above)
 
 
 def _base(panel: Panel, groups: np.ndarray, horizon: int, *, amounts: Inputs | None, seed: int) -> _Base:

@@ -43,19 +43,19 @@ def read_table(path: Path) -> pl.DataFrame:
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
-    content = _text(path.read_bytes())
-    if "\x00" in content:
-        raise FileError(f"{path} is not text; expected a CSV or Parquet file")
+    content = _text(path.read_bytes(), path)
     head = content.split("\n", 1)[0]
     separator = max(SEPARATORS, key=head.count)
     table = pl.read_csv(content.encode(), infer_schema=False, separator=separator)
     return table.rename({name: name.strip() for name in table.columns})
 
 
-def _text(content: bytes) -> str:
+def _text(content: bytes, path: Path) -> str:
     """Decode by the mark, else as UTF-8, Chinese, or Windows' Latin where most pairs of bytes are no usual Chinese."""
     if content[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
         return content.decode("utf-16")
+    if b"\x00" in content:
+        raise FileError(f"{path} is not text; expected a CSV or Parquet file")
     encodings = ["utf-8-sig", "gb18030", "cp1252"] if _looks_chinese(content) else ["utf-8-sig", "cp1252", "gb18030"]
     for encoding in encodings[:-1]:
         with suppress(UnicodeDecodeError):
