@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import polars as pl
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
@@ -190,9 +191,16 @@ class ChangesAnswer(Schema):
     remarks: list[str]
 
 
-@router.get("/v1/forecast", summary="Read the newest revenue forecast")
+@router.get(
+    "/v1/forecast",
+    summary="Read the newest revenue forecast",
+    response_model=ForecastAnswer,
+    responses={304: {"description": "You have it already: no other forecast answers since."}},
+)
 def read_forecast(
     *,
+    request: Request,
+    response: Response,
     session: SessionDep,
     desk: DeskDep,
     language: LanguageDep,
@@ -200,18 +208,27 @@ def read_forecast(
     unit: Annotated[str | None, Query(description="Id or name of a unit; without it all of the level.")] = None,
     period: Annotated[Period, Query(description="Months are added up to it, future by future.")] = "month",
     horizon: Annotated[int | None, Query(ge=1, le=60, description="Periods from the present one on.")] = None,
-    quota: Annotated[float | None, Query(gt=0, description="Asks how likely it is reached in each period.")] = None,
+    quota: Annotated[
+        float | None, Query(gt=0, allow_inf_nan=False, description="Asks how likely it is reached in each period.")
+    ] = None,
+    currency: Annotated[str | None, Query(description="The newest forecast in it.")] = None,
     as_of: Annotated[Moment | None, Query(description="The newest forecast as of that moment or before.")] = None,
     run: Annotated[int | None, Query(description="The number of a kept forecast, instead of the newest.")] = None,
-) -> ForecastAnswer:
+    if_none_match: Annotated[str | None, Header(description="ETag of the answer that you have: then 304.")] = None,
+) -> ForecastAnswer | Response:
     """Give a kept forecast by month, quarter or year, with its parts, ranges and cases, and answer for a quota.
 
-    Forecasts are made and kept by `forecast outlook`; nothing is computed anew.
+    Forecasts are made and kept by `forecast outlook`; nothing is computed anew, and what is kept never changes: the `ETag` of
+    an answer holds until another forecast answers the same question.
     """
     if run is not None:
         found = get_run(session, run)
     else:
-        found = get_newest_run(session, until=utc(as_of, desk.zone) if as_of else None)
+        found = get_newest_run(session, until=utc(as_of, desk.zone) if as_of else None, currency=currency)
+    headers = {"ETag": f'"{found.id}.{language}.{request.app.version}"', "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and headers["ETag"] in if_none_match.replace("W/", "").split(", "):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    response.headers.update(headers)
     cells = _asked(read_cells(session, found.id, level=level or (None if unit else COMPANY)), unit, found)
     first = cells.filter(pl.col("draws").list.len() > 0)["month"].min()
     totals = period_totals(cells, period).filter(pl.col("ends_on") >= first)

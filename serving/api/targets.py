@@ -162,10 +162,10 @@ def read_targets(
     moment = utc(as_of, desk.zone) if as_of else desk.clock()
     today = moment.astimezone(desk.zone).date()
     first, last = (date(year, 1, 1), date(year, 12, 31)) if year else (today, today)
-    found = read_attainments(session, first, last, as_of=moment, timezone=desk.settings.timezone, currency=currency)
     wanted = "" if unit == "company" else unit
     if wanted and session.get(Person, wanted) is None and session.get(Team, wanted) is None:
         raise NotFoundError(f'"{unit}" is the id of no team or person, and not "company"')
+    found = read_attainments(session, first, last, as_of=moment, timezone=desk.settings.timezone, currency=currency)
     return TargetsAnswer(
         as_of=moment,
         run_id=found.run.id if found.run else None,

@@ -12,7 +12,7 @@ def read_moment(text: str, timezone: str) -> datetime:
     """Read an ISO date or moment; one without a zone is of `timezone`, a date is its first instant. Gives UTC.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither, or lies outside the years 1 to 9999 in UTC.
     """
     try:
         if len(text) == len("2024-03-01"):
@@ -23,4 +23,7 @@ def read_moment(text: str, timezone: str) -> datetime:
         raise InputError(f'"{text}" is not a moment; write 2024-03-01 or 2024-03-01T09:30:00+08:00') from error
     if found.tzinfo is None:
         found = found.replace(tzinfo=ZoneInfo(timezone))
-    return found.astimezone(UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise InputError(f"the moment {text} is out of range in UTC; write one of this century") from error

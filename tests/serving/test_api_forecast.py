@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -148,9 +149,52 @@ def test_changes_add_up(service, kept):
     assert "没有评分" in team["remarks"][0]
 
 
+def test_an_answer_holds_until_there_is_another_forecast(service, kept):
+    """Who has an answer is told so without it; a newer forecast, another language and another run are other answers."""
+    first = kept.get("/v1/forecast")
+    held = {"If-None-Match": f'"0", W/{first.headers["ETag"]}'}
+    again = kept.get("/v1/forecast", headers=held)
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert kept.get("/v1/forecast", params={"language": "zh"}, headers=held).status_code == 200
+    keep(service.engine, forecast_of(random_draws(5), as_of=AS_OF + timedelta(days=1)))
+    assert kept.get("/v1/forecast", headers=held).status_code == 200
+
+
+def test_the_newest_forecast_in_a_currency_is_asked_for(service, kept):
+    """A company of two currencies has a forecast in each; of a currency without one there is none."""
+    abroad = replace(forecast_of(random_draws(5), as_of=AS_OF + timedelta(days=1)), currency="EUR")
+    keep(service.engine, abroad)
+    assert read(kept)["run"]["currency"] == "EUR"
+    assert read(kept, currency="CNY")["run"]["currency"] == "CNY"
+    missing = kept.get("/v1/forecast", params={"currency": "USD", "language": "zh"})
+    assert (missing.status_code, missing.json()["detail"].split("；")[0]) == (404, "届时没有保存以 USD 计的收入预测")
+
+
+def test_categories_never_add_up_currencies(service, kept):
+    """An open deal in another currency is in no category of the forecast."""
+    store(service.engine, opportunity("abroad", amount=900, currency="EUR", expected_close_on=SOON))
+    keep(service.engine, replace(forecast_of(random_draws(5), as_of=AS_OF + timedelta(days=1)), currency="CNY"))
+    october = read(kept)["forecast"][1]
+    assert sum(found["amount"] for found in october["categories"]) == 100
+
+
+def test_who_sells_no_more_has_no_forecast(service, kept):
+    """A unit that only booked in the past is not answered by an empty list."""
+    store(service.engine, opportunity("old", status="won", closed_at=day(6, 3), won_amount=70, owner_id="U77"))
+    keep(service.engine, forecast_of(random_draws(5), as_of=AS_OF + timedelta(days=1)))
+    assert kept.get("/v1/forecast", params={"unit": "U77"}).status_code == 404
+
+
+@pytest.mark.parametrize("asked", [{"quota": "1e400"}, {"as_of": "0001-01-01T00:00:00+08:00"}])
+def test_what_is_out_of_range_is_refused(kept, asked):
+    """No number is endless, and no year is before the first."""
+    assert kept.get("/v1/forecast", params=asked).status_code == 422
+
+
 def test_changes_ask_for_moments_in_order(kept):
-    """A moment that is none, and an end before its start, are problems."""
+    """A moment that is none or in no year, and an end before its start, are problems."""
     for asked in (
+        {"from": "0001-01-01T00:00:00+08:00"},
         {"from": "spring"},
         {"from": "2026-09-01", "to": "2026-08-01"},
         {"from": "1999-01-01", "period": "Q9"},

@@ -19,18 +19,20 @@ AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """Sales of drawn futures, one an element.
+    """Sales of drawn futures, one an element; numbers are kept short, as sales are many millions.
 
     Attributes:
-        units: number of the unit of each sale, by level, in the order of `Units`.
+        units: number of the unit of each deal or example that sales are drawn from, by level, in the order of `Units`.
+        source: number of the deal or example that each sale is drawn from.
         month: number of its month.
         future: number of the future that it is in.
         amount: of it.
     """
 
     units: Mapping[str, Ints]
-    month: Ints
-    future: Ints
+    source: NDArray[np.int32]
+    month: NDArray[np.int16]
+    future: NDArray[np.int16]
     amount: Floats
 
 
@@ -71,9 +73,10 @@ def draw_open(
     deal, month, future = (np.concatenate(column) for column in zip(*parts, strict=True))
     luck = np.exp(spread[deal] * rng.standard_normal(len(deal)) - spread[deal] ** 2 / 2)
     return Drawn(
-        units={level: numbers[deal] for level, numbers in units.items()},
-        month=month,
-        future=future,
+        units=units,
+        source=deal.astype(np.int32),
+        month=month.astype(np.int16),
+        future=future.astype(np.int16),
         amount=amounts[deal] * luck,
     )
 
@@ -88,17 +91,20 @@ def draw_arrivals(arrivals: Arrivals, units: Units, *, count: int, rng: np.rando
     numbers = rng.poisson(expected)
     like = np.concatenate([_likened(arrivals, month, int(numbers[month].sum()), rng) for month in range(months)])
     return Drawn(
-        units={level: codes[like] for level, codes in units.numbers(arrivals.examples).items()},
-        month=np.repeat(np.repeat(np.arange(months), count), numbers.ravel()),
-        future=np.repeat(np.tile(np.arange(count), months), numbers.ravel()),
+        units=units.numbers(arrivals.examples),
+        source=like,
+        month=np.repeat(np.repeat(np.arange(months, dtype=np.int16), count), numbers.ravel()),
+        future=np.repeat(np.tile(np.arange(count, dtype=np.int16), months), numbers.ravel()),
         amount=arrivals.examples["amount"].to_numpy()[like],
     )
 
 
-def _likened(arrivals: Arrivals, month: int, count: int, rng: np.random.Generator) -> Ints:
+def _likened(arrivals: Arrivals, month: int, count: int, rng: np.random.Generator) -> NDArray[np.int32]:
     """Draw which example each of a month's sales is like."""
     weights = arrivals.expected[:, month]
-    return rng.choice(len(weights), count, p=weights / weights.sum()) if count else np.zeros(0, np.int64)
+    if not count:
+        return np.zeros(0, np.int32)
+    return rng.choice(len(weights), count, p=weights / weights.sum()).astype(np.int32)
 
 
 def add_up(drawn: list[Drawn], units: Units, level: str, *, months: int, count: int) -> Floats:
@@ -106,7 +112,7 @@ def add_up(drawn: list[Drawn], units: Units, level: str, *, months: int, count: 
     size = len(units.ids[level])
     sums = np.zeros(size * months * count)
     for sales in drawn:
-        place = (sales.units[level] * months + sales.month) * count + sales.future
+        place = (sales.units[level][sales.source] * months + sales.month) * count + sales.future
         sums += np.bincount(place, sales.amount, minlength=len(sums))
     return sums.reshape(size, months, count)
 
@@ -129,4 +135,5 @@ def shocks(spreads: Floats, *, shape: tuple[int, int, int], rng: np.random.Gener
 
 def struck(drawn: Drawn, factors: Floats) -> Drawn:
     """Multiply sales by what strikes their person's sales of the month; factors are persons × months × futures."""
-    return replace(drawn, amount=drawn.amount * factors[drawn.units[PERSON], drawn.month, drawn.future])
+    person = drawn.units[PERSON][drawn.source]
+    return replace(drawn, amount=drawn.amount * factors[person, drawn.month, drawn.future])

@@ -140,9 +140,10 @@ def list_runs(session: Session, *, until: datetime | None = None) -> list[Run]:
     return [_run(row) for row in session.scalars(statement)]
 
 
-def find_run(session: Session, *, until: datetime | None) -> Run | None:
-    """Find the newest run as of a moment up to one; None where none was kept."""
-    return next(iter(list_runs(session, until=until)), None)
+def find_run(session: Session, *, until: datetime | None, currency: str | None = None) -> Run | None:
+    """Find the newest run as of a moment up to one, in a currency where one is named; None where none was kept."""
+    runs = list_runs(session, until=until)
+    return next((run for run in runs if currency in {None, run.currency}), None)
 
 
 def get_run(session: Session, run_id: int) -> Run:
@@ -158,13 +159,17 @@ def get_run(session: Session, run_id: int) -> Run:
     return _run(found)
 
 
-def get_newest_run(session: Session, *, until: datetime | None = None) -> Run:
-    """Give the newest run as of a moment up to one.
+def get_newest_run(session: Session, *, until: datetime | None = None, currency: str | None = None) -> Run:
+    """Give the newest run as of a moment up to one, in a currency where one is named.
 
     Raises:
         NotFoundError: none was kept.
     """
-    found = find_run(session, until=until)
+    found = find_run(session, until=until, currency=currency)
+    if found is None and currency is not None:
+        raise NotFoundError(
+            f"no revenue forecast in {currency} is kept by then; `forecast outlook` makes and keeps one"
+        )
     if found is None:
         of = "" if until is None else f" as of {until.isoformat()} or before"
         raise NotFoundError(f"no revenue forecast{of} is kept; `forecast outlook` makes and keeps one")
