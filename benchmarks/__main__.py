@@ -26,6 +26,7 @@ from benchmarks.customers import (
 from benchmarks.peers import CHEAP_PEERS, PEERS, Peer
 from benchmarks.pipeline import PIPELINES, judge_pipeline
 from benchmarks.quotas import judge_quotas
+from benchmarks.records_speed import RECORDS_SPEED
 from benchmarks.report import failures, machine_facts, markdown, show
 from benchmarks.revenue import judge_cost, judge_series
 from benchmarks.series_sets import SERIES_SETS, find_series_set
@@ -49,6 +50,7 @@ PARTS = (
     "customer_features",
     *SPEED,
     *WIN_SPEED,
+    *RECORDS_SPEED,
 )
 LONG_PARTS = ("shuffled", "walk_forward", "pipelines")
 Part = tuple[str, str, Callable[[], Any]]
@@ -122,7 +124,7 @@ def _parts(arguments: argparse.Namespace, folder: Path) -> Iterator[Part]:
     asked = set(arguments.only)
     rows, orders = (QUICK_ROWS, QUICK_ORDERS) if arguments.quick else (ROWS, ORDERS)
     yield from _win_parts(asked, folder, CHEAP_PEERS if arguments.quick else PEERS)
-    for name, speed in (SPEED | WIN_SPEED).items():
+    for name, speed in (SPEED | WIN_SPEED | RECORDS_SPEED).items():
         if name in asked:
             yield "speed", f"speed of {name}", partial(speed, rows)
     yield from _revenue_parts(asked, folder)

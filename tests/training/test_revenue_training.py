@@ -159,6 +159,8 @@ def test_a_run_is_released_and_served(settings, company_engine):
     card = (release.folder / "card.md").read_text()
     champion = MlflowClient(settings.tracking_uri).get_model_version_by_alias("revenue_forecast", "champion")
     assert champion.tags["version"] == live.version
+    logged = MlflowClient(settings.tracking_uri).get_run(champion.run_id).data.metrics
+    assert f"| 1 | 5 | {logged['blend_absolute_error_month_1']:.1%} |" in card
     months = pd.DataFrame({"ahead": [0, 1], "parts": [100.0, 100.0], "series": [200.0, None]})
     loaded = mlflow.pyfunc.load_model("models:/revenue_forecast@champion").predict(months)
     assert loaded.to_list() == pytest.approx([100 * (1 + live.estimator.series_shares["company"][0]), 100])
