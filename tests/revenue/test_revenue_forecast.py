@@ -164,6 +164,15 @@ def test_what_is_taken_back_draws_nothing_below_zero(records_of):
     assert draws_of(company)[1:].min() >= 0
 
 
+def test_a_unit_from_which_more_was_taken_back_than_it_will_sell_is_part_of_the_whole(records_of):
+    """A seller whose months ahead add up to less than nothing is listed, as without them persons are not the company."""
+    orders = [Order(id=f"R{n}", ordered_at=START + n * DAY, amount=100, owner_id=f"U{n % 3}") for n in range(150)]
+    back = Order(id="back", ordered_at=START + 160 * DAY, amount=-50_000, owner_id="U1")
+    cells = check_cells(forecast_at(records_of(*orders, back), START + 161 * DAY, horizon=2).cells)
+    month = cells.filter(pl.col("level") == "person", pl.col("unit_id") == "U1")
+    assert month["won"].to_list() == [-50_000, 0]
+
+
 def test_a_pipeline_that_has_won_nothing_yet_is_counted(records_of):
     """Before the first sale, open opportunities are expected at the usual chance, and it is said what is not known."""
     forecast = forecast_at(records_of(*steady_pipeline(days=20)), START + 20 * DAY)

@@ -115,7 +115,7 @@ def _level_cells(blend: _Blend, level: str, names: Mapping[tuple[str, str], str]
         },
         schema_overrides={"unit_id": pl.String, "unit_name": pl.String, "series": pl.Float64},
     )
-    seen = (np.abs(mean) + draws.sum(axis=2)).sum(axis=1) > 0
+    seen = (np.abs(mean) + np.abs(draws).sum(axis=2)).sum(axis=1) > 0
     kept = np.repeat(seen | (level == COMPANY), len(months))
     return cells.filter(pl.Series(kept)).select(CELL_TYPES.names()).cast(CELL_TYPES)
 
