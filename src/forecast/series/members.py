@@ -24,8 +24,8 @@ RETURN_WEIGHT = 2.0
 # Of the variance within a history of one season, so much usually is the season, where it is one.
 SEASON_USUAL = 0.4
 SPARSE_ZERO_SHARE = 0.4
-# Theta is optimised at this level, whatever the unit of the series.
-THETA_LEVEL = 1000.0
+# Below this level the library, whose bounds are of a fixed unit, does not find theta.
+THETA_LEVEL = 1.0
 # Smoothing by the library takes this many values.
 TINY = 8
 # What siblings tell of a series' deviations counts as so many values of its own.
@@ -180,8 +180,7 @@ def _lately(residuals: Floats, season: int) -> float:
 
 
 def _theta(values: Floats, season: int, horizon: int) -> Floats:
-    # What the library optimises depends on the unit of small values.
-    unit = float(np.abs(values).mean()) / THETA_LEVEL or 1.0
+    unit = min(1.0, float(np.abs(values).mean()) / THETA_LEVEL) or 1.0
     return unit * np.asarray(DynamicOptimizedTheta(season_length=season).forecast(values / unit, horizon)["mean"])
 
 
