@@ -3,13 +3,22 @@ from datetime import date
 import polars as pl
 import pytest
 
-from forecast.runs.categories import category, category_totals, due_by_category
+from forecast.runs.categories import category, due_by_category
 from forecast.runs.deals import DEAL_TYPES
+
+JANUARY = {"starts_on": date(2026, 1, 1), "ends_on": date(2026, 1, 31)}
 
 
 def deals(*rows):
     """Make deals of what is named."""
     return pl.DataFrame(list(rows), schema=DEAL_TYPES)
+
+
+def totals_of_january(*rows):
+    """Count deals that are expected to close in a month, for the company."""
+    due = deals(*({"expected_close_on": date(2026, 1, 15)} | row for row in rows))
+    found = due_by_category(due, pl.DataFrame([{"level": "company", "unit_id": "", **JANUARY}]))
+    return found.select("category", "count", "amount", "weighted")
 
 
 @pytest.mark.parametrize(
@@ -34,26 +43,22 @@ def test_a_category_is_the_sellers_or_follows_from_the_probability(said, probabi
 
 def test_categories_count_open_deals_only():
     """Each category has its count, amount and weighted amount; what is closed or omitted is in none."""
-    found = category_totals(
-        deals(
-            {"opportunity_id": "a", "amount": 100.0, "win_probability": 0.8, "status": "open"},
-            {"opportunity_id": "b", "amount": 50.0, "win_probability": 0.9, "status": "open"},
-            {"opportunity_id": "c", "amount": 70.0, "win_probability": 0.1, "status": "open"},
-            {"opportunity_id": "d", "amount": None, "win_probability": 0.1, "status": "open"},
-            {"opportunity_id": "e", "amount": 99.0, "forecast_category": "omitted", "status": "open"},
-            {"opportunity_id": "f", "amount": 99.0, "win_probability": 0.9, "status": "won"},
-        )
+    found = totals_of_january(
+        {"opportunity_id": "a", "amount": 100.0, "win_probability": 0.8, "status": "open"},
+        {"opportunity_id": "b", "amount": 50.0, "win_probability": 0.9, "status": "open"},
+        {"opportunity_id": "c", "amount": 70.0, "win_probability": 0.1, "status": "open"},
+        {"opportunity_id": "d", "amount": None, "win_probability": 0.1, "status": "open"},
+        {"opportunity_id": "e", "amount": 99.0, "forecast_category": "omitted", "status": "open"},
+        {"opportunity_id": "f", "amount": 99.0, "win_probability": 0.9, "status": "won"},
     )
     assert found.rows() == [("commit", 2, 150.0, 125.0), ("best_case", 0, 0.0, 0.0), ("pipeline", 2, 70.0, 7.0)]
 
 
 def test_a_weighted_amount_is_not_guessed():
     """Where a deal has an amount and no probability, its category has no weighted amount, not one that is too small."""
-    found = category_totals(
-        deals(
-            {"opportunity_id": "a", "amount": 100.0, "win_probability": 0.1, "status": "open"},
-            {"opportunity_id": "b", "amount": 50.0, "status": "open"},
-        )
+    found = totals_of_january(
+        {"opportunity_id": "a", "amount": 100.0, "win_probability": 0.1, "status": "open"},
+        {"opportunity_id": "b", "amount": 50.0, "status": "open"},
     )
     assert found.rows()[2] == ("pipeline", 2, 150.0, None)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from forecast.errors import ForecastError, TooLittleHistoryError
 from forecast.registry import PRIOR_SUFFIX
-from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
+from forecast.revenue.cells import LEVELS
 from forecast.revenue.currencies import check_currency
 from forecast.revenue.records import Sales, SalesRecords, known_currencies, months_ahead, read_sales
 from forecast.revenue.yardsticks import seasonal_naives, weighted_pipelines
@@ -19,7 +19,6 @@ from forecast.runs.booked import find_bookings, sum_bookings
 from forecast.runs.deals import read_kept_deals
 from forecast.runs.keeping import Run, list_runs, read_cells
 
-_UNITS = (TEAM, PERSON, REGION, PRODUCT)
 _COVERED = (50, 80, 95)
 # Where nothing more is expected a bound is what is booked already, but for rounding.
 _CENT = 0.01
@@ -193,7 +192,7 @@ def _remarks(rows: pl.DataFrame) -> Iterator[str]:
         pl.col("unit_id").filter(unknown).n_unique().alias("units"), share.alias("share")
     )
     found = {level: (units, share) for level, units, share in counts.iter_rows()}
-    for level in _UNITS:
+    for level in LEVELS:
         units, share = found.get(level, (0, 0.0))
         if units:
             said = f"1 {level}" if units == 1 else f"{units} units"
@@ -212,7 +211,6 @@ def _horizons(judged: pl.DataFrame) -> Iterator[HorizonAccuracy]:
         within = pl.col("landed").is_between(pl.col(f"lo-{width}") - _CENT, pl.col(f"hi-{width}") + _CENT)
         return within.mean().alias(f"coverage_{width}")
 
-    order = {level: place for place, level in enumerate((COMPANY, *_UNITS))}
     rows = (
         judged.group_by("level", "horizon")
         .agg(
@@ -224,7 +222,7 @@ def _horizons(judged: pl.DataFrame) -> Iterator[HorizonAccuracy]:
             pl.when(landed > 0).then((pl.col("mean") - pl.col("landed")).sum() / landed).alias("bias"),
             *(covered(width) for width in _COVERED),
         )
-        .sort(pl.col("level").replace_strict(order), "horizon")
+        .sort(pl.col("level").cast(pl.Enum(LEVELS)), "horizon")
     )
     for row in rows.iter_rows(named=True):
         yield HorizonAccuracy(**row)

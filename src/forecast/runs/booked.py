@@ -6,7 +6,7 @@ from types import MappingProxyType
 import polars as pl
 
 from forecast.errors import TooLittleHistoryError
-from forecast.revenue.cells import COMPANY, PERSON, PRODUCT, REGION, TEAM
+from forecast.revenue.cells import COMPANY, LEVELS, PERSON, PRODUCT, REGION, TEAM
 from forecast.revenue.records import SalesRecords, read_sales
 
 BOOKING_TYPES = pl.Schema(
@@ -23,6 +23,11 @@ BOOKING_TYPES = pl.Schema(
 BOOKED_TYPES = pl.Schema({"level": pl.String(), "unit_id": pl.String(), "month": pl.Date(), "won": pl.Float64()})
 # The column of a booking or a deal that names its unit of a level; all of them are the company's.
 UNIT_COLUMNS = MappingProxyType({TEAM: "team_id", PERSON: "owner_id", REGION: "region", PRODUCT: "product"})
+
+
+def unit_of(level: str) -> pl.Expr:
+    """Select `unit_id`, the unit of a level that a booking or a deal counts for; "" is the company's."""
+    return (pl.lit("") if level == COMPANY else pl.col(UNIT_COLUMNS[level])).alias("unit_id")
 
 
 def find_bookings(records: SalesRecords, until: datetime, *, currency: str | None) -> pl.DataFrame:
@@ -45,9 +50,8 @@ def find_bookings(records: SalesRecords, until: datetime, *, currency: str | Non
 
 def sum_bookings(bookings: pl.DataFrame) -> pl.DataFrame:
     """Add bookings up by level, unit and month, as BOOKED_TYPES, sorted; months without revenue have no row."""
-    units = {COMPANY: pl.lit(""), **{level: pl.col(column) for level, column in UNIT_COLUMNS.items()}}
     sums = [
-        bookings.group_by(pl.lit(level).alias("level"), unit.alias("unit_id"), "month").agg(won=pl.col("amount").sum())
-        for level, unit in units.items()
+        bookings.group_by(pl.lit(level).alias("level"), unit_of(level), "month").agg(won=pl.col("amount").sum())
+        for level in LEVELS
     ]
     return pl.concat(sums).sort("level", "unit_id", "month").cast(BOOKED_TYPES)

@@ -5,12 +5,14 @@ from types import MappingProxyType
 import polars as pl
 
 from forecast.revenue.cells import COMPANY, PERSON, TEAM
+from forecast.runs.booked import unit_of
 
 COMMIT, BEST_CASE, PIPELINE = "commit", "best_case", "pipeline"
 CATEGORIES = (COMMIT, BEST_CASE, PIPELINE)
 OMITTED = "omitted"
 COMMIT_MIN, BEST_CASE_MIN = 0.75, 0.4
-_UNITS = MappingProxyType({COMPANY: pl.lit(""), TEAM: pl.col("team_id"), PERSON: pl.col("owner_id")})
+# Levels whose units deals name.
+_LEVELS = (COMPANY, TEAM, PERSON)
 _WORDS = MappingProxyType(
     {
         "commit": COMMIT, "committed": COMMIT, "forecast": COMMIT, "closed": COMMIT, "won": COMMIT, "承诺": COMMIT, "确保": COMMIT,
@@ -44,22 +46,6 @@ def category() -> pl.Expr:
     return said_category().fill_null(by_probability).alias("category")
 
 
-def category_totals(deals: pl.DataFrame) -> pl.DataFrame:
-    """Count open deals by category.
-
-    Args:
-        deals: as `runs.deals.DEAL_TYPES`, of the unit and period that are asked for.
-
-    Returns:
-        `category, count, amount, weighted` (amount times probability, missing where one has an amount and no probability), a row
-        for each of CATEGORIES.
-    """
-    found = deals.filter(pl.col("status") == "open").group_by(category()).agg(*_counted())
-    return _filled(
-        pl.DataFrame({"category": list(CATEGORIES)}).join(found, on="category", how="left", maintain_order="left")
-    )
-
-
 def due_by_category(deals: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Count open deals by category and period in which they are expected to close, for the company, teams and persons.
 
@@ -68,40 +54,31 @@ def due_by_category(deals: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
         periods: `level, unit_id, starts_on, ends_on` (inclusive); those of other levels are left out, as deals don't name them.
 
     Returns:
-        The columns of `periods`, and `category, count, amount, weighted` as `category_totals` has them, a row for each of CATEGORIES.
+        The columns of `periods`, and `category, count, amount, weighted` (amount times probability, missing where one has an amount
+        and no probability), a row for each of CATEGORIES.
     """
-    keys = periods.select("level", "unit_id", "starts_on", "ends_on")
+    keys = periods.select("level", "unit_id", "starts_on", "ends_on").filter(pl.col("level").is_in(_LEVELS))
     opened = deals.filter(pl.col("status") == "open").with_columns(category())
-    counted = [
-        _due(opened.with_columns(unit.alias("unit_id")), keys.filter(level=level)) for level, unit in _UNITS.items()
-    ]
-    named = keys.filter(pl.col("level").is_in(list(_UNITS))).join(
-        pl.DataFrame({"category": list(CATEGORIES)}), how="cross"
+    counted = pl.concat([_due(opened.with_columns(unit_of(level)), keys.filter(level=level)) for level in _LEVELS])
+    cells = keys.join(pl.DataFrame({"category": list(CATEGORIES)}), how="cross").join(
+        counted, on=[*keys.columns, "category"], how="left", maintain_order="left"
     )
-    return _filled(named.join(pl.concat(counted), on=[*keys.columns, "category"], how="left", maintain_order="left"))
+    weighted = pl.when(pl.col("count").is_null()).then(0.0).otherwise("weighted")
+    return cells.with_columns(weighted.alias("weighted")).with_columns(pl.col("count", "amount").fill_null(0))
 
 
 def deals_of_unit(deals: pl.DataFrame, level: str, unit_id: str) -> pl.DataFrame:
     """Give the deals of the company, a team or a person; none of another level, as deals don't name it."""
-    return deals.filter(_UNITS.get(level, pl.lit(None, pl.String)) == unit_id)
+    return deals.filter(unit_of(level) == unit_id) if level in _LEVELS else deals.clear()
 
 
 def _due(opened: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     due = periods.join(opened, on="unit_id").filter(
         pl.col("expected_close_on").is_between(pl.col("starts_on"), pl.col("ends_on"))
     )
-    return due.group_by(*periods.columns, "category").agg(*_counted())
-
-
-def _counted() -> tuple[pl.Expr, ...]:
     probability = pl.coalesce("win_probability", "seller_probability")
     known = (probability.is_not_null() | pl.col("amount").is_null()).all()
     weighted = pl.when(known).then((pl.col("amount") * probability).sum()).alias("weighted")
-    return pl.len().cast(pl.Int64).alias("count"), pl.col("amount").sum(), weighted
-
-
-def _filled(counted: pl.DataFrame) -> pl.DataFrame:
-    """Give what was not counted zeros; a weighted amount that is missing beside a count stays so."""
-    return counted.with_columns(
-        pl.when(pl.col("count").is_null()).then(0.0).otherwise("weighted").alias("weighted")
-    ).with_columns(pl.col("count", "amount").fill_null(0))
+    return due.group_by(*periods.columns, "category").agg(
+        pl.len().cast(pl.Int64).alias("count"), pl.col("amount").sum(), weighted
+    )

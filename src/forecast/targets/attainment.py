@@ -12,7 +12,7 @@ import polars as pl
 from forecast.metrics import Floats
 from forecast.revenue.cells import COMPANY, PERSON, TEAM
 from forecast.revenue.questions import chance_of_reaching, expected_shortfall
-from forecast.runs.booked import UNIT_COLUMNS
+from forecast.runs.booked import unit_of
 from forecast.targets.quotas import Target
 from forecast.targets.usual import Closed, Needed, count_closed, opportunities_needed, usual_deals
 
@@ -46,12 +46,12 @@ class Ground:
 
     @cached_property
     def _bookings(self) -> dict[tuple[str, str], pl.DataFrame]:
-        of_units = {
+        named = ((level, self.bookings.with_columns(unit_of(level))) for level in (COMPANY, TEAM, PERSON))
+        return {
             (level, unit_id): rows
-            for level in (TEAM, PERSON)
-            for (unit_id,), rows in self.bookings.partition_by(UNIT_COLUMNS[level], as_dict=True).items()
+            for level, bookings in named
+            for (unit_id,), rows in bookings.partition_by("unit_id", as_dict=True).items()
         }
-        return {(COMPANY, ""): self.bookings, **of_units}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,7 @@ from forecast.errors import InputError, TooLittleHistoryError
 from forecast.metrics import Floats
 from forecast.revenue.cells import COMPANY, NO_UNIT, PERSON, TEAM
 from forecast.revenue.questions import MONTHS_IN, Period
-from forecast.runs.booked import UNIT_COLUMNS
+from forecast.runs.booked import unit_of
 from forecast.targets.spreading import MONTHS_A_YEAR, Decided, credible_rates, in_cents, keep_decided, month_shares
 
 HISTORY_MONTHS = 36
@@ -78,7 +77,7 @@ class Proposal:
 
     def booked_last_year(self, level: str, unit_id: str) -> float:
         """Give what a unit's sellers booked in the twelve months before the present one."""
-        own = self.shares if level == COMPANY else self.shares.filter(pl.col(UNIT_COLUMNS[level]) == unit_id)
+        own = self.shares.filter(unit_of(level) == unit_id)
         return float(own["booked_last_year"].sum())
 
 
@@ -206,18 +205,12 @@ def _parts(people: pl.DataFrame, starts: Sequence[date], cents: NDArray[np.int64
     cells = people.select(pl.all().repeat_by(len(starts)).explode()).with_columns(
         pl.Series("starts_on", list(starts) * people.height, dtype=pl.Date), pl.Series("cents", cents.ravel())
     )
-    units: Mapping[str, tuple[pl.Expr, pl.Expr]] = MappingProxyType(
-        {
-            COMPANY: (pl.lit(""), pl.lit(None, pl.String)),
-            TEAM: (pl.col("team_id"), pl.col("team_name")),
-            PERSON: (pl.col("owner_id"), pl.col("name")),
-        }
-    )
+    names = {COMPANY: pl.lit(None, pl.String), TEAM: pl.col("team_name"), PERSON: pl.col("name")}
     sums = [
-        cells.group_by(pl.lit(level).alias("level"), unit.alias("unit_id"), "starts_on", maintain_order=True).agg(
+        cells.group_by(pl.lit(level).alias("level"), unit_of(level), "starts_on", maintain_order=True).agg(
             name.first().alias("unit_name"), pl.col("cents").sum()
         )
-        for level, (unit, name) in units.items()
+        for level, name in names.items()
     ]
     ends = pl.col("starts_on").dt.offset_by(f"{MONTHS_IN[period]}mo").dt.offset_by("-1d")
     together = pl.concat(sums).with_columns(ends.alias("ends_on"), (pl.col("cents") / 100).alias("amount"))

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from forecast.revenue.cells import COMPANY, PERSON, TEAM
-from forecast.runs.booked import UNIT_COLUMNS
+from forecast.runs.booked import unit_of
 
 LOOK_BACK_DAYS = 365
 # So many opportunities of its own a unit needs until they count as much as the company's.
@@ -77,18 +77,17 @@ def count_closed(deals: pl.DataFrame, today: date) -> Closed:
     closed = deals.filter(pl.col("status") != "open", pl.col("closed_on") >= today - timedelta(days=LOOK_BACK_DAYS))
     won = pl.col("status") == "won"
     priced = won & (pl.col("won_amount") > 0).fill_null(value=False)
-    units = {COMPANY: pl.lit(""), **{level: pl.col(UNIT_COLUMNS[level]) for level in (TEAM, PERSON)}}
     counts = {
         (level, unit_id): count
-        for level, unit in units.items()
-        for unit_id, count in _counted(closed, unit, won=won, priced=priced)
+        for level in (COMPANY, TEAM, PERSON)
+        for unit_id, count in _counted(closed, level, won=won, priced=priced)
     }
     days = closed.filter(priced).select((pl.col("closed_on") - pl.col("created_on")).dt.total_days()).to_series()
     return Closed(counts=counts, days_to_win=days.drop_nulls().sort().to_numpy())
 
 
-def _counted(closed: pl.DataFrame, unit: pl.Expr, *, won: pl.Expr, priced: pl.Expr) -> Iterator[tuple[str, Count]]:
-    found = closed.group_by(unit.alias("unit_id")).agg(
+def _counted(closed: pl.DataFrame, level: str, *, won: pl.Expr, priced: pl.Expr) -> Iterator[tuple[str, Count]]:
+    found = closed.group_by(unit_of(level)).agg(
         closed=pl.len(), won=won.sum(), priced=priced.sum(), amount=pl.col("won_amount").filter(priced).sum()
     )
     for row in found.iter_rows(named=True):
