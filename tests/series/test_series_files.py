@@ -76,6 +76,38 @@ def test_a_period_that_is_not_over_is_no_history(tmp_path):
     assert read_series(path, levels=[], season=None, today=date(2024, 7, 1)).partial is None
 
 
+@pytest.mark.parametrize(("day", "last"), [("2023-02-28", 26), ("2023-03-01", 27)])
+def test_a_day_before_the_end_of_the_file_knows_nothing_of_later_periods(tmp_path, monkeypatch, day, last):
+    """What is forecast as of an earlier day is what a file that ends with the period of that day gives; inputs stay."""
+    monkeypatch.setenv("FORECAST_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FORECAST_TIMEZONE", "Asia/Shanghai")
+    values = [100 + 10 * (place % 12) + place for place in range(40)]
+    write(tmp_path, "unique_id,ds,y\n" + months("a", values), "all.csv")
+    write(tmp_path, "unique_id,ds,y\n" + months("a", values[:last]), "then.csv")
+    future = write(
+        tmp_path, "unique_id,ds,promotion\n" + months("a", [int(place % 5 == 0) for place in range(48)]), "x.csv"
+    )
+    for name in ("all", "then"):
+        command = ["outlook", "--series", str(tmp_path / f"{name}.csv"), "--horizon", "4", "--future", str(future)]
+        done = CliRunner().invoke(app, [*command, "--as-of", day, "--out", str(tmp_path / f"{name}-out.csv")])
+        assert done.exit_code == 0, done.output
+        told = f"rows of periods that begin after {day} were not yet known and are left out: {40 - last}"
+        assert (told in done.output) == (name == "all")
+    written = (tmp_path / "all-out.csv").read_bytes()
+    assert written == (tmp_path / "then-out.csv").read_bytes()
+    assert f"a,{day[:7]}-01," in written.decode()
+
+
+def test_a_day_before_the_file_is_refused(tmp_path):
+    """Where every period begins after the day, there is nothing to learn from; what the clock says leaves nothing out."""
+    path = write(tmp_path, "unique_id,ds,y\n" + months("a", [10] * 30))
+    with pytest.raises(
+        InputError, match="begins with the period of 2021-01-01, and nothing of it is known on 2020-12-31"
+    ):
+        read_series(path, levels=[], season=None, today=date(2020, 12, 31), as_of=date(2020, 12, 31))
+    assert len(read_series(path, levels=[], season=None, today=date(2020, 12, 31)).panel.history[0]) == 30
+
+
 def test_totals_of_the_file_are_not_series(tmp_path):
     """Rows with * in a level column name the totals, and are made again from their parts."""
     text = "unique_id,ds,y,region\n" + months("all", [3] * 20, group="*") + months("a", [1] * 20, group="N")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -68,10 +69,10 @@ def outlook(
     from forecast.series.reading import read_series
     from forecast.series.writing import draws_frame, longer_frames, outlook_frame, write_table
 
-    moment = moment_of(as_of, settings)
+    today = moment_of(as_of, settings).astimezone(ZoneInfo(settings.timezone)).date()
     columns, longer = _listed(levels), _listed(periods)
     _check_endings(out, draws)
-    found = read_series(series, levels=columns, season=season, today=moment.date())
+    found = read_series(series, levels=columns, season=season, today=today, as_of=None if as_of is None else today)
     print_notes(*found.remarks)
     count = 1000 if draws or longer else 0
     done = forecast_series(found, columns, horizon, source=series, future=future, country=country, draws_count=count)

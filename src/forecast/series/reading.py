@@ -37,21 +37,32 @@ class SeriesFile:
     remarks: tuple[str, ...]
 
 
-def read_series(path: Path, *, levels: list[str], season: int | None, today: date) -> SeriesFile:
+def read_series(
+    path: Path, *, levels: list[str], season: int | None, today: date, as_of: date | None = None
+) -> SeriesFile:
     """Read a long file `ds, y`, with `unique_id` where it holds several series, and the level columns.
 
     Args:
         levels: columns that the series add up by; a row with `*` in one is a total of the file's own.
         today: a period that holds this day is partial, and is not read as history.
+        as_of: a day that is looked back from; periods that begin after it are left out.
 
     Raises:
         FileError: there is no such file, or it is neither CSV nor Parquet.
-        InputError: a column or value is not what it must be.
+        InputError: a column or value is not what it must be, or every period begins after `as_of`.
     """
-    return series_of(read_table(path), source=path, levels=levels, season=season, today=today)
+    return series_of(read_table(path), source=path, levels=levels, season=season, today=today, as_of=as_of)
 
 
-def series_of(table: pl.DataFrame, *, source: Path, levels: list[str], season: int | None, today: date) -> SeriesFile:
+def series_of(
+    table: pl.DataFrame,
+    *,
+    source: Path,
+    levels: list[str],
+    season: int | None,
+    today: date,
+    as_of: date | None = None,
+) -> SeriesFile:
     """Read series from a long frame, as from a file; `source` is what errors call it."""
     path = source
     rows = _typed(table, path, levels)
@@ -61,11 +72,12 @@ def series_of(table: pl.DataFrame, *, source: Path, levels: list[str], season: i
     calendar = infer_calendar(rows["ds"].to_numpy(), gaps)
     ordinals = rows.with_columns(period=pl.Series(calendar.ordinals(rows["ds"].to_numpy())))
     _check_periods(ordinals, path, calendar)
-    whole, partial = _without_partial(ordinals, calendar, today)
+    known, left_out = _known_on(ordinals, path, calendar, as_of)
+    whole, partial = _without_partial(known, calendar, today)
     panel, remarks = _panel(whole, calendar, season or calendar.season, align=bool(levels))
     series = rows.group_by("unique_id", maintain_order=True).agg(pl.col(levels).last())
     series = pl.DataFrame({"unique_id": panel.ids}).join(series, on="unique_id", how="left", maintain_order="left")
-    return SeriesFile(panel=panel, series=series, totals=totals, partial=partial, remarks=remarks)
+    return SeriesFile(panel=panel, series=series, totals=totals, partial=partial, remarks=(*left_out, *remarks))
 
 
 def _typed(frame: pl.DataFrame, path: Path, levels: list[str]) -> pl.DataFrame:
@@ -146,6 +158,25 @@ def _check_periods(rows: pl.DataFrame, path: Path, calendar: Calendar) -> None:
             f'{path}: series "{first["unique_id"]}" has {count} rows for the {calendar.name} period of {first["ds"]}; '
             "one is expected: add them up or leave copies out"
         )
+
+
+def _known_on(
+    rows: pl.DataFrame, path: Path, calendar: Calendar, day: date | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Leave out periods that begin after a day, as nothing was known of them then; says how many rows had a value."""
+    if day is None:
+        return rows, ()
+    periods = rows["period"].unique().sort().to_list()
+    begun = [period for period in periods if calendar.span(period)[0] <= day]
+    if not begun:
+        raise InputError(
+            f"{path} begins with the period of {calendar.day(periods[0])}, and nothing of it is known on {day}; "
+            "give a later --as-of, or none"
+        )
+    known, later = rows.filter(pl.col("period") <= begun[-1]), rows.filter(pl.col("period") > begun[-1])
+    count = later["y"].count()
+    remark = f"rows of periods that begin after {day} were not yet known and are left out: {count}"
+    return known, (remark,) if count else ()
 
 
 def _without_partial(
