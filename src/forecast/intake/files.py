@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from forecast.encodings import copy_as_utf8, find_encoding
 from forecast.errors import FileError
 from forecast.intake import archives, workbooks
 from forecast.intake.archives import Part
 from forecast.intake.chunks import Chunk
 from forecast.intake.csvtext import read_csv_chunks, read_records
-from forecast.intake.encodings import copy_as_utf8, find_encoding
 from forecast.intake.layout import Headings, find_headings, find_separator
 from forecast.intake.sqldumps import unpack_dump
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
+from forecast.encodings import check_encoding
 from forecast.errors import FileError, MappingError
 from forecast.intake import vocabulary
-from forecast.intake.encodings import check_encoding
 from forecast.records import TimeKind
 
 CUSTOM = "custom."

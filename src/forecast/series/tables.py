@@ -1,12 +1,11 @@
 """Read tables as people have them: encodings, separators, ways to write days and numbers."""
 
-import codecs
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 
+from forecast.encodings import find_encoding
 from forecast.errors import FileError, InputError
 from forecast.series.days import read_days
 
@@ -43,29 +42,13 @@ def read_table(path: Path) -> pl.DataFrame:
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
-    content = _text(path.read_bytes(), path)
+    content = path.read_text(encoding=find_encoding(path))
+    if "\x00" in content:
+        raise FileError(f"{path} is not text; save it as a CSV file")
     head = content.split("\n", 1)[0]
     separator = max(SEPARATORS, key=head.count)
     table = pl.read_csv(content.encode(), infer_schema=False, separator=separator)
     return table.rename({name: name.strip() for name in table.columns})
-
-
-def _text(content: bytes, path: Path) -> str:
-    """Decode by the mark, else as UTF-8, Chinese, or Windows' Latin where most pairs of bytes are no usual Chinese."""
-    if content[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-        return content.decode("utf-16")
-    if b"\x00" in content:
-        raise FileError(f"{path} is not text; expected a CSV or Parquet file")
-    encodings = ["utf-8-sig", "gb18030", "cp1252"] if _looks_chinese(content) else ["utf-8-sig", "cp1252", "gb18030"]
-    for encoding in encodings[:-1]:
-        with suppress(UnicodeDecodeError):
-            return content.decode(encoding)
-    return content.decode(encodings[-1])
-
-
-def _looks_chinese(content: bytes) -> bool:
-    beyond = "".join(letter for letter in content.decode("gb18030", "ignore") if not letter.isascii())
-    return 2 * len(beyond.encode("gb2312", "ignore").decode("gb2312")) >= len(beyond)
 
 
 def renamed(frame: pl.DataFrame, columns: Iterable[str], *, kept: Sequence[str] = ()) -> pl.DataFrame:

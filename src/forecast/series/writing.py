@@ -1,5 +1,6 @@
 """Write an outlook to a file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,15 +72,14 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     Raises:
         FileError: the path ends otherwise, or can't be written.
     """
-    if path.suffix.lower() not in {".csv", ".parquet"}:
+    writers: dict[str, Callable[[Path], None]] = {".csv": frame.write_csv, ".parquet": frame.write_parquet}
+    write = writers.get(path.suffix.lower())
+    if write is None:
         raise FileError(f"{path} ends in neither .csv nor .parquet; choose one of them")
     try:
         with TemporaryDirectory(dir=path.absolute().parent, prefix=".forecast-outlook-") as folder:
             draft = Path(folder) / path.name
-            if path.suffix.lower() == ".parquet":
-                frame.write_parquet(draft)
-            else:
-                frame.write_csv(draft)
+            write(draft)
             draft.replace(path)
     except (OSError, pl.exceptions.ComputeError) as error:
         why = getattr(error, "strerror", None) or error

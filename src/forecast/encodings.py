@@ -1,4 +1,4 @@
-"""Tell how the letters of a text file are written, from all of it."""
+"""How the letters of a text file are written, told from all of it."""
 
 import codecs
 from collections import Counter
@@ -22,7 +22,7 @@ def find_encoding(path: Path) -> str:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if head.count(b"\x00") * 20 > len(head):
-        raise FileError(f"{path} is not text; expected a CSV, Excel or Parquet file")
+        raise FileError(f"{path} is not text; save it as a CSV file")
     if _is_whole(path, "utf-8"):
         return "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
     if _is_whole(path, "gb18030") and _looks_chinese(path):
