@@ -37,8 +37,8 @@ def print_level(session: "Session", settings: Settings, model: str, *, now: date
     found = find_level(history, experiment, live, until=now)
     if found.off and found.count:
         advice = say(
-            "the level of {model} is off: it says {said} on average, and so it came for {won} of the {count} whose outcome is new since "
-            "{known}; `forecast recalibrate {model}` sets it right",
+            "the level of {model} is off: it says {said} on average, and of the {count} whose outcome is new since {known} {won} came "
+            "true; `forecast recalibrate {model}` sets it right",
             model=model,
             said=f"{found.said:.0%}",
             won=f"{found.won_share:.0%}",
