@@ -168,12 +168,14 @@ def train_win_model(
         estimator=estimator,
         plan=plan,
         usual=usual_values(dataset, estimator.encoding.numbers),
-        bundle=_bundle(experiment, dataset, closed) | _findings(run, search) | _of_rows(dataset, estimator, experiment),
+        bundle=_bundle(experiment, dataset, closed)
+        | _findings(run, search)
+        | _by_stage_and_pipeline(dataset, estimator, experiment),
     )
     return replace(run, verdict=verdict(run.gates), candidate=candidate)
 
 
-def _of_rows(dataset: Dataset, estimator: WinModel, experiment: Experiment) -> dict[str, Any]:
+def _by_stage_and_pipeline(dataset: Dataset, estimator: WinModel, experiment: Experiment) -> dict[str, Any]:
     return {
         "usual_by_stage": usual_by_stage(dataset, estimator.encoding.numbers),
         "own_pipelines": own_pipelines(dataset, experiment.data.closed_min),

@@ -9,9 +9,8 @@ from pydantic import Field
 
 from forecast.errors import TooLittleHistoryError
 from forecast.registry import versions_until
-from forecast.revenue_records import OWNERS, read_deal_records
 from forecast.runs.accuracy import measure_forecasts
-from forecast.runs.habits import ANNOUNCING, Verdict, habits_since, judge_habits
+from forecast.runs.habits import Verdict, judge_habits
 from forecast.wording import say_remark, say_remarks
 from serving.deps import DeskDep, LanguageDep, SessionDep
 from serving.schemas import Schema, Share
@@ -77,9 +76,7 @@ def read_forecast_accuracy(session: SessionDep, desk: DeskDep, language: Languag
     All opportunities and orders are read, which takes seconds where there are a hundred thousand.
     """
     now, timezone = desk.clock(), desk.settings.timezone
-    since = habits_since(now, timezone)
-    said = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=since, levels=OWNERS)
-    habits = judge_habits(said, now)
+    habits = judge_habits(session, now=now, timezone=timezone)
     until = versions_until(desk.settings.models_folder, REVENUE_MODEL)
     people = [HabitOut(**asdict(habit)) for habit in habits.people]
     remarks = say_remarks(habits.remarks, language)

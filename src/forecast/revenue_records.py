@@ -126,8 +126,6 @@ def _read_targets(session: Session) -> pl.DataFrame:
 
 def _read_orders(session: Session, lines: pl.DataFrame, levels: Collection[str]) -> pl.DataFrame:
     """Read orders that are sales; one without an amount is worth its lines."""
-    unpriced = sa.select(Order.id).where(Order.amount.is_(None))
-    asked = sa.true() if PRODUCT in levels else OrderLine.order_id.in_(unpriced)
     orders = read_frame(
         session,
         sa.select(
@@ -136,6 +134,19 @@ def _read_orders(session: Session, lines: pl.DataFrame, levels: Collection[str])
             *(Order.amount, Order.currency, Order.region),
         ).where(Order.deleted_at.is_(None), ~IS_CANCELLED),
     )
+    known = orders.join(_read_worth(session, lines, levels), on="id", how="left", maintain_order="left")
+    return known.with_columns(pl.coalesce(pl.col("amount").cast(pl.Float64), "worth").alias("amount")).drop(
+        "id", "worth"
+    )
+
+
+def _read_worth(session: Session, lines: pl.DataFrame, levels: Collection[str]) -> pl.DataFrame:
+    """Read `id, product, worth` of orders by their lines: the product line of the largest, and what they add up to.
+
+    Where product lines are not asked for, of orders without an amount.
+    """
+    unpriced = sa.select(Order.id).where(Order.amount.is_(None))
+    asked = sa.true() if PRODUCT in levels else OrderLine.order_id.in_(unpriced)
     parts = read_frame(
         session,
         sa.select(
@@ -145,17 +156,13 @@ def _read_orders(session: Session, lines: pl.DataFrame, levels: Collection[str])
     )
     price, discount = pl.col("unit_price").cast(pl.Float64), pl.col("discount_share").fill_null(0)
     worth = pl.coalesce(pl.col("amount").cast(pl.Float64), pl.col("quantity") * price * (1 - discount))
-    of_order = (
+    return (
         parts.with_columns(worth.alias("worth"))
         .join(lines, on="product_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce(PRODUCT, "product_id").alias(PRODUCT))
         .sort("worth", descending=True, nulls_last=True)
         .group_by(pl.col("order_id").alias("id"), maintain_order=True)
         .agg(pl.col(PRODUCT).first(), pl.col("worth").sum())
-    )
-    known = orders.join(of_order, on="id", how="left", maintain_order="left")
-    return known.with_columns(pl.coalesce(pl.col("amount").cast(pl.Float64), "worth").alias("amount")).drop(
-        "id", "worth"
     )
 
 

@@ -4,8 +4,7 @@ import pytest
 from forecasts import PEOPLE, opportunity, store
 
 from forecast.records import Change, Person
-from forecast.revenue_records import read_deal_records
-from forecast.runs.habits import ANNOUNCING, habits_since, judge_habits
+from forecast.runs.habits import judge_habits
 from forecast.store import unit_of_work
 
 NOW = datetime(2026, 9, 15, tzinfo=UTC)
@@ -44,8 +43,7 @@ def judge(engine, *records, timezone="UTC"):
     people = [Person(id=name, external_id=name, name=f"Seller {name}", team_id=team) for name, team in PEOPLE.items()]
     store(engine, *people, *records)
     with unit_of_work(engine) as session:
-        said = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=habits_since(NOW, timezone))
-        return judge_habits(said, NOW)
+        return judge_habits(session, now=NOW, timezone=timezone)
 
 
 @pytest.fixture

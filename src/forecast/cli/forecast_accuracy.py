@@ -25,15 +25,12 @@ def print_forecast_accuracy(settings: Settings, *, now: datetime, out: Path | No
     """Print how right kept forecasts were by level and horizon, and whose announcements come true."""
     from forecast.errors import TooLittleHistoryError
     from forecast.registry import versions_until
-    from forecast.revenue_records import OWNERS, read_deal_records
     from forecast.runs.accuracy import measure_forecasts
-    from forecast.runs.habits import ANNOUNCING, habits_since, judge_habits
+    from forecast.runs.habits import judge_habits
 
     until, timezone = versions_until(settings.models_folder, REVENUE_MODEL), settings.timezone
     with transaction(settings) as session:
-        since = habits_since(now, timezone)
-        said = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=since, levels=OWNERS)
-        habits = judge_habits(said, now)
+        habits = judge_habits(session, now=now, timezone=timezone)
         try:
             found = measure_forecasts(session, now=now, timezone=timezone, known_until=until)
         except TooLittleHistoryError as error:

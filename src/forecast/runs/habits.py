@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 from scipy.stats import beta
+from sqlalchemy.orm import Session
 
 from forecast.revenue.cells import NO_UNIT, PERSON
 from forecast.revenue.records import SalesRecords
+from forecast.revenue_records import OWNERS, read_deal_records
 from forecast.runs.categories import COMMIT, said_category
 from forecast.runs.deals import deals_of
 
@@ -73,17 +75,20 @@ class _Count:
         return self.did / self.deals if self.deals else None
 
 
-def judge_habits(records: SalesRecords, now: datetime) -> Habits:
+def judge_habits(session: Session, *, now: datetime, timezone: str) -> Habits:
     """Judge what sellers announced for each of the MONTHS_BACK months that are over.
 
     What was said is what was known at the first moment of the month: of imports without a history of fields nothing is.
 
     Args:
-        records: with changes of the fields of ANNOUNCING, from `habits_since` on.
+        session: of the database.
         now: later months are not over.
+        timezone: of months.
     """
-    starts = _months(now, records.timezone)
-    sights = [deals_of(records, _first_moment(day, records.timezone), _NO_SCORES) for day in starts]
+    starts = _months(now, timezone)
+    moments = [datetime.combine(day, time.min, ZoneInfo(timezone)).astimezone(UTC) for day in starts]
+    records = read_deal_records(session, timezone=timezone, fields=ANNOUNCING, since=moments[0], levels=OWNERS)
+    sights = [deals_of(records, moment, _NO_SCORES) for moment in moments]
     months = zip(pairwise(starts), pairwise(sights), strict=True)
     deals = pl.concat([_month(*days, *seen) for days, seen in months])
     ended = deals.filter("ended")
@@ -92,15 +97,6 @@ def judge_habits(records: SalesRecords, now: datetime) -> Habits:
         remark = "close dates and categories of closed opportunities are not known as they were before: import the history of fields"
         return Habits(since=starts[0], people=(), remarks=(remark,))
     return Habits(since=starts[0], people=tuple(_people(records, deals.filter("stated"))), remarks=())
-
-
-def habits_since(now: datetime, timezone: str) -> datetime:
-    """Give the first moment that habits are judged by."""
-    return _first_moment(_months(now, timezone)[0], timezone)
-
-
-def _first_moment(day: date, timezone: str) -> datetime:
-    return datetime.combine(day, time.min, ZoneInfo(timezone)).astimezone(UTC)
 
 
 def _months(now: datetime, timezone: str) -> list[date]:

@@ -3,11 +3,8 @@
 from math import comb, log
 
 import numpy as np
-from numpy.typing import NDArray
 
-from forecast.series.panel import Floats, Ints, Panel
-
-Flags = NDArray[np.bool_]
+from forecast.series.panel import Flags, Floats, Ints, Panel
 
 # By so much the logarithm of the likelihood must be higher than that of zeros that fall anywhere.
 EVIDENCE_MIN = 4.0

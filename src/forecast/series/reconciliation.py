@@ -2,13 +2,10 @@
 
 import numpy as np
 from hierarchicalforecast.methods import MinTrace  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import norm, rankdata
 
-from forecast.series.panel import Floats
-
-Flags = NDArray[np.bool_]
+from forecast.series.panel import Flags, Floats
 
 # Shared history shorter than this says nothing of how errors go together.
 RESIDUALS_MIN = 8
