@@ -327,7 +327,7 @@ def broken_models(host):
         (["score", "lead_conversion"], "no version of lead_conversion is live; run `forecast train lead_conversion`"),
         (["promote", "yesterday"], 'win_probability has no version "yesterday" on this host; there are: 20'),
         (["rollback", "lead_conversion"], "lead_conversion has no earlier live version"),
-        (["score", "--out", "nowhere/scores.csv"], "nowhere/scores.csv; give a file in a folder that is there"),
+        (["score", "--out", "nowhere/scores.csv"], "nowhere/scores.csv can't be written: there is no such folder"),
         (["keys", "revoke", "nobody"], "nobody"),
     ],
 )

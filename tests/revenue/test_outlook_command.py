@@ -7,7 +7,7 @@ from pipelines import DAY, START, steady_pipeline
 from typer.testing import CliRunner
 
 from forecast.cli import app
-from forecast.errors import InputError
+from forecast.errors import ForecastError, InputError
 from forecast.records import Opportunity, Order, Person, Quota
 from forecast.runs import list_runs
 from forecast.store import unit_of_work
@@ -43,14 +43,25 @@ def test_the_forecast_is_printed_written_and_kept(outlook, engine, tmp_path):
 
 
 def test_a_unit_is_shown_by_its_name(outlook, tmp_path):
-    """`--unit` takes a level, or a unit by id or name; another word is refused with what there is."""
+    """`--unit` takes a level, or a unit by id or name."""
     assert outlook("--unit", "ada", "--out", str(tmp_path / "ada.csv")).exit_code == 0
     assert pl.read_csv(tmp_path / "ada.csv")["unit_id"].unique().to_list() == ["U0"]
     assert outlook("--unit", "person", "--out", str(tmp_path / "persons.csv")).exit_code == 0
     assert pl.read_csv(tmp_path / "persons.csv")["unit_id"].n_unique() == 2
-    error = outlook("--unit", "Eve").exception
-    assert isinstance(error, InputError)
-    assert "company, person" in str(error)
+
+
+def test_what_can_not_be_shown_or_written_is_refused_before_anything_is_forecast(outlook, engine, tmp_path):
+    """A unit that there is none of and a file that can't be written end the command at once: no run is kept."""
+    for words, said in [
+        (("--unit", "Eve"), "company, person"),
+        (("--out", str(tmp_path / "none" / "out.csv")), "there is no such folder"),
+        (("--draws", str(tmp_path)), "it is a folder"),
+    ]:
+        error = outlook(*words).exception
+        assert isinstance(error, ForecastError)
+        assert said in str(error)
+    with unit_of_work(engine) as session:
+        assert not list_runs(session)
 
 
 def test_months_of_millions_fit_a_terminal(outlook, records_of, monkeypatch):

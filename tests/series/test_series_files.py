@@ -139,10 +139,12 @@ def test_outlook_of_a_file_adds_up(tmp_path, monkeypatch):
 
 
 def test_an_outlook_needs_a_file_it_can_write(tmp_path, monkeypatch):
-    """The ending is checked before anything is computed."""
+    """The ending and the folder are checked before anything is computed."""
     monkeypatch.setenv("FORECAST_HOME", str(tmp_path / "home"))
-    command = ["outlook", "--series", str(tmp_path / "in.csv"), "--horizon", "3", "--out", str(tmp_path / "out.xls")]
-    assert isinstance(CliRunner().invoke(app, command).exception, InputError)
+    command = ["outlook", "--series", str(tmp_path / "in.csv"), "--horizon", "3", "--out"]
+    assert isinstance(CliRunner().invoke(app, [*command, str(tmp_path / "out.xls")]).exception, InputError)
+    with pytest.raises(FileError, match="can't be written: there is no such folder"):
+        raise CliRunner().invoke(app, [*command, str(tmp_path / "none" / "out.csv")]).exception
 
 
 def test_a_file_that_can_not_be_written_stays_as_it_was(tmp_path):

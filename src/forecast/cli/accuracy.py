@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from forecast.cli.forecast_accuracy import REVENUE_MODEL, print_forecast_accuracy
 from forecast.cli.levels import print_level
 from forecast.cli.phrases import say
-from forecast.cli.screen import ModelName, Models, console, moment_of, now, output, transaction
+from forecast.cli.screen import ModelName, Models, console, moment_of, now, output, transaction, writable
 from forecast.cli.tiers import TIER_MODEL, print_tier_accuracy
 from forecast.cli.training import told
 from forecast.settings import read_settings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def accuracy(
     model: ModelName = "win_probability",
     as_of: Annotated[str | None, typer.Option(help="Outcomes known before this moment (ISO). Default: now.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write all figures as CSV.")] = None,
+    out: Annotated[Path | None, typer.Option(callback=writable, help="Write all figures as CSV.")] = None,
 ) -> None:
     """Compare past scores, or kept revenue forecasts, with what happened: losses, calibration, by month, grade, segment."""
     from forecast.insight.accuracy import accuracy_frame, measure_accuracy

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.phrases import print_notes, say, say_moment, short_money
-from forecast.cli.screen import now, output, transaction
+from forecast.cli.screen import now, output, transaction, writable
 from forecast.settings import read_settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def changes(
     unit: Annotated[str | None, typer.Option(help="Team or person by id or name. Default: the company.")] = None,
     period: Annotated[str | None, typer.Option(help="2026, 2026-Q4 or 2026-11. Default: the quarter of --to.")] = None,
     currency: Annotated[str | None, typer.Option(help="Of records in several currencies, the one that counts.")] = None,
-    out: Annotated[Path | None, typer.Option(help="CSV of the records behind each bar.")] = None,
+    out: Annotated[Path | None, typer.Option(callback=writable, help="CSV of the records behind each bar.")] = None,
 ) -> None:
     """Say what led from one expected total of a period to the other: new, won, lost, moved, re-scored, deal by deal."""
     from forecast.runs.changes import Scope

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.phrases import say, say_moment
-from forecast.cli.screen import AsOf, moment_of, output, transaction
+from forecast.cli.screen import AsOf, moment_of, output, transaction, writable
 from forecast.errors import InputError
 from forecast.settings import read_settings
 
@@ -28,7 +28,9 @@ def compare(
     *,
     model: Annotated[str, typer.Option(help="win_probability or lead_conversion.")] = "win_probability",
     as_of: AsOf = None,
-    out: Annotated[Path | None, typer.Option(help="Write all figures and differences as CSV.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=writable, help="Write all figures and differences as CSV.")
+    ] = None,
 ) -> None:
     """Compare two versions on the same newest records, which neither has learnt from: losses, ranking, calibration, recipe."""
     from forecast.history import read_history

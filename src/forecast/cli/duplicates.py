@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.phrases import say, say_moment, say_refusal
-from forecast.cli.screen import console, now, output, transaction
+from forecast.cli.screen import console, now, output, transaction, writable
 from forecast.settings import read_settings
 from forecast.wording import Language
 
@@ -26,7 +26,7 @@ ACTOR = "command line"
 
 def duplicates(
     kind: Annotated[Literal["accounts", "leads"], typer.Argument(help="What to look through.")],
-    out: Annotated[Path | None, typer.Option(help="Write all pairs to this CSV.")] = None,
+    out: Annotated[Path | None, typer.Option(callback=writable, help="Write all pairs to this CSV.")] = None,
     confidence_min: Annotated[
         float, typer.Option("--min", min=0, max=1, help="Leave out pairs of less confidence.")
     ] = 0.5,

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from forecast.cli.phrases import say
-from forecast.cli.screen import console, transaction
+from forecast.cli.screen import console, transaction, writable
 from forecast.settings import read_settings
 
 
 def export(
     kind: Annotated[str, typer.Argument(help="Kind of record, such as opportunity; or change, the history of fields.")],
-    out: Annotated[Path, typer.Option(help="File to write, ending in .csv or .parquet.")],
+    out: Annotated[Path, typer.Option(callback=writable, help="File to write, ending in .csv or .parquet.")],
     include_deleted: Annotated[
         bool, typer.Option("--include-deleted", help="Deleted records too, with the column deleted_at.")
     ] = False,

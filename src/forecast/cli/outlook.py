@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from forecast.cli.phrases import print_notes, say
-from forecast.cli.screen import AsOf, console, moment_of
+from forecast.cli.screen import AsOf, console, moment_of, writable
 from forecast.errors import InputError
 from forecast.settings import read_settings
 
@@ -22,7 +22,9 @@ def outlook(
         int | None,
         typer.Option(min=1, max=1000, help="Periods to forecast; of records months, the current one included."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="CSV or Parquet of means and ranges to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=writable, help="CSV or Parquet of means and ranges to write.")
+    ] = None,
     series: Annotated[
         Path | None, typer.Option(help="CSV or Parquet of unique_id, ds, y and level columns. Default: the records.")
     ] = None,
@@ -37,7 +39,9 @@ def outlook(
     periods: Annotated[
         str | None, typer.Option(help="Longer periods to add up to, with commas between: month, quarter, year.")
     ] = None,
-    draws: Annotated[Path | None, typer.Option(help="Parquet of equally likely futures to write besides.")] = None,
+    draws: Annotated[
+        Path | None, typer.Option(callback=writable, help="Parquet of equally likely futures to write besides.")
+    ] = None,
     unit: Annotated[
         str | None, typer.Option(help="Of records: a level (team, person, region, product), or a unit by id or name.")
     ] = None,

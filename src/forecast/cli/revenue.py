@@ -73,7 +73,7 @@ def outlook_of_records(
 
     moment = past_moment_of(as_of, settings)
     with opened(settings) as engine:
-        forecast = forecast_records(engine, settings, moment, horizon=horizon or HORIZON, currency=currency)
+        forecast = forecast_records(engine, settings, moment, horizon=horizon or HORIZON, currency=currency, unit=unit)
         shown = _asked(forecast.cells, unit)
         _refuse_cut_off(forecast.cells["month"].unique().to_list(), periods or ())
         run = keep_forecast(engine, forecast, now=now(), timezone=settings.timezone)
@@ -159,15 +159,15 @@ def _target_row(found: "Attainment") -> tuple[object, ...]:
 
 
 def forecast_records(
-    engine: "sa.Engine", settings: Settings, moment: datetime, *, horizon: int, currency: str | None
+    engine: "sa.Engine", settings: Settings, moment: datetime, *, horizon: int, currency: str | None, unit: str | None
 ) -> RevenueForecast:
     """Forecast by the live version of revenue_forecast; by the usual weights where none is live.
 
     Where a version of win_probability is live that knew nothing later than the moment, its win curve says by when open
-    opportunities are won.
+    opportunities are won. A unit that there is none of is refused before anything is forecast.
     """
     from forecast.registry import find_live, get_live_version
-    from forecast.revenue.forecasting import forecast_revenue
+    from forecast.revenue.forecasting import forecast_revenue, forecast_units
     from forecast.revenue.records import read_sales
     from forecast.revenue_records import read_sales_records
     from forecast.store import unit_of_work
@@ -178,6 +178,7 @@ def forecast_records(
     with unit_of_work(engine) as session:
         records = read_sales_records(session, timezone=settings.timezone)
     sales = read_sales(records, moment, currency=currency)
+    _asked(forecast_units(sales, records.names), unit)
     return forecast_revenue(
         sales,
         model=None if version is None else version.estimator,
@@ -206,7 +207,7 @@ def _won_by(sales: "Sales", settings: Settings, horizon: int) -> "Floats | None"
 
 
 def _asked(cells: pl.DataFrame, unit: str | None) -> pl.DataFrame:
-    """Give the cells of a level, or of a unit by its id or name; of all where none is asked for."""
+    """Give the rows of a level, or of a unit by its id or name; of all where none is asked for."""
     if unit is None:
         return cells
     wanted = unit.strip().lower()

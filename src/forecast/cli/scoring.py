@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from forecast.cli.phrases import say
-from forecast.cli.screen import AsOf, ModelName, console, moment_of, transaction
+from forecast.cli.screen import AsOf, ModelName, console, moment_of, transaction, writable
 from forecast.cli.tiers import TIER_MODEL, score_customer_tiers
 from forecast.errors import InputError
 from forecast.settings import read_settings
@@ -25,7 +25,10 @@ def score(
         Path | None, typer.Option(help="CSV of opportunity_id (or lead_id), as_of: score each as it was then.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a CSV, or Parquet where it ends in .parquet, instead of the score table.")
+        Path | None,
+        typer.Option(
+            callback=writable, help="Write a CSV, or Parquet where it ends in .parquet, instead of the score table."
+        ),
     ] = None,
     reasons: Annotated[
         float,

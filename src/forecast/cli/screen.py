@@ -1,5 +1,6 @@
 """What the commands share: the console, the clock and the opened database."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from forecast.errors import InputError
+from forecast.errors import FileError, InputError
 from forecast.moments import read_moment
 from forecast.settings import Settings
 
@@ -23,6 +24,26 @@ output = Console(highlight=False, soft_wrap=True)
 ModelName = Annotated[str, typer.Argument(help="Name of the model, such as win_probability.")]
 Models = Annotated[Path, typer.Option(help="Folder of the experiments: models/<name>/config.toml.")]
 AsOf = Annotated[str | None, typer.Option(help="Moment (ISO); nothing known at or after it is used. Default: now.")]
+
+
+def writable(path: Path | None) -> Path | None:
+    """Refuse a file that can't be written, before anything is computed for it; a callback of options that name one.
+
+    Raises:
+        FileError: its folder is not there, it is a folder itself, or writing is not allowed.
+    """
+    if path is None:
+        return None
+    folder, why = path.absolute().parent, None
+    if not folder.is_dir():
+        why = "there is no such folder"
+    elif path.is_dir():
+        why = "it is a folder"
+    elif not any(os.access(place, os.W_OK) for place in (folder, path)):
+        why = "writing is not allowed there"
+    if why is not None:
+        raise FileError(f"{path} can't be written: {why}; give a file in a folder that is there and that you may use")
+    return path
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forecast.cli.phrases import say, short_money
-from forecast.cli.screen import console, output, transaction
+from forecast.cli.screen import console, output, transaction, writable
 from forecast.errors import InputError, TooLittleHistoryError
 from forecast.settings import read_settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def segments(
     by: Annotated[str, typer.Option(help="industry, region, size or channel.")] = "industry",
-    out: Annotated[Path | None, typer.Option(help="Write a CSV too.")] = None,
+    out: Annotated[Path | None, typer.Option(callback=writable, help="Write a CSV too.")] = None,
 ) -> None:
     """Show revenue, growth, tiers and concentration by segment, as of the newest scoring of customer_tier."""
     from forecast.insight.segments import read_segment_accounts, whole_market

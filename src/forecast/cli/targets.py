@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from forecast.cli.phrases import print_notes, say, say_moment, short_money
-from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction
+from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction, writable
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
 
@@ -49,7 +49,9 @@ def targets(
     ] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Write the proposed quotas as records.")] = False,
     currency: Annotated[str | None, typer.Option(help="Of records in several currencies, the one that counts.")] = None,
-    out: Annotated[Path | None, typer.Option(help="CSV of the proposed quotas, as `forecast import` reads it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=writable, help="CSV of the proposed quotas, as `forecast import` reads it.")
+    ] = None,
     as_of: AsOf = None,
 ) -> None:
     """Say how far quotas are reached and how likely they are; or propose quotas that divide a target, and adopt them."""

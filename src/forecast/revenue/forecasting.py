@@ -22,7 +22,7 @@ from forecast.revenue.cells import (
     RevenueForecast,
 )
 from forecast.revenue.closing import ENDS_MIN
-from forecast.revenue.futures import Drawn
+from forecast.revenue.futures import Drawn, units_of
 from forecast.revenue.records import UNITS, Sales
 from forecast.revenue.time_series import forecast_level
 from forecast.revenue.views import Views, both_views
@@ -67,6 +67,13 @@ def forecast_revenue(
         cells=pl.concat(frames),
         remarks=(*sales.remarks, *views.remarks, *_remarks(views, version)),
     )
+
+
+def forecast_units(sales: Sales, names: Mapping[tuple[str, str], str]) -> pl.DataFrame:
+    """List what a forecast may speak of: `level, unit_id, unit_name`; units without anything expected are not in it."""
+    ids = units_of([sales.open_deals, sales.booked]).ids
+    rows = [(level, unit, _name(level, unit, names)) for level in _levels(sales) for unit in ids[level]]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("level", "unit_id", "unit_name"), pl.String), orient="row")
 
 
 def _levels(sales: Sales) -> list[str]:
