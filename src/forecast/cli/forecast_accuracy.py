@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from forecast.cli.phrases import print_notes, say
 from forecast.cli.screen import output, transaction
+from forecast.cli.tables import figures_table
 from forecast.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,12 +55,8 @@ def _print_horizons(found: "ForecastAccuracy") -> None:
         )
     )
     headings = ("ahead", "months", "error", "weighted", "last year", "bias", "in 80 %", "in 95 %")
-    table = Table(
-        Column(say("level"), no_wrap=True),
-        *(Column(say(name), justify="right", no_wrap=True) for name in headings),
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
+    table = figures_table(say("level"), map(say, headings))
+    table.columns[0].no_wrap = True
     before = ""
     for row in found.horizons:
         if before not in {"", row.level}:

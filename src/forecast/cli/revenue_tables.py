@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from rich.box import SIMPLE
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from forecast.cli.phrases import say
-from forecast.cli.targets import attainments_table, say_period
-from forecast.revenue.cells import COMPANY, NO_UNIT, draws_of
+from forecast.cli.screen import output
+from forecast.cli.tables import figures_table
+from forecast.cli.targets import attainments_table, say_period, say_unit
+from forecast.revenue.cells import COMPANY, draws_of
 from forecast.runs.categories import CATEGORIES, deals_of_unit
 from forecast.settings import read_settings
 from forecast.wording import Language
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from forecast.targets.attainment import Attainment
 
 UNITS_SHOWN = 15
+WIDE = 1_000
 MONEY_SCALES: Mapping[Language, tuple[tuple[float, str], ...]] = MappingProxyType(
     {"en": ((1e3, "thousands"), (1e6, "millions")), "zh": ((1e4, "thousands"), (1e8, "millions"))}
 )
@@ -76,11 +78,6 @@ def _money(months: pl.DataFrame, currency: str | None) -> Money:
     return Money(scale=scale, name=say(", ") + name if name else "")
 
 
-def say_unit(level: str, unit_id: str, name: str | None) -> str:
-    """Name a unit: as people do, or in the language of FORECAST_LANGUAGE where it is what belongs to no unit."""
-    return say(unit_id) if unit_id == NO_UNIT.get(level) else name if unit_id and name else unit_id or say(level)
-
-
 def _unit_tables(
     unit: pl.DataFrame, deals: pl.DataFrame, money: Money, *, attainments: "list[Attainment]"
 ) -> Iterator[RenderableType]:
@@ -101,7 +98,7 @@ def _unit_tables(
 
 def _periods_table(unit: pl.DataFrame, money: Money, title: str) -> Table:
     headings = ("won", "open", "new", "series", "forecast", *_CASE_NAMES)
-    table = _table(say("month"), *map(say, headings), title=title)
+    table = figures_table(say("month"), map(say, headings), title=title)
     for part in unit.partition_by("period", maintain_order=True):
         for row in part.iter_rows(named=True):
             cells = [money.say(row[name]) for name in (*PARTS, "series", "mean", *CASES)]
@@ -109,13 +106,15 @@ def _periods_table(unit: pl.DataFrame, money: Money, title: str) -> Table:
         table.add_section()
     months = unit.filter(period="month")
     table.add_row(say("all"), *_emphasised(_sums(months, (*PARTS, "series"), money), 4))
+    if output.measure(table, options=output.options.update(max_width=WIDE)).maximum > output.width:
+        table.padding = 0
     return table
 
 
 def _units_table(level: pl.DataFrame, money: Money) -> Table:
     name, months = level["level"][0], level["starts_on"].n_unique()
     title = say("by {level}, {months} months", level=say(name), months=months) + money.name
-    table = _table(say(name), *map(say, (*PARTS, "forecast", *_CASE_NAMES)), title=title)
+    table = figures_table(say(name), map(say, (*PARTS, "forecast", *_CASE_NAMES)), title=title)
     units = sorted(level.partition_by("unit_id", maintain_order=True), key=lambda unit: -float(unit["mean"].sum()))
     for unit in units[:UNITS_SHOWN]:
         said = say_unit(name, unit["unit_id"][0], unit["unit_name"][0])
@@ -142,7 +141,7 @@ def _categories_table(unit: pl.DataFrame, deals: pl.DataFrame, money: Money) -> 
         return
     rows = unit.filter(period="quarter" if "quarter" in unit["period"] else unit["period"][-1])
     title = say("open deals by expected close date") + money.name
-    table = _table(say("closes"), *map(say, ("category", "deals", "amount", "× chance")), title=title)
+    table = figures_table(say("closes"), map(say, ("category", "deals", "amount", "× chance")), title=title)
     table.columns[1].justify = "left"
     for row in rows.iter_rows(named=True):
         for category, name in CATEGORY_NAMES.items():
@@ -168,8 +167,3 @@ def _outside(deals: pl.DataFrame, rows: pl.DataFrame) -> dict[str, pl.DataFrame]
 def _category_cells(row: dict[str, Any], category: str, money: Money) -> list[str]:
     count, *amounts = (row[f"{category}_{name}"] for name in ("count", "amount", "weighted"))
     return [f"{count:,}", *map(money.say, amounts)]
-
-
-def _table(first: str, *names: str, title: str) -> Table:
-    numbers = (Column(name, justify="right", no_wrap=True) for name in names)
-    return Table(first, *numbers, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.box import SIMPLE
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from forecast.cli.phrases import print_notes, say, say_moment, short_money
 from forecast.cli.screen import AsOf, console, moment_of, now, output, transaction, writable
+from forecast.cli.tables import figures_table
 from forecast.errors import InputError
 from forecast.settings import Settings, read_settings
 
@@ -143,9 +143,9 @@ def _targets_tables(attainments: Iterable["Attainment"], currency: str | None) -
         one = same[0].target
         money = say(one.currency or currency or "")
         title = say_period(one.starts_on, one.ends_on) + (say(", ") + money if money else "")
-        table = attainments_table(same, say("unit"), lambda found: _unit(found.level, found.unit_id, found.unit_name))
-        table.title = title
-        yield table
+        yield attainments_table(
+            same, say("unit"), lambda found: say_unit(found.level, found.unit_id, found.unit_name), title=title
+        )
 
 
 def attainments_table(
@@ -153,8 +153,7 @@ def attainments_table(
 ) -> Table:
     """Lay out where targets stand, a row each under the name that is given to it; company, teams and persons apart."""
     headings = ("target", "attained", "projected", "chance", "shortfall", "gap", "needed")
-    columns = (Column(say(name), justify="right", no_wrap=True) for name in headings)
-    table = Table(heading, *columns, box=SIMPLE, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    table = figures_table(heading, map(say, headings), title=title)
     for _, level in groupby(attainments, key=lambda found: found.target.level):
         for found in level:
             table.add_row(escape(name(found.target)), *_attainment_cells(found))
@@ -175,8 +174,11 @@ def _attainment_cells(found: "Attainment") -> list[str]:
     return [*cells, short_money(found.gap), "" if needed is None else str(needed.opportunities)]
 
 
-def _unit(level: str, unit_id: str, name: str | None) -> str:
-    return name or unit_id or say(level)
+def say_unit(level: str, unit_id: str, name: str | None) -> str:
+    """Name a unit: as people do, or in the language of FORECAST_LANGUAGE where it is what belongs to no unit."""
+    from forecast.revenue.cells import NO_UNIT
+
+    return say(unit_id) if unit_id == NO_UNIT.get(level) else name if unit_id and name else unit_id or say(level)
 
 
 def say_period(first: date | None, last: date | None) -> str:
@@ -195,7 +197,9 @@ def _print_failed_checks(attainments: Iterable["Attainment"], settings: Settings
 
     for found in attainments:
         target = found.target
-        name = f"{_unit(target.level, target.unit_id, target.unit_name)} {say_period(target.starts_on, target.ends_on)}"
+        name = (
+            f"{say_unit(target.level, target.unit_id, target.unit_name)} {say_period(target.starts_on, target.ends_on)}"
+        )
         for check in check_target(found, settings.language):
             if check.passed is False:
                 output.print(escape(say(": ").join([name, check.label, check.sentence])))
@@ -207,16 +211,8 @@ def _print_proposal(found: "Proposal", adviser: "Adviser", settings: Settings) -
     print_notes(*found.remarks)
     judged = judge_proposal(found, adviser)
     headings = ("target", "share", "last 12 months", "change", "chance")
-    table = Table(
-        say("unit"),
-        *(Column(say(name), justify="right", no_wrap=True) for name in headings),
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.title, table.title_justify = (
-        say(", ").join(filter(None, [str(found.year), say(adviser.currency or "")])),
-        "left",
-    )
+    title = say(", ").join(filter(None, [str(found.year), say(adviser.currency or "")]))
+    table = figures_table(say("unit"), map(say, headings), title=title)
     for _, level in groupby(judged, key=lambda one: one.target.level):
         for one in level:
             table.add_row(*_proposed_cells(one, found))
@@ -231,7 +227,7 @@ def _proposed_cells(one: "Attainment", found: "Proposal") -> list[str]:
     target, outlook, amount = one.target, one.outlook, one.target.amount or 0
     booked = found.booked_last_year(target.level, target.unit_id)
     return [
-        escape(_unit(target.level, target.unit_id, target.unit_name)),
+        escape(say_unit(target.level, target.unit_id, target.unit_name)),
         _money(amount),
         f"{amount / found.total:.1%}",
         _money(booked),
@@ -251,12 +247,10 @@ def _periods_table(found: "Proposal") -> Table:
         (start + timedelta(days=366 if longest == "1y" else 92)).replace(day=1) - timedelta(days=1) for start in starts
     ]
     names = (say_period(start, end) for start, end in zip(starts, ends, strict=True))
-    table = Table(
-        say("unit"), *(Column(name, justify="right", no_wrap=True) for name in names), box=SIMPLE, padding=(0, 1, 0, 0)
-    )
+    table = figures_table(say("unit"), names)
     for level in sums.partition_by("level", maintain_order=True):
         for unit in level.partition_by("unit_id", maintain_order=True):
-            name = _unit(*unit.select("level", "unit_id", "unit_name").row(0))
+            name = say_unit(*unit.select("level", "unit_id", "unit_name").row(0))
             amounts = unit.group_by("starts_on").agg(pl.col("amount").sum()).sort("starts_on")["amount"]
             table.add_row(escape(name), *map(_money, amounts))
         table.add_section()
