@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -36,9 +36,13 @@ from training.recalibration import Recalibration, origin_of, recalibrate
 from training.tracking import Report, log_run, move_champion
 from training.tune import Budget
 
+HELD_BACK = "every gate passed; not promoted, as was asked"
+
 
 class Releasable(Protocol):
-    """What a run of any model has, so that it can be released."""
+    """What a run of any model has, so that it can be released; it is a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def prior(self) -> Version[Any]:
@@ -103,7 +107,7 @@ def train_and_register(
     seconds = watch.seconds()
     listener.step("registering")
 
-    def report(version: Version) -> Report:
+    def report(run: Run, version: Version) -> Report:
         return win_report(run, version, models, seconds=seconds)
 
     release = release_run(settings, run, report, now=now, promote=promote)
@@ -144,6 +148,8 @@ def recalibrate_and_register(
         history = read_history(session, population=population_of(experiment.text), until=until)
     version_id = now.strftime("%Y%m%dT%H%M%S.%fZ")
     found = recalibrate(history, experiment, live, until=until, version_id=version_id)
+    if found.promotable and not promote:
+        found = replace(found, verdict=HELD_BACK)
     if found.candidate is None:
         return Levelled(found=found, live=live.version, folder=None)
     origin = origin_of(found.candidate)
@@ -154,7 +160,7 @@ def recalibrate_and_register(
         sample=found.dataset.features.head(20),
         parameters={"trained_as": origin.version, "level_raised": origin.raised},
     )
-    folder = _register(settings, found.candidate, lambda _: report)
+    folder = _register(settings, found.candidate, report)
     if not (promote and found.promotable):
         return Levelled(found=found, live=live.version, folder=folder)
     _serve(settings, found.candidate, since=now, why=found.verdict, instead_of=live.version)
@@ -194,7 +200,7 @@ def find_live_version(settings: Settings, name: str) -> Version[Any] | None:
 def release_run(
     settings: Settings,
     run: R,
-    report: Callable[[Version[Any]], Report],
+    report: Callable[[R, Version[Any]], Report],
     *,
     now: datetime,
     promote: bool,
@@ -203,22 +209,23 @@ def release_run(
 
     Where it did not pass and no version learnt from these records is live, the run's prior is served.
     """
+    if run.promotable and not promote:
+        run = replace(run, verdict=HELD_BACK)
     trained = run.candidate or run.prior
-    folder = _register(settings, trained, report)
+    folder = _register(settings, trained, report(run, trained))
     released = _release(settings, run, report, now=now) if promote else None
     found = find_live(settings.models_folder, trained.name)
     return Release(run=run, live=found["version"] if found else None, folder=folder, released=released)
 
 
-def _register(settings: Settings, version: Version[Any], report: Callable[[Version[Any]], Report]) -> Path:
-    told = report(version)
-    folder = write_version(settings.models_folder, version, told.card)
-    log_run(settings, version, told)
+def _register(settings: Settings, version: Version[Any], report: Report) -> Path:
+    folder = write_version(settings.models_folder, version, report.card)
+    log_run(settings, version, report)
     return folder
 
 
 def _release(
-    settings: Settings, run: Releasable, report: Callable[[Version[Any]], Report], *, now: datetime
+    settings: Settings, run: R, report: Callable[[R, Version[Any]], Report], *, now: datetime
 ) -> Version[Any] | None:
     """Serve the candidate if it passed; else the prior, unless a version of our own is live. Give what went live."""
     live = find_live_version(settings, run.prior.name)
@@ -227,7 +234,7 @@ def _release(
     elif live is None or live.basis == "prior":
         released = run.prior
         if run.candidate is not None:
-            _register(settings, released, report)
+            _register(settings, released, report(run, released))
     else:
         return None
     _serve(settings, released, since=now, why=run.verdict)

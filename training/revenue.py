@@ -247,4 +247,4 @@ def train_and_register_revenue(
         step=step,
     )
     step("registering")
-    return release_run(settings, run, lambda version: revenue_report(run, version, models), now=now, promote=promote)
+    return release_run(settings, run, lambda run, version: revenue_report(run, version, models), now=now, promote=promote)

@@ -381,4 +381,4 @@ def train_and_register_tiers(
         step=step,
     )
     step("registering")
-    return release_run(settings, run, lambda version: tier_report(run, version, models), now=now, promote=promote)
+    return release_run(settings, run, lambda run, version: tier_report(run, version, models), now=now, promote=promote)

@@ -238,7 +238,9 @@ def test_a_new_level_is_a_version_like_any_other(settings, company_engine, low, 
         )
 
     tried = levelled(promote=False)
-    assert tried.folder.exists()
+    assert "\n\nEvery gate passed; not promoted, as was asked.\n\n" in (tried.folder / "card.md").read_text(
+        encoding="utf-8"
+    )
     assert tried.live == live(settings) == low
     made = levelled(promote=True)
     assert made.live == live(settings) == champion() == made.found.candidate.version
@@ -317,9 +319,15 @@ def test_a_level_that_is_off_is_told(settings, monkeypatch, low, language, advic
     assert advice not in said.output
 
 
-def test_a_version_that_is_held_back_is_not_called_promoted(trained):
-    """Trained with --no-promote, a version that passed says that it did, and how it is served."""
+def test_a_version_that_is_held_back_is_not_called_promoted(settings, trained):
+    """Trained with --no-promote, a version that passed says that it did, and how it is served; so do its card and MLflow."""
     (held,) = trained("passes unpromoted")
+    client = MlflowClient(settings.tracking_uri)
+    registered = client.get_model_version_by_alias(NAME, "challenger")
+    verdict = "every gate passed; not promoted, as was asked"
+    assert f"\n\n{verdict.capitalize()}.\n\n" in (held.folder / "card.md").read_text(encoding="utf-8")
+    assert f": {verdict}." in registered.description
+    assert client.get_run(registered.run_id).data.tags["verdict"] == verdict
     said = say_verdict(held.run.verdict, held_back(held))
     assert said.startswith("every gate passed; not promoted")
     assert f"forecast promote {held.run.candidate.version} --model {NAME}" in said
