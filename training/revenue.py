@@ -247,4 +247,6 @@ def train_and_register_revenue(
         step=step,
     )
     step("registering")
-    return release_run(settings, run, lambda run, version: revenue_report(run, version, models), now=now, promote=promote)
+    return release_run(
+        settings, run, lambda run, version: revenue_report(run, version, models), now=now, promote=promote
+    )
