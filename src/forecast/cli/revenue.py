@@ -95,8 +95,10 @@ def outlook_of_records(
 
 def _refuse_cut_off(months: "Sequence[date]", periods: "Sequence[Period]") -> None:
     """Refuse a longer period of which no last month is forecast."""
+    from forecast.revenue.questions import MONTHS_IN
+
     for period in periods:
-        if all(month.month % {"quarter": 3, "year": 12}[period] for month in months):
+        if all(month.month % MONTHS_IN[period] for month in months):
             raise InputError(
                 f"{len(months)} periods ahead hold no whole {period}; give a longer --horizon or no --periods {period}"
             )
@@ -108,7 +110,7 @@ def _deals(session: "Session", run_id: int, forecast: RevenueForecast) -> pl.Dat
     from forecast.runs.deals import read_kept_deals
 
     deals = read_kept_deals(session, run_id)
-    return of_currency(deals, forecast.currency, [*deals["currency"], forecast.currency])
+    return of_currency(deals, forecast.currency, deals["currency"])
 
 
 def _cells(session: "Session", run_id: int, shown: pl.DataFrame) -> pl.DataFrame:
