@@ -19,6 +19,7 @@ from serving.api import (
     duplicates,
     forecast,
     forecast_accuracy,
+    forecast_changes,
     grade_policies,
     health,
     leads,
@@ -68,7 +69,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 _RESOURCES: Mapping[str, tuple[ModuleType, ...]] = MappingProxyType(
     {
         "Opportunities and leads": (scoring, what_if, opportunities, leads, grade_policies),
-        "Revenue": (forecast, forecast_accuracy, targets),
+        "Revenue": (forecast, forecast_changes, forecast_accuracy, targets),
         "Accounts": (accounts, segments, strategies),
         "Records": (record_kinds, records_bulk, records_export, records, custom_fields, audit),
         "Data": (data_health, duplicates, merges, pipelines),

@@ -50,9 +50,14 @@ class Cursor:
             value, record_id = json.loads(base64.urlsafe_b64decode(text.encode()))
             return cls(value=None if value is None else float(value), record_id=str(record_id))
         except (ValueError, TypeError, binascii.Error) as error:
-            raise InputError(
-                f'cursor: found "{text}", expected the next_cursor of an earlier answer; leave it out to start again'
-            ) from error
+            raise unknown_cursor(text) from error
+
+
+def unknown_cursor(text: str) -> InputError:
+    """Say that a cursor is none of this list."""
+    return InputError(
+        f'cursor: found "{text}", expected the next_cursor of an earlier answer; leave it out to start again'
+    )
 
 
 @dataclass(frozen=True)

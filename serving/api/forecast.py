@@ -1,6 +1,5 @@
 """/v1/forecast: what revenue will be, as kept, and what changed."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -24,16 +23,17 @@ from forecast.revenue.questions import (
 )
 from forecast.runs import Run, get_newest_run, get_run, list_runs, read_cells
 from forecast.runs.categories import due_by_category
-from forecast.runs.changes import Scope
 from forecast.runs.deals import read_kept_deals
-from forecast.runs.moments import Comparison, Sight, compare_moments, find_sight, quarter_of, read_period
-from forecast.runs.units import find_unit
+from forecast.runs.outlook import say_cut_off
 from forecast.wording import Language, say_remarks
 from serving.deps import DeskDep, LanguageDep, SessionDep
+from serving.listing import Cursor, unknown_cursor
 from serving.posted import utc
 from serving.schemas import Moment, Schema, Share
 
 RUNS_MAX = 100
+UNITS_MAX = 1000
+RUN_NUMBER_MAX = 2**63 - 1
 Level = Literal["company", "team", "person", "region", "product"]
 
 router = APIRouter()
@@ -66,7 +66,7 @@ class Ranges(Schema):
 
 
 class Parts(Schema):
-    """What the forecast is made of.
+    """What the forecast is made of: `mean` weighs `won` + `open` + `new` against `series`.
 
     `won` is booked already; `open` and `new` are expected from open opportunities and from those that do not exist yet;
     `series` is the view of the time series alone, null where there is none.
@@ -126,69 +126,21 @@ class ForecastRow(Schema):
 
 
 class ForecastAnswer(Schema):
-    """A kept forecast, company first, then units by id, each by period."""
+    """A page of a kept forecast, company first, then units by id, each by period; `next_cursor` is missing on the last.
+
+    `remarks` say what of the question the forecast leaves open, those of `run` what it is made of.
+    """
 
     run: RunOut
     forecast: list[ForecastRow]
+    next_cursor: str | None
+    remarks: list[str]
 
 
 class RunsAnswer(Schema):
     """The newest kept forecasts, newest first."""
 
     runs: list[RunOut]
-
-
-class SightOut(Schema):
-    """A moment; where a forecast was kept at it, its number and its mean for the period, new business included."""
-
-    moment: datetime
-    run_id: int | None
-    forecast: float | None
-    total: Annotated[float, Field(description="Won in the period, and amount times probability of open deals.")]
-
-
-class BarOut(Schema):
-    """One kind of change, summed over `count` opportunities."""
-
-    name: str
-    count: int
-    amount: float
-
-
-class ChangedDeal(Schema):
-    """An opportunity behind a bar, as it stood before and after."""
-
-    opportunity_id: str
-    name: str | None
-    owner_id: str | None
-    bar: str
-    change: float
-    status_before: str | None
-    status_after: str | None
-    amount_before: float | None
-    amount_after: float | None
-    closes_on_before: date | None
-    closes_on_after: date | None
-    probability_before: float | None
-    probability_after: float | None
-
-
-class ChangesAnswer(Schema):
-    """What led from one total to the other: `before.total` and all bars add up to `after.total`, to the cent."""
-
-    level: Level
-    unit_id: str
-    starts_on: date
-    ends_on: date
-    currency: str | None
-    before: SightOut
-    after: SightOut
-    bars: list[BarOut]
-    records: Annotated[
-        list[ChangedDeal], Field(description="The largest changes first; `total_records` says how many.")
-    ]
-    total_records: int
-    remarks: list[str]
 
 
 @router.get(
@@ -213,7 +165,13 @@ def read_forecast(
     ] = None,
     currency: Annotated[str | None, Query(description="The newest forecast in it.")] = None,
     as_of: Annotated[Moment | None, Query(description="The newest forecast as of that moment or before.")] = None,
-    run: Annotated[int | None, Query(description="The number of a kept forecast, instead of the newest.")] = None,
+    run: Annotated[
+        int | None, Query(ge=1, le=RUN_NUMBER_MAX, description="The number of a kept forecast, instead of the newest.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=UNITS_MAX, description="At most so many units.")] = UNITS_MAX,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before; it is of the same forecast.")
+    ] = None,
     if_none_match: Annotated[str | None, Header(description="ETag of the answer that you have: then 304.")] = None,
 ) -> ForecastAnswer | Response:
     """Give a kept forecast by month, quarter or year, with its parts, ranges and cases, and answer for a quota.
@@ -221,8 +179,9 @@ def read_forecast(
     Forecasts are made and kept by `forecast outlook`; nothing is computed anew, and what is kept never changes: the `ETag` of
     an answer holds until another forecast answers the same question.
     """
-    if run is not None:
-        found = get_run(session, run)
+    page_of, after = (run, "") if cursor is None else _place(cursor)
+    if page_of is not None:
+        found = get_run(session, page_of)
     else:
         found = get_newest_run(session, until=utc(as_of, desk.zone) if as_of else None, currency=currency)
     headers = {"ETag": f'"{found.id}.{language}.{request.app.version}"', "Cache-Control": "private, no-cache"}
@@ -230,16 +189,22 @@ def read_forecast(
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
     cells = _asked(read_cells(session, found.id, level=level or (None if unit else COMPANY)), unit, found)
-    first = cells.filter(pl.col("draws").list.len() > 0)["month"].min()
-    totals = period_totals(cells, period).filter(pl.col("ends_on") >= first)
+    months = cells.filter(pl.col("draws").list.len() > 0)["month"]
+    totals = period_totals(cells, period).filter(pl.col("ends_on") >= months.min())
     if horizon is not None:
         totals = totals.filter(pl.col("starts_on").rank("dense") <= horizon)
+    totals, last = _page(totals, after, limit)
     categories = _categories(session, found, totals)
     rows = [
         _row(row, draws, categories.get((row["level"], row["unit_id"], row["starts_on"])), period, quota)
         for row, draws in zip(totals.drop("draws").iter_rows(named=True), totals["draws"], strict=True)
     ]
-    return ForecastAnswer(run=_run(found, language), forecast=rows)
+    return ForecastAnswer(
+        run=_run(found, language),
+        forecast=rows,
+        next_cursor=None if last is None else Cursor(value=found.id, record_id=last).to_text(),
+        remarks=say_remarks(say_cut_off(found, months, horizon, period), language),
+    )
 
 
 @router.get("/v1/forecast/runs", summary="List kept forecasts")
@@ -252,33 +217,6 @@ def read_runs(
     return RunsAnswer(runs=[_run(run, language) for run in list_runs(session)[:limit]])
 
 
-@router.get("/v1/forecast/changes", summary="Say what changed between two moments")
-def read_changes(
-    *,
-    session: SessionDep,
-    desk: DeskDep,
-    language: LanguageDep,
-    since: Annotated[str, Query(alias="from", description="A moment, a date, or the number of a kept forecast.")],
-    until: Annotated[str | None, Query(alias="to", description="Likewise; now where it is left out.")] = None,
-    unit: Annotated[str | None, Query(description="Team or person by id or name; the company without it.")] = None,
-    period: Annotated[
-        str | None, Query(description="2026, 2026-Q4 or 2026-11; the quarter of `to` without it.")
-    ] = None,
-    currency: Annotated[str | None, Query(description="Of records in several, the one that counts.")] = None,
-    limit: Annotated[int, Query(ge=0, le=10_000, description="Records to give.")] = 100,
-) -> ChangesAnswer:
-    """Tell new, won, lost, moved, grown, shrunk and re-scored opportunities between two moments.
-
-    At the moment of a kept forecast, open opportunities are those that it saw; else they follow from the records' history.
-    """
-    zone = desk.settings.timezone
-    before, after = (find_sight(session, text, timezone=zone) for text in (since, until or desk.clock().isoformat()))
-    first, last = read_period(period) if period else quarter_of(after.moment.astimezone(desk.zone).date())
-    level, unit_id = find_unit(session, unit)
-    scope = Scope(level=level, unit_id=unit_id, starts_on=first, ends_on=last)
-    return _changes(compare_moments(session, before, after, scope, currency=currency, timezone=zone), limit, language)
-
-
 def _asked(cells: pl.DataFrame, unit: str | None, run: Run) -> pl.DataFrame:
     wanted = (unit or "").strip().lower()
     same = (pl.col("unit_id").str.to_lowercase() == wanted) | (pl.col("unit_name").str.to_lowercase() == wanted)
@@ -289,6 +227,23 @@ def _asked(cells: pl.DataFrame, unit: str | None, run: Run) -> pl.DataFrame:
             f"forecast {run.id} has no unit {what}; leave out `unit`, and give `level`, to see which there are"
         )
     return found
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    """Read the number of the forecast, and the level and unit after which a page begins."""
+    after = Cursor.from_text(cursor)
+    if after.value is None or not 1 <= after.value < RUN_NUMBER_MAX:
+        raise unknown_cursor(cursor)
+    return int(after.value), after.record_id
+
+
+def _page(totals: pl.DataFrame, after: str, limit: int) -> tuple[pl.DataFrame, str | None]:
+    """Keep the totals of the units of a page, and name its last where more follow."""
+    place = pl.concat_str("level", pl.lit(" "), "unit_id")
+    coming = totals.select(place.alias("place"))["place"].unique().sort()
+    coming = coming.filter(coming > after)
+    shown = totals.filter(place.is_in(coming.head(limit).implode())).sort(place, "starts_on")
+    return shown, coming[limit - 1] if coming.len() > limit else None
 
 
 def _run(run: Run, language: Language) -> RunOut:
@@ -337,27 +292,3 @@ def _categories(session: Session, run: Run, totals: pl.DataFrame) -> dict[tuple[
         counted = CategoryOut(**{name: row[name] for name in CategoryOut.model_fields})
         found.setdefault((row["level"], row["unit_id"], row["starts_on"]), []).append(counted)
     return found
-
-
-def _changes(found: Comparison, limit: int, language: Language) -> ChangesAnswer:
-    changed = found.changes
-    records: Sequence[dict[str, Any]] = changed.records.head(limit).to_dicts()
-    return ChangesAnswer(
-        level=found.scope.level,  # type: ignore[arg-type]  # one of find_unit
-        unit_id=found.scope.unit_id,
-        starts_on=found.scope.starts_on,
-        ends_on=found.scope.ends_on,
-        currency=found.currency,
-        before=_sight(found.before, changed.before),
-        after=_sight(found.after, changed.after),
-        bars=[BarOut(name=bar.name, count=bar.count, amount=bar.amount) for bar in changed.bars],
-        records=[ChangedDeal(**record) for record in records],
-        total_records=changed.records.height,
-        remarks=say_remarks(changed.remarks, language),
-    )
-
-
-def _sight(sight: Sight, total: float) -> SightOut:
-    return SightOut(
-        moment=sight.moment, run_id=sight.run.id if sight.run else None, forecast=sight.expected, total=total
-    )

@@ -1,27 +1,32 @@
 """/v1/targets: quotas and where they stand, and proposals that divide a target."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from forecast.errors import NotFoundError
 from forecast.records import Person, Team
 from forecast.revenue.questions import Period
 from forecast.targets.attainment import Attainment
 from forecast.targets.proposal import Edit, Proposal, propose
+from forecast.targets.quotas import Target
 from forecast.targets.reading import Adviser, judge_proposal, quota_records, read_adviser, read_attainments
 from forecast.targets.smart import check_target
 from forecast.wording import Language, say_remarks
 from serving.deps import DeskDep, LanguageDep, SessionDep
+from serving.listing import Cursor, unknown_cursor
 from serving.posted import utc
 from serving.schemas import Amount, Day, Moment, Posted, Schema, Share
 
 router = APIRouter()
 TargetLevel = Literal["company", "team", "person"]
+Place = tuple[int, str, str, str, str]
+QUOTAS_MAX = 1000
 
 
 class CheckOut(Schema):
@@ -80,11 +85,12 @@ class TargetOut(Schema):
 
 
 class TargetsAnswer(Schema):
-    """Quotas with where they stood, company first, then teams, then persons."""
+    """A page of quotas with where they stand, company first, then teams, then persons; `next_cursor` is missing on the last."""
 
     as_of: datetime
     run_id: Annotated[int | None, Field(description="The kept forecast they are judged by.")]
     targets: list[TargetOut]
+    next_cursor: str | None
     remarks: list[str]
 
 
@@ -151,6 +157,8 @@ def read_targets(
     unit: Annotated[str | None, Query(description="Id of a team or person; `company` for the company's own.")] = None,
     currency: Annotated[str | None, Query(description="Of quotas without one; else that of the forecast.")] = None,
     as_of: Annotated[Moment | None, Query(description="As it stood at a past moment.")] = None,
+    limit: Annotated[int, Query(ge=1, le=QUOTAS_MAX, description="At most so many.")] = QUOTAS_MAX,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> TargetsAnswer:
     """Give quotas with what is attained, projected and missing, judged by the newest kept forecast.
 
@@ -165,11 +173,22 @@ def read_targets(
     wanted = "" if unit == "company" else unit
     if wanted and session.get(Person, wanted) is None and session.get(Team, wanted) is None:
         raise NotFoundError(f'"{unit}" is the id of no team or person, and not "company"')
-    found = read_attainments(session, first, last, as_of=moment, timezone=desk.settings.timezone, currency=currency)
+    after = _place(cursor) if cursor else None
+
+    def choose(targets: Sequence[Target]) -> Sequence[Target]:
+        """Keep those that were asked for and come after the page before, and one more."""
+        asked = (target for target in targets if wanted in {None, target.unit_id})
+        return [target for target in asked if after is None or target.place > after][: limit + 1]
+
+    found = read_attainments(
+        session, first, last, as_of=moment, timezone=desk.settings.timezone, currency=currency, choose=choose
+    )
+    page = found.attainments[:limit]
     return TargetsAnswer(
         as_of=moment,
         run_id=found.run.id if found.run else None,
-        targets=[_target(one, language) for one in found.attainments if wanted in {None, one.target.unit_id}],
+        targets=[_target(one, language) for one in page],
+        next_cursor=_cursor(page[-1].target) if len(found.attainments) > limit else None,
         remarks=say_remarks(found.remarks, language),
     )
 
@@ -190,6 +209,18 @@ def propose_targets(call: ProposalRequest, session: SessionDep, desk: DeskDep, l
         quotas=[QuotaRecord(**record) for record in quota_records(found, currency=adviser.currency)],
         remarks=say_remarks(found.remarks, language),
     )
+
+
+def _cursor(target: Target) -> str:
+    return Cursor(value=None, record_id=json.dumps(target.place)).to_text()
+
+
+def _place(cursor: str) -> Place:
+    """Read where a page of quotas ended."""
+    try:
+        return TypeAdapter(Place).validate_json(Cursor.from_text(cursor).record_id)
+    except ValidationError as error:
+        raise unknown_cursor(cursor) from error
 
 
 def _shares(found: Proposal, adviser: Adviser, language: Language) -> Iterable[ShareOut]:

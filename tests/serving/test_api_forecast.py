@@ -8,6 +8,7 @@ from forecasts import AS_OF, PEOPLE, day, forecast_of, keep, opportunity, random
 
 from forecast.records import ForecastCell, ForecastOpportunity, ForecastRun, Person, Team
 from forecast.store import unit_of_work
+from serving.listing import Cursor
 
 DRAWS = random_draws(months=4)
 SOON = date(2026, 10, 20)
@@ -81,6 +82,42 @@ def test_levels_and_units(kept):
     assert {row["unit_id"] for row in read(kept, unit="Name of U02")["forecast"]} == {"U02"}
 
 
+def test_a_horizon_beyond_what_is_kept_is_said(kept):
+    """Who asks for more months than there are is told how many there are, and how to get the rest, in both languages."""
+    assert kept.get("/v1/forecast", params={"horizon": 4}).json()["remarks"] == []
+    run = read(kept)["run"]["id"]
+    answer = read(kept, horizon=5)
+    (remark,) = answer["remarks"]
+    assert len(answer["forecast"]) == 4
+    assert remark == (
+        f"5 months ahead were asked for, and forecast {run} has 4, to 2026-12: "
+        "`forecast outlook --horizon 5` makes and keeps a longer one"
+    )
+    assert read(kept, horizon=2, period="quarter")["remarks"] == []
+    (remark,) = read(kept, horizon=2, period="year", language="zh")["remarks"]
+    assert remark.startswith(f"要求往后 16 个月，而第 {run} 次预测只有 4 个月，到 2026-12 为止")
+
+
+def test_units_come_by_pages(service, kept):
+    """Pages hold each unit once with all its periods, and go on in the forecast that they began in."""
+    whole = read(kept, level="person", period="quarter")
+    assert whole["next_cursor"] is None
+    first = read(kept, level="person", period="quarter", limit=2)
+    keep(service.engine, forecast_of(random_draws(5), as_of=AS_OF + timedelta(days=1)))
+    second = read(kept, level="person", period="quarter", limit=2, cursor=first["next_cursor"])
+    assert [{row["unit_id"] for row in page["forecast"]} for page in (first, second)] == [{"U01", "U02"}, {"U03"}]
+    assert first["forecast"] + second["forecast"] == whole["forecast"]
+    assert (second["run"], second["next_cursor"]) == (whole["run"], None)
+
+
+@pytest.mark.parametrize("value", [None, 0, 0.5, 1e300, float("inf"), float("nan")])
+def test_a_cursor_of_another_list_is_refused(kept, value):
+    """What is no cursor of this list begins no page."""
+    cursor = Cursor(value=value, record_id="person U01").to_text()
+    answer = kept.get("/v1/forecast", params={"level": "person", "cursor": cursor})
+    assert (answer.status_code, "next_cursor" in answer.json()["detail"]) == (422, True)
+
+
 def test_a_quota_is_answered_from_the_draws(kept):
     """The chance is the share of futures that reach it."""
     draws = DRAWS["U01"][1]
@@ -118,6 +155,7 @@ def test_a_past_moment_gives_the_forecast_of_its_time(service, kept):
         ({"level": "region"}, 404, "no unit of that level"),
         ({"level": "planet"}, 422, "level"),
         ({"run": 12345}, 404, "there is no forecast 12345"),
+        ({"run": 2**63}, 422, "run"),
         ({"quota": 0}, 422, "quota"),
         ({"as_of": "spring"}, 422, "as_of"),
     ],

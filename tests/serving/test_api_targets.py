@@ -82,6 +82,24 @@ def test_an_unknown_unit_has_no_empty_answer(company):
     assert read(company, unit="company").keys() <= read(company).keys()
 
 
+def test_targets_come_by_pages(company, service):
+    """Pages hold each quota once, in order, whatever was written in between; remarks are of all."""
+    whole = company.get("/v1/targets", params={"year": 2026}).json()
+    assert (len(whole["targets"]), whole["next_cursor"]) == (3, None)
+    first = company.get("/v1/targets", params={"year": 2026, "limit": 1}).json()
+    store(service.engine, quota("Q0", starts_on=date(2026, 1, 1), ends_on=date(2026, 12, 31), amount=9000))
+    second = company.get("/v1/targets", params={"year": 2026, "limit": 2, "cursor": first["next_cursor"]}).json()
+    assert first["targets"] + second["targets"] == whole["targets"]
+    assert (second["next_cursor"], second["remarks"]) == (None, first["remarks"])
+
+
+@pytest.mark.parametrize("cursor", ["Q1", "bnVsbA==", "WzEsICJRMSJd"])
+def test_a_cursor_of_another_list_is_refused(company, cursor):
+    """What is no cursor of this list begins no page."""
+    answer = company.get("/v1/targets", params={"cursor": cursor, "language": "zh"})
+    assert (answer.status_code, "next_cursor" in answer.json()["detail"]) == (422, True)
+
+
 def test_checks_are_said_in_the_callers_language(company):
     """A target that is not of revenue and belongs to nobody who is stored fails, in English and in Chinese."""
     failed = {check["criterion"] for check in read(company)["Q4"]["checks"] if check["passed"] is False}

@@ -1,12 +1,14 @@
 """A kept forecast as a manager reads it: months and longer periods, cases, and the open deals behind them by category."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import polars as pl
 
 from forecast.revenue.cells import BOUNDS, LEVELS
-from forecast.revenue.questions import Period, period_totals
+from forecast.revenue.questions import MONTHS_IN, Period, period_totals
 from forecast.runs.categories import CATEGORIES, due_by_category
+from forecast.runs.keeping import Run
 
 DRAWS = pl.List(pl.Float32())
 COUNTED = ("count", "amount", "weighted")
@@ -65,3 +67,19 @@ def _wide(counted: pl.DataFrame) -> pl.DataFrame:
         for name in COUNTED
     )
     return counted.group_by(_KEYS, maintain_order=True).agg(*of)
+
+
+def say_cut_off(run: Run, months: pl.Series, horizon: int | None, period: Period) -> list[str]:
+    """Say by how much a forecast of some months is shorter than so many periods from the present one on, if it is."""
+    first, last = months.min(), months.max()
+    if horizon is None or not isinstance(first, date) or not isinstance(last, date):
+        return []
+    asked = horizon * MONTHS_IN[period] - (first.month - 1) % MONTHS_IN[period]
+    kept = (last.year - first.year) * 12 + last.month - first.month + 1
+    if asked <= kept:
+        return []
+    sentence = (
+        f"{asked} months ahead were asked for, and forecast {run.id} has {kept}, to {last:%Y-%m}: "
+        f"`forecast outlook --horizon {asked}` makes and keeps a longer one"
+    )
+    return [sentence]

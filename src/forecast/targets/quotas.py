@@ -41,6 +41,13 @@ class Target:
         """Tell whether it is reached by revenue, which is what is measured here."""
         return self.metric.strip().lower() in REVENUE_METRICS
 
+    @property
+    def place(self) -> tuple[int, str, str, str, str]:
+        """Where it stands in a list: company first, then teams, then persons, by name and period."""
+        level = (COMPANY, TEAM, PERSON).index(self.level)
+        starts_on = self.starts_on.isoformat() if self.starts_on else ""
+        return level, self.unit_name or "", self.unit_id, starts_on, self.quota_id or ""
+
 
 def read_targets(session: Session, starts_on: date, ends_on: date) -> list[Target]:
     """Read the quotas whose period has a day from one day to another, both inclusive; those without dates besides.
@@ -60,7 +67,7 @@ def read_targets(session: Session, starts_on: date, ends_on: date) -> list[Targe
         )
     )
     targets = [_target(*row) for row in session.execute(statement)]
-    return sorted(targets, key=_place)
+    return sorted(targets, key=lambda target: target.place)
 
 
 def _target(quota: Quota, person: Person | None, team: Team | None, ends_on: date | None) -> Target:
@@ -79,8 +86,3 @@ def _target(quota: Quota, person: Person | None, team: Team | None, ends_on: dat
         currency=quota.currency,
         is_end_assumed=quota.ends_on is None and ends_on is not None,
     )
-
-
-def _place(target: Target) -> tuple[int, str, str, date, str]:
-    level = (COMPANY, TEAM, PERSON).index(target.level)
-    return level, target.unit_name or "", target.unit_id, target.starts_on or date.min, target.quota_id or ""

@@ -1,6 +1,6 @@
 """Read from the database what targets are judged by and proposals are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -48,19 +48,28 @@ class Adviser:
 
 
 def read_attainments(
-    session: Session, starts_on: date, ends_on: date, *, as_of: datetime, timezone: str, currency: str | None
+    session: Session,
+    starts_on: date,
+    ends_on: date,
+    *,
+    as_of: datetime,
+    timezone: str,
+    currency: str | None,
+    choose: Callable[[Sequence[Target]], Sequence[Target]] = tuple,
 ) -> Targets:
     """Read the targets that have a day from one day to another, both inclusive, and say where they stood at a moment.
 
-    A quota's own currency counts; one without is in the currency given, else in that of the forecast.
+    A quota's own currency counts; one without is in the currency given, else in that of the forecast. Only those that `choose`
+    keeps are judged; remarks are of all.
 
     Raises:
         InputError: amounts are in several currencies, and nothing says which one counts.
     """
     run = find_run(session, until=as_of)
     cells = pl.DataFrame(schema=CELL_TYPES) if run is None else read_cells(session, run.id)
-    targets = read_targets(session, starts_on, ends_on)
-    since = _first_counted(targets, as_of.astimezone(ZoneInfo(timezone)))
+    found = read_targets(session, starts_on, ends_on)
+    targets = choose(found)
+    since = _first_counted(found, as_of.astimezone(ZoneInfo(timezone)))
     records = read_deal_records(session, timezone=timezone, fields=COUNTED, since=since, levels=OWNERS)
     deals = read_deals(session, records, as_of)
     known = known_currencies(records, as_of)
@@ -78,7 +87,7 @@ def read_attainments(
         as_of=as_of,
         run=run,
         attainments=tuple(attain(target, grounds[target.currency or usual]) for target in targets),
-        remarks=(*_remarks(targets, run, as_of.astimezone(ZoneInfo(timezone))), *_uncounted(targets, known)),
+        remarks=(*_remarks(found, run, as_of.astimezone(ZoneInfo(timezone))), *_uncounted(found, known)),
     )
 
 
