@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
@@ -186,3 +187,16 @@ def test_where_history_tells_of_others_a_value_without_changes_stood():
     """From the first change of a column on all changes are known, so that a value that has none stood."""
     assert looked_back(8, other_changed=START + 50 * STEP) == ("offer", 0)
     assert looked_back(30, other_changed=START + 50 * STEP) == (None, 1)
+
+
+@pytest.mark.parametrize("ends_in_days", [1, 300])
+def test_an_end_to_come_says_nothing_of_the_export(ends_in_days):
+    """A closing date later than the day it was stored hides nothing that stands now: it is no sign of a later export."""
+    stored = START + 100 * STEP
+    late = opportunity(
+        id="p", created_at=START, closed_at=stored + timedelta(days=ends_in_days), status="won", stage="won"
+    )
+    history = replace(history_of(World(opportunities=[opportunity(stage="offer"), late])), stored_at=stored)
+    cut = look_back(history, stored + INSTANT)
+    assert cut.opportunities["stage"][0] == "offer"
+    assert count_untold(history, cut) == 1  # the one that ends later: closing overwrote its stage

@@ -104,6 +104,7 @@ def read_pipeline(session: Session, fields: Collection[str], *, since: datetime 
         products=_read_products(session),
         stages=read_stages(session),
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
+        stored_at=session.scalar(sa.select(sa.func.max(Opportunity.stored_at))),
     )
 
 
@@ -129,6 +130,7 @@ def _opportunity_history(
         stages=read_stages(session),
         custom_types={name: kind for name, (_, kind) in {**custom, **account_custom}.items()},
         overwritten_on_close=OVERWRITTEN_ON_CLOSE,
+        stored_at=session.scalar(sa.select(sa.func.max(Opportunity.stored_at))),
         deletions=_read_deletions(session),
     )
 

@@ -53,6 +53,7 @@ class History:
             became opportunities; missing where none can.
         deletions: `key, record_id, deleted_at` of accounts, people and products with a tombstone, by the name of their
             key; missing where none has.
+        stored_at: when the newest of the opportunities was stored; missing where that is not told.
     """
 
     opportunities: pl.DataFrame
@@ -73,6 +74,7 @@ class History:
     stays: pl.DataFrame | None = None
     departures: pl.DataFrame | None = None
     deletions: pl.DataFrame | None = None
+    stored_at: datetime | None = None
 
     @cached_property
     def change_index(self) -> ChangeIndex:
@@ -296,7 +298,8 @@ def look_back(history: History, until: datetime) -> History:
     """Give history as `cut_history` does, without values of an unknown moment: an export without history has those of its own day.
 
     What CRMs overwrite, such as stages and close dates, is known of an opportunity without change rows from the first change of the
-    column that history tells of any; else from STANDS before the last creation or end of an opportunity, as the export is no older.
+    column that history tells of any; else from STANDS before the last creation or end of an opportunity, as the export is no older. What is
+    dated after it was stored, such as an end expected next month, has not happened and says nothing of the export.
     """
     cut = cut_history(history, until)
     ids = cut.opportunities["opportunity_id"]
@@ -329,6 +332,8 @@ def _overwritten(history: History) -> list[str]:
 
 def _told_since(history: History, name: str) -> datetime:
     happened = pl.concat([history.opportunities["created_at"], history.closings["closed_at"]])
+    if history.stored_at is not None:
+        happened = happened.filter(happened <= history.stored_at)
     changed = history.changes.filter(pl.col("field") == name)["changed_at"]
     known = [moment for moment in (changed.min(), (happened - STANDS).max()) if isinstance(moment, datetime)]
     return min(known, default=datetime.min.replace(tzinfo=UTC))
