@@ -64,9 +64,10 @@ def test_what_can_not_be_shown_or_written_is_refused_before_anything_is_forecast
         assert not list_runs(session)
 
 
-def test_months_of_millions_fit_a_terminal(outlook, records_of, monkeypatch):
-    """In 80 columns months keep their names and amounts their digits: from a million on, sums are in thousands."""
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize("columns", ["80", "62"])
+def test_months_of_millions_fit_a_terminal(outlook, records_of, monkeypatch, *, columns):
+    """Months keep their names and amounts their digits: from a million on, sums are in thousands, and columns close up."""
+    monkeypatch.setenv("COLUMNS", columns)
     records_of(*(Order(id=f"R{day}", ordered_at=START + day * DAY, amount=900_000) for day in range(0, 200, 20)))
     done = outlook("--unit", "company")
     assert done.exit_code == 0, done.exception
