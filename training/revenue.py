@@ -1,6 +1,7 @@
 """The order of a training run of the revenue forecast, and its release."""
 
 import hashlib
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -141,13 +142,24 @@ def revenue_report(run: RevenueRun, version: Version[RevenueModel], models: Path
         verdict=run.verdict,
         metrics={**run.metrics, **_metrics_by_month(run)},
         sample=seen.head(SAMPLE_ROWS).cast(SAMPLE_TYPES),
-        parameters={
-            f"{name}_{level}": ", ".join(f"{value:.2f}" for value in values)
-            for name, of in (("series_share", version.estimator.series_shares), ("spread", version.estimator.spreads))
-            for level, values in of.items()
-        },
+        parameters=_settings(version) | _learnt(version.estimator),
         loaded_by=Path(__file__).with_name("revenue_pyfunc.py"),
     )
+
+
+def _settings(version: Version[RevenueModel]) -> dict[str, object]:
+    """Name what config.toml set: seed, horizon, trials and gates."""
+    config = tomllib.loads(version.bundle["config"])
+    alone = {name: config[name] for name in ("seed", "horizon_months")}
+    return {**alone, **config["data"], **config["gates"]}
+
+
+def _learnt(model: RevenueModel) -> dict[str, object]:
+    return {
+        f"{name}_{level}": ", ".join(f"{value:.2f}" for value in values)
+        for name, of in (("series_share", model.series_shares), ("spread", model.spreads))
+        for level, values in of.items()
+    }
 
 
 def _data(version: Version[RevenueModel]) -> str:
