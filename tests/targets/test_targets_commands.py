@@ -166,3 +166,10 @@ def test_accuracy_of_forecasts_is_printed(command, engine, tmp_path):
     assert done.exit_code == 0, done.exception
     assert "1 kept forecasts judged, the first of each month; 1 more" in done.stdout
     assert pl.read_csv(file).select("level", "horizon").rows()[:2] == [("company", 0), ("team", 0)]
+
+
+def test_forecasts_are_not_judged_by_months_to_come(command):
+    """A moment in the future is refused: its months would count as if nothing had landed."""
+    done = command("accuracy", "revenue_forecast", "--as-of", "2100-01-01")
+    assert isinstance(done.exception, InputError)
+    assert "is in the future" in str(done.exception)

@@ -12,7 +12,17 @@ from rich.table import Column, Table
 from forecast.cli.forecast_accuracy import REVENUE_MODEL, print_forecast_accuracy
 from forecast.cli.levels import print_level
 from forecast.cli.phrases import say
-from forecast.cli.screen import ModelName, Models, console, moment_of, now, output, transaction, writable
+from forecast.cli.screen import (
+    ModelName,
+    Models,
+    console,
+    moment_of,
+    now,
+    output,
+    past_moment_of,
+    transaction,
+    writable,
+)
 from forecast.cli.tiers import TIER_MODEL, print_tier_accuracy
 from forecast.cli.training import told
 from forecast.settings import read_settings
@@ -34,7 +44,7 @@ def accuracy(
 
     settings = read_settings()
     if model == REVENUE_MODEL:
-        print_forecast_accuracy(settings, now=moment_of(as_of, settings), out=out)
+        print_forecast_accuracy(settings, now=past_moment_of(as_of, settings), out=out)
         return
     if model == TIER_MODEL:
         print_tier_accuracy(settings, as_of=as_of, out=out)
