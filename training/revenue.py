@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from forecast.estimators.revenue import COMPANY, PERSON, USUAL, RevenueModel
+from forecast.estimators.revenue import COMPANY, PERSON, RevenueModel, usual_model
 from forecast.registry import PRIOR_SUFFIX, Version
 from forecast.revenue.records import Sales, SalesRecords, read_sales
 from forecast.revenue_records import read_sales_records
@@ -68,9 +68,9 @@ def train_revenue(
         TooLittleHistoryError: nothing was known of sales before `until`.
     """
     sales, seed = read_sales(records, until, currency=currency), experiment.seed
-    bundle = _bundle(sales, experiment)
+    bundle, usual = _bundle(sales, experiment), usual_model(sales.announced_share)
     prior = Version(
-        name=experiment.name, version=f"{version_id}{PRIOR_SUFFIX}", basis="prior", estimator=USUAL, bundle=bundle
+        name=experiment.name, version=f"{version_id}{PRIOR_SUFFIX}", basis="prior", estimator=usual, bundle=bundle
     )
     warnings = list(sales.remarks)
     origins = origins_before(
@@ -104,7 +104,7 @@ def train_revenue(
     )
     step("weighing on everything")
     findings = {"gates": [gate.to_json() for gate in gates], "metrics": metrics, "warnings": warnings}
-    model = fit_revenue_model(lessons, until)
+    model = fit_revenue_model(lessons, until, usual=usual)
     candidate = replace(prior, version=version_id, basis="own", estimator=model, bundle=bundle | findings)
     return replace(run, candidate=candidate)
 

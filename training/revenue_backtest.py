@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from forecast.errors import TooLittleHistoryError
+from forecast.estimators.revenue import RevenueModel, usual_model
 from forecast.metrics import Floats
 from forecast.revenue.blending import draw_sales, totals
 from forecast.revenue.cells import PERSON
@@ -36,6 +37,7 @@ class Origin:
         actual: booked in each month, persons × months; nan for months that were not over.
         company: booked by the whole company, persons that came later included.
         naive, weighted: the yardsticks.
+        usual: weights and spreads of such a company.
     """
 
     as_of: datetime
@@ -48,6 +50,7 @@ class Origin:
     company: Floats
     naive: Floats
     weighted: Floats
+    usual: RevenueModel
 
     def known_at(self, moment: datetime) -> Floats:
         """Tell of each month whether it was over at a moment."""
@@ -122,6 +125,7 @@ def _origin(sales: Sales, now: Sales, *, horizon: int, seed: int) -> Origin:
         company=np.where(over, booked_in(now, views.months), np.nan),
         naive=seasonal_naive(sales, views.months),
         weighted=weighted_pipeline(sales, views.months),
+        usual=usual_model(sales.announced_share),
     )
 
 

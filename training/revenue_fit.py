@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from forecast.estimators.revenue import COMPANY, PERSON, USUAL, RevenueModel, carried_on
+from forecast.estimators.revenue import COMPANY, PERSON, RevenueModel, carried_on
 from forecast.metrics import Floats
 from forecast.revenue.blending import blend_factors
 from forecast.revenue.cells import BOUNDS
@@ -60,20 +60,22 @@ def learn(origin: Origin, *, seed: int) -> Lesson:
         origin=origin,
         share_products=None if origin.series is None else {level: _products(origin, level) for level in levels},
         spread_losses={
-            level: np.array([_range_loss(origin, _with_spread(level, spread), level, seed) for spread in SPREADS])
+            level: np.array(
+                [_range_loss(origin, _with_spread(origin.usual, level, spread), level, seed) for spread in SPREADS]
+            )
             for level in levels
         },
     )
 
 
-def fit_revenue_model(lessons: Sequence[Lesson], moment: datetime) -> RevenueModel:
+def fit_revenue_model(lessons: Sequence[Lesson], moment: datetime, *, usual: RevenueModel) -> RevenueModel:
     """Take weights and spreads from what was known of these origins at a moment; the usual ones as far as it was little."""
     shares, spreads = {}, {}
     for level in (COMPANY, PERSON):
         weighed = [(one.origin, one.share_products[level]) for one in lessons if one.share_products is not None]
-        shares[level] = _shares(weighed, moment, USUAL.series_shares[level])
+        shares[level] = _shares(weighed, moment, usual.series_shares[level])
         tried = [(one.origin, one.spread_losses[level]) for one in lessons]
-        spreads[level] = _chosen(SPREADS, tried, moment, USUAL.spreads[level])
+        spreads[level] = _chosen(SPREADS, tried, moment, usual.spreads[level])
     return RevenueModel(series_shares=shares, spreads=spreads)
 
 
@@ -167,8 +169,8 @@ def _usual_month(origin: Origin) -> float:
     return max(float(origin.parts.sum(axis=0).mean()), 1e-9)
 
 
-def _with_spread(level: str, spread: float) -> RevenueModel:
-    return replace(USUAL, spreads={**USUAL.spreads, level: (float(spread),)})
+def _with_spread(usual: RevenueModel, level: str, spread: float) -> RevenueModel:
+    return replace(usual, spreads={**usual.spreads, level: (float(spread),)})
 
 
 def _range_loss(origin: Origin, model: RevenueModel, level: str, seed: int) -> Floats:

@@ -36,10 +36,11 @@ def judge_origins(lessons: Sequence[Lesson], *, seed: int) -> JudgedMonths:
     """Judge what would have been said at each origin, newest first, by weights and ranges learnt before it alone."""
     months, persons = [], []
     for place, lesson in enumerate(lessons):
-        model = fit_revenue_model(lessons[place + 1 :], lesson.origin.as_of)
-        said = blended(lesson.origin, model, seed=seed)
-        months.append(_months(lesson.origin, said))
-        persons.append(_persons(lesson.origin, said))
+        origin = lesson.origin
+        model = fit_revenue_model(lessons[place + 1 :], origin.as_of, usual=origin.usual)
+        said = blended(origin, model, seed=seed)
+        months.append(_months(origin, said))
+        persons.append(_persons(origin, said))
     return JudgedMonths(months=pl.concat(months), persons=pl.concat(persons))
 
 

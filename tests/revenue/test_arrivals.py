@@ -6,7 +6,7 @@ from pipelines import DAY, START, steady_pipeline
 
 from forecast.records import Opportunity
 from forecast.revenue.arrivals import new_deals
-from forecast.revenue.growth import amount_growth, daily_rates, find_course
+from forecast.revenue.growth import TENTHS, amount_growth, daily_rates, find_course
 from forecast.revenue.records import days_since, months_ahead, read_sales
 
 SPAN = 1000.0
@@ -49,6 +49,17 @@ def test_the_season_is_no_growth(sales):
     course = find_course(sales, ages[(month > 6) | (np.arange(len(ages)) % 3 == 0)], SPAN)
     assert course.season[6:].mean() > 1.3 * course.season[:6].mean()
     assert abs(course.growth) < 0.15
+
+
+def test_what_comes_at_the_end_of_the_month_is_still_to_come(sales):
+    """Of what comes in the last days of each month, all is ahead on the 9th; of what comes on any day there is no such pattern."""
+    ages = ages_of(0.0)
+    day = np.array([(sales.as_of - timedelta(days=age)).day for age in ages])
+    late = daily_rates(sales, ages[day > 27], 31.0)
+    ends = np.array([(sales.as_of + timedelta(days=ahead + 0.5)).day > 23 for ahead in range(31)])
+    assert late[ends].sum() > 0.95 * late.sum()
+    assert np.abs(find_course(sales, ages, SPAN).tenths - 1).max() < 0.1
+    assert (find_course(sales, ages[ages < 60], 60.0).tenths == np.ones(TENTHS)).all()
 
 
 def test_amounts_grow_as_far_as_they_surely_did():

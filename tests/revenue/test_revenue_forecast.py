@@ -7,13 +7,14 @@ import pytest
 from learning import UNTIL
 from pipelines import DAY, START, steady_pipeline
 
-from forecast.estimators.revenue import USUAL, RevenueModel
+from forecast.estimators.revenue import USUAL_SPREADS, RevenueModel, usual_model
 from forecast.records import Order
 from forecast.revenue.blending import blend_factors
 from forecast.revenue.cells import check_cells, draws_of
 from forecast.revenue.forecasting import forecast_revenue
-from forecast.revenue.records import read_sales
+from forecast.revenue.records import months_ahead, read_sales
 from forecast.revenue.views import both_views
+from forecast.revenue.yardsticks import booked_in
 from forecast.snapshot import cut_history
 
 AS_OF = UNTIL - timedelta(days=40)
@@ -85,12 +86,43 @@ def test_the_blend_lies_between_its_views(company_records):
     parts = views.parts
 
     def company(share):
-        model = RevenueModel(series_shares={"company": (share,), "person": (0.0,)}, spreads=USUAL.spreads)
+        model = RevenueModel(series_shares={"company": (share,), "person": (0.0,)}, spreads=USUAL_SPREADS)
         return (blend_factors(parts, views.series, model) * parts).sum(axis=0)
 
     assert company(0.0) == pytest.approx(parts.sum(axis=0))
     assert company(1.0) == pytest.approx(views.series.sum(axis=0))
     assert company(0.5) == pytest.approx((company(0.0) + company(1.0)) / 2)
+
+
+def test_the_less_is_announced_the_more_the_time_series_says():
+    """Where opportunities announce all that is booked the time series says little, where they announce none half; else between, nearer to little."""
+    every, some, none = (usual_model(share).series_share("company", 6) for share in (1.0, 0.5, 0.0))
+    assert (every <= 0.2).all()
+    assert none == pytest.approx(0.5)
+    assert ((every < some) & (some < (every + none) / 2)).all()
+
+
+def test_orders_with_a_season_are_forecast_as_well_as_by_their_time_series(records_of):
+    """Of a shop that sells three times as much in four months of each year, the blend misses little more than its better view."""
+    rng = np.random.default_rng(4)
+    days = [
+        day
+        for day in range(1000)
+        for _ in range(rng.poisson(2.4 if (START + day * DAY).month in {5, 6, 7, 8} else 0.8))
+    ]
+    orders = [
+        Order(id=f"D{place}", ordered_at=START + (day + 0.5) * DAY, amount=round(float(amount), 2))
+        for place, (day, amount) in enumerate(zip(days, rng.gamma(4, 25, len(days)), strict=True))
+    ]
+    records = records_of(*orders)
+    missed = {"mean": 0.0, "series": 0.0, "parts": 0.0}
+    for moment in range(640, 881, 60):
+        as_of = START + moment * DAY
+        company = forecast_at(records, as_of, horizon=3).cells.filter(pl.col("level") == "company")
+        actual = booked_in(read_sales(records, START + 1000 * DAY), months_ahead(as_of, 3, "UTC"))
+        said = company.select("mean", "series", parts=pl.col("won") + pl.col("new"))
+        missed = {name: before + float(np.abs(said[name].to_numpy() - actual).sum()) for name, before in missed.items()}
+    assert missed["mean"] < 1.2 * min(missed["series"], missed["parts"]), missed
 
 
 def test_a_short_history_is_forecast_by_its_parts(records_of):

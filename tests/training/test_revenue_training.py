@@ -11,7 +11,7 @@ from learning import UNTIL
 from mlflow import MlflowClient
 
 from forecast.errors import InputError
-from forecast.estimators.revenue import USUAL
+from forecast.estimators.revenue import usual_model
 from forecast.registry import get_live_version, read_version
 from forecast.revenue.records import months_ahead, read_sales
 from forecast.revenue_records import read_sales_records
@@ -32,6 +32,7 @@ BRIEF = replace(
     gates=replace(EXPERIMENT.gates, judged_months=2, confidence=0.0, coverage_min=0.0, coverage_max=1.0),
 )
 PERSONS, MONTHS, DRAWS = 4, 3, 200
+USUAL = usual_model(1.0)
 
 
 def draw_origins(*, parts_error, series_error, count=40, seed=1):
@@ -60,6 +61,7 @@ def draw_origins(*, parts_error, series_error, count=40, seed=1):
                 company=np.where(over, actual.sum(axis=0), np.nan),
                 naive=missed(0.4).sum(axis=0),
                 weighted=missed(0.5).sum(axis=0),
+                usual=USUAL,
             )
         )
     return found
@@ -74,7 +76,7 @@ def lessons_of(origins):
 def test_the_better_view_gets_the_weight(errors, low, high):
     """The view that missed less in the past has most of the weight, at every month ahead."""
     lessons = lessons_of(draw_origins(parts_error=errors[0], series_error=errors[1]))
-    shares = fit_revenue_model(lessons, UNTIL).series_shares["company"]
+    shares = fit_revenue_model(lessons, UNTIL, usual=USUAL).series_shares["company"]
     assert all(low <= share <= high for share in shares), shares
 
 
@@ -87,9 +89,9 @@ def test_the_blend_of_equal_views_beats_both():
 
 def test_without_origins_the_usual_holds():
     """Nothing learnt leaves the usual weights and spreads; a single origin hardly moves them."""
-    found = fit_revenue_model(lessons_of(draw_origins(parts_error=0.05, series_error=0.5, count=2)), UNTIL)
+    found = fit_revenue_model(lessons_of(draw_origins(parts_error=0.05, series_error=0.5, count=2)), UNTIL, usual=USUAL)
     assert found.series_shares["company"][0] == pytest.approx(USUAL.series_shares["company"][0], abs=0.1)
-    assert fit_revenue_model([], UNTIL).series_shares == USUAL.series_shares
+    assert fit_revenue_model([], UNTIL, usual=USUAL).series_shares == USUAL.series_shares
 
 
 def test_months_that_were_not_over_teach_nothing():
@@ -104,13 +106,15 @@ def test_months_that_were_not_over_teach_nothing():
         )
         for origin in origins
     ]
-    assert fit_revenue_model(lessons_of(origins), moment) == fit_revenue_model(lessons_of(blind), moment)
+    assert fit_revenue_model(lessons_of(origins), moment, usual=USUAL) == fit_revenue_model(
+        lessons_of(blind), moment, usual=USUAL
+    )
 
 
 def test_ranges_widen_to_what_missed():
     """Errors that strike all sales together are not in the draws; ranges learn them and hold about as often as they say."""
     origins = draw_origins(parts_error=0.3, series_error=0.3, count=80)
-    model = fit_revenue_model(lessons_of(origins[20:]), UNTIL)
+    model = fit_revenue_model(lessons_of(origins[20:]), UNTIL, usual=USUAL)
     assert model.spreads["company"][0] > 0.17
     inside = [
         (said.bounds[2] <= origin.company) & (origin.company <= said.bounds[3])
@@ -174,7 +178,7 @@ def test_too_little_history_is_not_promoted(records):
     run = train_revenue(records, strict, until=UNTIL, currency=None, version_id="v", step=lambda _: None)
     assert run.candidate is None
     assert not run.promotable
-    assert run.prior.estimator == USUAL
+    assert run.prior.estimator == usual_model(read_sales(records, UNTIL).announced_share)
     assert "12 are needed" in run.verdict
 
 

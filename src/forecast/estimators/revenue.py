@@ -9,9 +9,11 @@ import numpy as np
 from forecast.metrics import Floats
 
 COMPANY, PERSON = "company", "person"
-# On simulated companies that grew, stood or shrank, the time series added next to nothing to the parts; a little guards
-# against what their records miss, the more the further ahead.
-USUAL_SHARES = (0.1, 0.1, 0.15, 0.2)
+# Where opportunities announce what is booked, the time series adds next to nothing to the parts; a little guards against
+# what their records miss, the more the further ahead. Of sales that nothing announces, both know as much;
+# a company with both kinds lies nearer to the first.
+ANNOUNCED_SHARES = (0.1, 0.1, 0.15, 0.2)
+UNANNOUNCED_SHARE = 0.5
 # What strikes all sales of a company grows with the months ahead: how many come and how they grow is known ever less.
 USUAL_SPREADS = {COMPANY: (0.15, 0.15, 0.2, 0.2, 0.25, 0.3), PERSON: (0.3,)}
 PERSISTENCE = 0.5
@@ -64,7 +66,8 @@ def carried_on(values: tuple[float, ...], months: int) -> Floats:
     return np.array([values[min(month, len(values) - 1)] for month in range(months)])
 
 
-USUAL = RevenueModel(
-    series_shares=dict.fromkeys((COMPANY, PERSON), USUAL_SHARES),
-    spreads=USUAL_SPREADS,
-)
+def usual_model(announced_share: float) -> RevenueModel:
+    """Give the usual weights and spreads where so much of what is booked, 0-1, was announced by opportunities."""
+    unannounced = (1 - announced_share) ** 2
+    shares = tuple(share + unannounced * (UNANNOUNCED_SHARE - share) for share in ANNOUNCED_SHARES)
+    return RevenueModel(series_shares=dict.fromkeys((COMPANY, PERSON), shares), spreads=USUAL_SPREADS)

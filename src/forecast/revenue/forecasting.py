@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from forecast.estimators.revenue import USUAL, RevenueModel
+from forecast.estimators.revenue import RevenueModel, usual_model
 from forecast.metrics import Floats
 from forecast.revenue.blending import blend_factors, draw_sales, draws_count, strike, totals
 from forecast.revenue.cells import (
@@ -54,7 +54,7 @@ def forecast_revenue(
             win model knows it.
     """
     views = both_views(sales, horizon=horizon, won_by=won_by, seed=seed)
-    used = USUAL if model is None else model
+    used = usual_model(sales.announced_share) if model is None else model
     factors = blend_factors(views.parts, views.series, used)
     count = draws_count(views)
     drawn = strike(views, draw_sales(views, factors, count=count, seed=seed), used, count=count, seed=seed)

@@ -1,6 +1,6 @@
-"""How often things come, lately and ahead: their season and their growth, each as far as it stands out from chance."""
+"""How often things come, lately and ahead: their seasons and their growth, each as far as it stands out from chance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -25,6 +25,8 @@ MONTHS_MIN, DEALS_MIN = 4, 20
 SEASON_YEARS = 2.0
 SEASON_DAYS_MIN = 540.0
 TURNS = 3
+# Tenths of a month are told apart from so many whole months on.
+TENTHS, TENTHS_MONTHS_MIN = 10, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,12 @@ class Course:
     Attributes:
         growth: logarithm of the growth a year.
         season: ratio of each calendar month to all.
+        tenths: ratio of each tenth of a month to the whole month.
     """
 
     growth: float
     season: Floats
+    tenths: Floats
 
 
 def daily_rates(sales: Sales, ages: Floats, days: float) -> Floats:
@@ -52,18 +56,23 @@ def daily_rates(sales: Sales, ages: Floats, days: float) -> Floats:
     decay = np.log(2) / RATE_HALF_LIFE_DAYS
     lately = float(np.exp(-decay * ages).sum() * decay / (1 - np.exp(-decay * span)))
     before, ahead = np.arange(0.5, span), np.arange(0.5, days)
-    past = course.season[_month(sales, -before)] * np.exp(-course.growth * before / YEAR_DAYS)
+    past = _usual(sales, course, -before) * np.exp(-course.growth * before / YEAR_DAYS)
     now = lately / np.average(past, weights=np.exp(-decay * before))
     grown = course.growth * FADING_DAYS / YEAR_DAYS * (1 - np.exp(-ahead / FADING_DAYS))
-    return np.asarray(now * course.season[_month(sales, ahead)] * np.exp(grown))
+    return np.asarray(now * _usual(sales, course, ahead) * np.exp(grown))
+
+
+def _usual(sales: Sales, course: Course, days: Floats) -> Floats:
+    """Give how many usually come at moments so many days after `as_of`, as a ratio to all, growth left out."""
+    return np.asarray(course.season[_month(sales, days)] * course.tenths[_tenth(sales, days)])
 
 
 def find_course(sales: Sales, ages: Floats, span: float) -> Course:
     """Estimate growth without the season, and the season without growth, in turns; no season below a year and a half."""
-    course = Course(growth=0.0, season=np.ones(12))
+    course = Course(growth=0.0, season=np.ones(12), tenths=_tenths(sales, ages))
     for _ in range(TURNS):
         season = _season(sales, ages, span, course.growth) if span >= SEASON_DAYS_MIN else course.season
-        course = Course(growth=_growth(sales, ages, span, season), season=season)
+        course = replace(course, growth=_growth(sales, ages, span, season), season=season)
     return course
 
 
@@ -76,6 +85,22 @@ def _season(sales: Sales, ages: Floats, span: float, growth: float) -> Floats:
     ratio = np.where(expected > 0, came / np.maximum(expected, 1e-9), 1.0)
     years = span / YEAR_DAYS
     return np.asarray(1 + (ratio - 1) * years / (years + SEASON_YEARS))
+
+
+def _tenths(sales: Sales, ages: Floats) -> Floats:
+    """Give how many come in each tenth of a month, as a ratio to all, as far as whole months are alike in it beyond chance."""
+    local = _local(sales, -ages)
+    month = (local.dt.year().cast(pl.Int64) * 12 + local.dt.month()).to_numpy()
+    place = (month - month.min()) * TENTHS + _tenth(sales, -ages)
+    whole = int(month.max() - month.min()) + 1
+    counts = np.bincount(place, minlength=whole * TENTHS).reshape(whole, TENTHS)[1:-1]
+    counts = counts[counts.sum(axis=1) > 0]
+    if len(counts) < TENTHS_MONTHS_MIN:
+        return np.ones(TENTHS)
+    ratios = TENTHS * counts / counts.sum(axis=1, keepdims=True)
+    apart = ratios.mean(axis=0) - 1
+    chance = float((ratios.var(axis=0, ddof=1) / len(ratios)).sum())
+    return np.asarray(1 + apart * max(0.0, 1 - chance / max(float((apart**2).sum()), 1e-9)))
 
 
 def _growth(sales: Sales, ages: Floats, span: float, season: Floats) -> float:
@@ -125,7 +150,19 @@ def _slope(age_days: Floats, values: Floats, precision: Floats, *, usual: float)
 
 def _month(sales: Sales, days: Floats) -> NDArray[np.int64]:
     """Give the calendar month, 0 to 11, of moments so many days after `as_of`."""
+    return _local(sales, days).dt.month().cast(pl.Int64).to_numpy() - 1
+
+
+def _tenth(sales: Sales, days: Floats) -> NDArray[np.int64]:
+    """Give the tenth of its month, 0 to 9, of moments so many days after `as_of`."""
+    local = _local(sales, days)
+    start = local.dt.truncate("1mo")
+    over = ((local - start) / (start.dt.offset_by("1mo") - start)).to_numpy()
+    return np.asarray(np.minimum((over * TENTHS).astype(np.int64), TENTHS - 1))
+
+
+def _local(sales: Sales, days: Floats) -> pl.Series:
+    """Give moments so many days after `as_of` by the clock of the sales."""
     seconds = sales.as_of.timestamp() + days * timedelta(days=1).total_seconds()
     moments = pl.from_epoch(pl.Series(seconds).cast(pl.Int64))
-    local = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(sales.timezone)
-    return local.dt.month().cast(pl.Int64).to_numpy() - 1
+    return moments.dt.replace_time_zone("UTC").dt.convert_time_zone(sales.timezone)

@@ -78,6 +78,13 @@ class Sales:
         """Deals that had not ended."""
         return self.deals.filter(pl.col("status") == "open")
 
+    @property
+    def announced_share(self) -> float:
+        """Share of what was booked in the last year that opportunities had announced, 0-1; all of it where nothing was booked."""
+        lately = self.booked.filter(pl.col("booked_at") >= self.as_of - timedelta(days=365), pl.col("amount") > 0)
+        whole = float(lately["amount"].sum())
+        return float(lately.filter("from_deal")["amount"].sum()) / whole if whole > 0 else 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Months:
